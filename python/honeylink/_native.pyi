@@ -1,0 +1,342 @@
+# ruff: noqa: PYI021
+# Editors show the docstrings of stubs only; a test keeps them equal to those of the binary.
+"""The compiled part of HoneyLink. Import from `honeylink.fec` and `honeylink.scheduler` instead."""
+
+from collections.abc import Sequence
+from typing import Final, Literal, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Admitted", "Pool", "ReedSolomon", "Rejected", "Request", "StreamAsk", "__version__", "plan"]
+
+__version__: Final[str]
+
+@final
+class ReedSolomon:
+    """A systematic Reed-Solomon code over GF(2^8), polynomial 0x11D: any k of k + m shards give the data.
+
+    A code is immutable: it can be shared by threads, compared, hashed and pickled. Calls on more than a few
+    KiB release the GIL. While one runs, no other thread may write to its arrays. A call that raises has
+    written nothing.
+
+    Args:
+        data_shards: k, at least 1.
+        parity_shards: m, at least 0; k + m is at most 256.
+        matrix: The generator matrix. `"cauchy"` is a Cauchy matrix scaled so that the first parity shard is
+            the XOR of the data shards.
+
+    Raises:
+        CodeParameterError: k or m is out of range. Numbers beyond 64 bits are reported as the nearest within.
+        UnknownMatrix: There is no matrix of that name.
+
+    Source: J. Blömer et al., "An XOR-based erasure-resilient coding scheme", ICSI TR-95-048, 1995.
+
+    Example:
+        >>> from honeylink.fec import ReedSolomon
+        >>> code = ReedSolomon(10, 5)
+        >>> code
+        ReedSolomon(data_shards=10, parity_shards=5, matrix='cauchy')
+        >>> code == ReedSolomon(10, 5, matrix="cauchy")
+        True
+    """
+
+    def __new__(cls, data_shards: int, parity_shards: int, matrix: str = "cauchy") -> ReedSolomon: ...
+    @property
+    def data_shards(self) -> int:
+        """k, the number of data shards of a group."""
+
+    @property
+    def parity_shards(self) -> int:
+        """m, the number of parity shards of a group."""
+
+    @property
+    def matrix(self) -> str:
+        """The name of the generator matrix."""
+
+    def encode(self, data: NDArray[np.uint8], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+        """The parity shards of k data shards.
+
+        Args:
+            data: uint8[k, n], one shard a row. Rows must be contiguous, at any distance; n may be 0.
+            out: uint8[m, n] to write to, apart from `data`; a new array when left out.
+
+        Returns:
+            uint8[m, n], one parity shard a row: `out` itself, if given.
+
+        Raises:
+            ShardShapeError: An array has another dtype, shape or layout.
+            OutputError: `out` is read-only, or shares memory with itself or `data`.
+            TypeError: An argument is not a NumPy array.
+
+        Example:
+            >>> import numpy as np
+            >>> from honeylink.fec import ReedSolomon
+            >>> data = np.array([[1, 2], [3, 4], [5, 6]], dtype=np.uint8)
+            >>> ReedSolomon(3, 2).encode(data)
+            array([[  7,   0],
+                   [ 82, 194]], dtype=uint8)
+        """
+
+    def reconstruct(self, shards: NDArray[np.uint8], present: NDArray[np.bool_]) -> None:
+        """Fills in the shards that are not present, data and parity, in place.
+
+        Args:
+            shards: uint8[k + m, n], data first. What absent rows hold is ignored and overwritten; present
+                rows are only read. Rows must be contiguous, at any distance.
+            present: bool[k + m], true where a shard is there.
+
+        Raises:
+            TooFewShards: Fewer than k shards are present.
+            ShardShapeError: An array has another dtype, shape or layout.
+            OutputError: `shards` is read-only, or its rows share memory.
+            TypeError: An argument is not a NumPy array.
+
+        Example:
+            >>> import numpy as np
+            >>> from honeylink.fec import ReedSolomon
+            >>> shards = np.array([[0, 0], [3, 4], [5, 6], [0, 0], [82, 194]], dtype=np.uint8)
+            >>> present = np.array([False, True, True, False, True])
+            >>> ReedSolomon(3, 2).reconstruct(shards, present)
+            >>> shards
+            array([[  1,   2],
+                   [  3,   4],
+                   [  5,   6],
+                   [  7,   0],
+                   [ 82, 194]], dtype=uint8)
+        """
+
+    def verify(self, shards: NDArray[np.uint8]) -> bool:
+        """Whether the parity shards are those of the data shards.
+
+        Args:
+            shards: uint8[k + m, n], data first. Rows must be contiguous, at any distance.
+
+        Returns:
+            False when any byte of any shard was changed since encoding; which one, it does not say.
+
+        Raises:
+            ShardShapeError: The array has another dtype, shape or layout.
+            TypeError: The argument is not a NumPy array.
+
+        Example:
+            >>> import numpy as np
+            >>> from honeylink.fec import ReedSolomon
+            >>> ReedSolomon(2, 1).verify(np.array([[1], [2], [3]], dtype=np.uint8))
+            True
+        """
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __getnewargs__(self) -> tuple[int, int, str]: ...
+
+@final
+class Pool:
+    """A bandwidth pool: a capacity that sessions reserve from.
+
+    Args:
+        id: Unique within its level.
+        level: `"device"`, inside `"tenant"`, inside `"node"`.
+        capacity_kbps: What all sessions together may reserve, in kbit/s.
+        reserved_kbps: What they have reserved. More than the capacity leaves no room; it is not an error.
+
+    Raises:
+        PlannerError: There is no such level, or a number is not from 0 to 2^64 - 1.
+
+    Example:
+        >>> from honeylink.scheduler import Pool
+        >>> Pool("drone-7", "device", capacity_kbps=8000, reserved_kbps=100)
+        Pool(id='drone-7', level='device', capacity_kbps=8000, reserved_kbps=100)
+    """
+
+    def __new__(
+        cls,
+        id: str,  # noqa: A002
+        level: Literal["device", "tenant", "node"],
+        capacity_kbps: int,
+        reserved_kbps: int,
+    ) -> Pool: ...
+    @property
+    def id(self) -> str:
+        """Its name within its level."""
+
+    @property
+    def level(self) -> Literal["device", "tenant", "node"]:
+        """Where it stands: `"device"`, `"tenant"` or `"node"`."""
+
+    @property
+    def capacity_kbps(self) -> int:
+        """What all sessions together may reserve, in kbit/s."""
+
+    @property
+    def reserved_kbps(self) -> int:
+        """What they have reserved, in kbit/s."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __getnewargs__(self) -> tuple[str, str, int, int]: ...
+
+@final
+class StreamAsk:
+    """What one stream of a session asks for.
+
+    Args:
+        name: The caller's name for it; nothing is decided by it.
+        priority: `"latency"`, `"normal"` or `"burst"`, the most urgent first.
+        bandwidth_kbps: What it needs, in kbit/s. `plan` refuses 0.
+
+    Raises:
+        PlannerError: There is no such priority, or the bandwidth is not from 0 to 2^64 - 1.
+
+    Example:
+        >>> from honeylink.scheduler import StreamAsk
+        >>> StreamAsk("video", "burst", bandwidth_kbps=5000)
+        StreamAsk(name='video', priority='burst', bandwidth_kbps=5000)
+    """
+
+    def __new__(cls, name: str, priority: Literal["latency", "normal", "burst"], bandwidth_kbps: int) -> StreamAsk: ...
+    @property
+    def name(self) -> str:
+        """The caller's name for it."""
+
+    @property
+    def priority(self) -> Literal["latency", "normal", "burst"]:
+        """How urgent it is: `"latency"`, `"normal"` or `"burst"`."""
+
+    @property
+    def bandwidth_kbps(self) -> int:
+        """What it needs, in kbit/s."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __getnewargs__(self) -> tuple[str, str, int]: ...
+
+@final
+class Request:
+    """The streams of one session, admitted together or not at all.
+
+    Args:
+        streams: In the caller's order. `plan` refuses an empty one.
+
+    Example:
+        >>> from honeylink.scheduler import Request, StreamAsk
+        >>> len(Request([StreamAsk("telemetry", "normal", 100)]).streams)
+        1
+    """
+
+    def __new__(cls, streams: Sequence[StreamAsk]) -> Request: ...
+    @property
+    def streams(self) -> tuple[StreamAsk, ...]:
+        """The streams, in the caller's order."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __getnewargs__(self) -> tuple[tuple[StreamAsk, ...]]: ...
+
+@final
+class Admitted:
+    """Every pool has room for the session.
+
+    Args:
+        allocations: What each stream gets, in request order, in kbit/s.
+        headroom_kbps: What each pool has left after this session, in path order, in kbit/s.
+
+    Raises:
+        PlannerError: A number is not from 0 to 2^64 - 1.
+
+    Example:
+        >>> from honeylink.scheduler import Admitted
+        >>> Admitted(allocations=[100], headroom_kbps=[7900, 900])
+        Admitted(allocations=(100,), headroom_kbps=(7900, 900))
+    """
+
+    def __new__(cls, allocations: Sequence[int], headroom_kbps: Sequence[int]) -> Admitted: ...
+    @property
+    def allocations(self) -> tuple[int, ...]:
+        """What each stream gets, in request order, in kbit/s."""
+
+    @property
+    def headroom_kbps(self) -> tuple[int, ...]:
+        """What each pool has left after this session, in path order, in kbit/s."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __getnewargs__(self) -> tuple[tuple[int, ...], tuple[int, ...]]: ...
+
+@final
+class Rejected:
+    """Some pool has no room for the session; nothing is allocated.
+
+    Args:
+        limiting_pool: The first short pool from the device up, the very object given to `plan`.
+        requested_kbps: What the whole session asks for, in kbit/s.
+        available_kbps: What the limiting pool has left, in kbit/s.
+        admissible_kbps: The largest total that every pool on the path would take, in kbit/s.
+        first_refused: Index in the request of the first stream, most urgent first, that no longer fits.
+
+    Raises:
+        PlannerError: A number is not from 0 to 2^64 - 1.
+
+    Example:
+        >>> from honeylink.scheduler import Pool, Rejected
+        >>> Rejected(Pool("drone-7", "device", 80, 0), 100, 80, 80, 0).limiting_pool.id
+        'drone-7'
+    """
+
+    def __new__(
+        cls,
+        limiting_pool: Pool,
+        requested_kbps: int,
+        available_kbps: int,
+        admissible_kbps: int,
+        first_refused: int,
+    ) -> Rejected: ...
+    @property
+    def limiting_pool(self) -> Pool:
+        """The first short pool from the device up, the very object given to `plan`."""
+
+    @property
+    def requested_kbps(self) -> int:
+        """What the whole session asks for, in kbit/s."""
+
+    @property
+    def available_kbps(self) -> int:
+        """What the limiting pool has left, in kbit/s."""
+
+    @property
+    def admissible_kbps(self) -> int:
+        """The largest total that every pool on the path would take, in kbit/s."""
+
+    @property
+    def first_refused(self) -> int:
+        """Index in the request of the first stream, most urgent first, that no longer fits."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __getnewargs__(self) -> tuple[Pool, int, int, int, int]: ...
+
+def plan(path: Sequence[Pool], request: Request) -> Admitted | Rejected:
+    """Decides whether every pool on a path has room for all streams of a session.
+
+    A pure function: the same pools and request give the same answer. Streams are considered most urgent
+    first, in request order within a priority.
+
+    Args:
+        path: The pools to reserve from, from the device up: no level may come before one inside it.
+        request: The streams of one session.
+
+    Returns:
+        `Admitted` when all streams fit into all pools, else `Rejected`.
+
+    Raises:
+        PlannerError: The path or the request is empty, the path is out of order or has a pool twice (the
+            same level and id), a stream asks for 0, or the streams for more than 2^64 - 1 kbit/s.
+
+    Example:
+        >>> from honeylink.scheduler import Pool, Request, StreamAsk, plan
+        >>> path = [Pool("drone-7", "device", 8000, 0), Pool("acme", "tenant", 9000, 4000)]
+        >>> plan(path, Request([StreamAsk("telemetry", "normal", 100)]))
+        Admitted(allocations=(100,), headroom_kbps=(7900, 4900))
+        >>> plan(path, Request([StreamAsk("video", "burst", 6000)])).admissible_kbps
+        5000
+    """

@@ -1,0 +1,255 @@
+"""Every exception HoneyLink raises on purpose.
+
+::
+
+    HoneyLinkError
+    ├── FecError                     the codec; usable without the service
+    │   ├── CodeParameterError       k or m outside what GF(2^8) allows (also a ValueError)
+    │   ├── UnknownMatrix            no generator matrix of that name (also a ValueError)
+    │   ├── ShardShapeError          shards of the wrong number, length or layout (also a ValueError)
+    │   ├── TooFewShards             fewer than k shards are left (also a ValueError)
+    │   └── OutputError              an output that can't be written to (also a ValueError)
+    ├── PlannerError                 an argument of the planner that no pool or stream can have (also a ValueError)
+    ├── SettingsError                a setting with a wrong value
+    ├── DatabaseStartError           the embedded database did not start (in honeylink.store.embedded)
+    └── ServiceError                 what the API answers with; `code` is its `error_code`
+        ├── ValidationFailed         ERR_VALIDATION
+        ├── Unauthenticated          ERR_AUTH
+        ├── Forbidden                ERR_AUTHZ
+        ├── NotFound                 ERR_NOT_FOUND
+        ├── StateConflict            ERR_STATE
+        ├── Conflict                 ERR_CONFLICT
+        │   ├── BandwidthExceeded
+        │   └── TooManyStreams
+        ├── TooSlow                  ERR_TIMEOUT
+        ├── TooLarge                 ERR_TOO_LARGE
+        ├── RateLimited              ERR_RATE_LIMITED
+        └── DependencyUnavailable    ERR_DEPENDENCY
+
+Each error carries its facts as attributes and builds its message from them: what was expected, what was found.
+The status of an answer is the API's business and stands in `honeylink.api.problems`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "BandwidthExceeded",
+    "CodeParameterError",
+    "Conflict",
+    "DependencyUnavailable",
+    "FecError",
+    "Forbidden",
+    "HoneyLinkError",
+    "NotFound",
+    "OutputError",
+    "PlannerError",
+    "RateLimited",
+    "ServiceError",
+    "SettingsError",
+    "ShardShapeError",
+    "StateConflict",
+    "TooFewShards",
+    "TooLarge",
+    "TooManyStreams",
+    "TooSlow",
+    "Unauthenticated",
+    "UnknownMatrix",
+    "ValidationFailed",
+]
+
+
+class HoneyLinkError(Exception):
+    """Root of all errors of this package."""
+
+
+class FecError(HoneyLinkError):
+    """Root of the codec's errors. After one, nothing was written."""
+
+
+class CodeParameterError(FecError, ValueError):
+    """A code needs 1 <= k, 0 <= m and k + m <= 256."""
+
+    def __init__(self, data_shards: int, parity_shards: int) -> None:
+        super().__init__(
+            f"expected data_shards >= 1, parity_shards >= 0 and at most 256 shards together, "
+            f"found data_shards={data_shards}, parity_shards={parity_shards}"
+        )
+        self.data_shards = data_shards
+        self.parity_shards = parity_shards
+
+
+class UnknownMatrix(FecError, ValueError):
+    """No generator matrix has that name."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        super().__init__(f"expected one of {', '.join(known)} as matrix, found {name!r}")
+        self.name = name
+        self.known = known
+
+
+class ShardShapeError(FecError, ValueError):
+    """Shards whose number, length or memory layout does not fit the code."""
+
+    def __init__(self, expected: str, found: str) -> None:
+        super().__init__(f"expected {expected}, found {found}")
+        self.expected = expected
+        self.found = found
+
+
+class TooFewShards(FecError, ValueError):
+    """Fewer shards are present than the group has data shards, so it can't be recovered."""
+
+    def __init__(self, have: int, need: int) -> None:
+        super().__init__(f"expected at least {need} shards present, found {have}")
+        self.have = have
+        self.need = need
+
+
+class OutputError(FecError, ValueError):
+    """An output array that is read-only, or shares memory with another one."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"expected a writable output apart from all other arrays, found {reason}")
+        self.reason = reason
+
+
+class PlannerError(HoneyLinkError, ValueError):
+    """An argument of the admission planner that no pool or stream can have."""
+
+    def __init__(self, field: str, expected: str, found: str) -> None:
+        super().__init__(f"{field}: expected {expected}, found {found}")
+        self.field = field
+        self.expected = expected
+        self.found = found
+
+
+class SettingsError(HoneyLinkError):
+    """A setting has a wrong value; the message names every such setting."""
+
+
+class ServiceError(HoneyLinkError):
+    """Root of what the session service refuses. `code` is the `error_code` of the answer."""
+
+    code: ClassVar[str]
+
+
+class ValidationFailed(ServiceError):
+    """A request that does not fit its schema.
+
+    Attributes:
+        faults: pairs of a JSON pointer (RFC 6901) and what is wrong there.
+    """
+
+    code = "ERR_VALIDATION"
+
+    def __init__(self, faults: list[tuple[str, str]]) -> None:
+        super().__init__("; ".join(message for _, message in faults))
+        self.faults = faults
+
+
+class Unauthenticated(ServiceError):
+    """No token, or one that is malformed, unknown, revoked or expired."""
+
+    code = "ERR_AUTH"
+
+
+class Forbidden(ServiceError):
+    """A good token that may not do this."""
+
+    code = "ERR_AUTHZ"
+
+
+class NotFound(ServiceError):
+    """Nothing of that name in the caller's tenant."""
+
+    code = "ERR_NOT_FOUND"
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"{kind} {name!r} not found")
+        self.kind = kind
+        self.name = name
+
+
+class StateConflict(ServiceError):
+    """The thing exists but is in the wrong state for this."""
+
+    code = "ERR_STATE"
+
+
+class Conflict(ServiceError):
+    """The request collides with what is there already."""
+
+    code = "ERR_CONFLICT"
+
+
+class BandwidthExceeded(Conflict):
+    """A pool on the device's path is short.
+
+    Attributes:
+        requested_kbps: what the whole session asks for.
+        available_kbps: what the limiting pool has left.
+        limiting_pool: the first short pool from the device up, as `level:id`.
+        admissible_kbps: the largest session that every pool of the path would take now.
+    """
+
+    def __init__(self, requested_kbps: int, available_kbps: int, limiting_pool: str, admissible_kbps: int) -> None:
+        advice = f"ask for at most {admissible_kbps} kbps" if admissible_kbps else "retry when a session has ended"
+        super().__init__(
+            f"requested {requested_kbps} kbps, pool {limiting_pool} has {available_kbps} kbps left; {advice}"
+        )
+        self.requested_kbps = requested_kbps
+        self.available_kbps = available_kbps
+        self.limiting_pool = limiting_pool
+        self.admissible_kbps = admissible_kbps
+
+
+class TooManyStreams(Conflict):
+    """More streams than one session may have."""
+
+    def __init__(self, requested_streams: int, max_streams: int) -> None:
+        super().__init__(f"expected at most {max_streams} streams, found {requested_streams}")
+        self.requested_streams = requested_streams
+        self.max_streams = max_streams
+
+
+class TooLarge(ServiceError):
+    """A request above a limit of size."""
+
+    code = "ERR_TOO_LARGE"
+
+    def __init__(self, part: str, max_bytes: int) -> None:
+        super().__init__(f"expected a {part} of at most {max_bytes} bytes, found a longer one")
+        self.max_bytes = max_bytes
+
+
+class TooSlow(ServiceError):
+    """A request that took too long to arrive."""
+
+    code = "ERR_TIMEOUT"
+
+    def __init__(self, part: str, timeout_seconds: float) -> None:
+        super().__init__(f"expected the whole {part} within {timeout_seconds:g} s")
+        self.timeout_seconds = timeout_seconds
+
+
+class RateLimited(ServiceError):
+    """The caller is over its rate."""
+
+    code = "ERR_RATE_LIMITED"
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__(f"over the rate; retry in {retry_after_seconds} s")
+        self.retry_after_seconds = retry_after_seconds
+
+
+class DependencyUnavailable(ServiceError):
+    """The database or the key provider is away or too slow."""
+
+    code = "ERR_DEPENDENCY"
+
+    def __init__(self, dependency: str, retry_after_seconds: int = 1) -> None:
+        super().__init__(f"{dependency} is not available now; retry in {retry_after_seconds} s")
+        self.dependency = dependency
+        self.retry_after_seconds = retry_after_seconds

@@ -1,0 +1,71 @@
+//! What the codec refuses. Each variant carries what was expected and what was found.
+
+use core::fmt;
+
+use crate::{MAX_SHARDS, Matrix};
+
+/// An argument the codec can't work with. After an error nothing was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// A code needs 1 <= k, 0 <= m and k + m <= 256.
+    CodeParameters {
+        /// The k that was asked for.
+        data_shards: usize,
+        /// The m that was asked for.
+        parity_shards: usize,
+    },
+    /// No generator matrix has that name.
+    UnknownMatrix {
+        /// The name that was asked for.
+        name: String,
+    },
+    /// The wrong number of shards, or of presence flags.
+    Count {
+        /// Of what there are too few or too many.
+        what: &'static str,
+        /// How many the code needs.
+        expected: usize,
+        /// How many were given.
+        found: usize,
+    },
+    /// A shard that is not as long as the first one.
+    ShardLength {
+        /// Bytes of the first shard.
+        expected: usize,
+        /// Bytes of the differing shard.
+        found: usize,
+    },
+    /// Fewer shards are present than the group has data shards.
+    TooFewShards {
+        /// How many are present.
+        have: usize,
+        /// k, the number that is needed.
+        need: usize,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CodeParameters { data_shards, parity_shards } => write!(
+                f,
+                "expected data_shards >= 1, parity_shards >= 0 and at most {MAX_SHARDS} shards together, \
+                 found data_shards={data_shards}, parity_shards={parity_shards}"
+            ),
+            Self::UnknownMatrix { name } => {
+                let known = Matrix::ALL.map(Matrix::name).join(", ");
+                write!(f, "expected one of {known} as matrix, found {name:?}")
+            }
+            Self::Count { what, expected, found } => write!(f, "expected {expected} {what}, found {found}"),
+            Self::ShardLength { expected, found } => {
+                write!(f, "expected shards of {expected} bytes like the first, found one of {found}")
+            }
+            Self::TooFewShards { have, need } => {
+                write!(f, "expected at least {need} shards present, found {have}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for Error {}

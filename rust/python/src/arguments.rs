@@ -1,0 +1,44 @@
+//! Python values that become the planner's, each refused by the name of its field.
+
+use pyo3::{
+    exceptions::PyOverflowError,
+    prelude::*,
+    types::{PyBool, PyString},
+};
+
+use crate::errors::PlannerError;
+
+/// A number from 0 to 2^64 - 1. A value that is not an integer is a `TypeError`.
+pub fn whole(field: &str, value: &Bound<'_, PyAny>) -> PyResult<u64> {
+    if !value.is_instance_of::<PyBool>() {
+        match value.extract::<u64>() {
+            Err(error) if error.is_instance_of::<PyOverflowError>(value.py()) => {}
+            result => return result,
+        }
+    }
+    Err(PlannerError::new_err((field.to_owned(), "an integer from 0 to 2^64 - 1", shown(value))))
+}
+
+/// Text that UTF-8 can hold, which lone surrogates are not.
+pub fn text(field: &str, value: &Bound<'_, PyString>) -> PyResult<String> {
+    value.extract().map_err(|_| PlannerError::new_err((field.to_owned(), "valid Unicode", shown(value))))
+}
+
+/// One of a field's words.
+pub fn word<T: Copy, const N: usize>(
+    field: &str,
+    value: &Bound<'_, PyString>,
+    words: [T; N],
+    name: fn(T) -> &'static str,
+) -> PyResult<T> {
+    let given = value.to_string_lossy();
+    words.into_iter().find(|&word| name(word) == given).ok_or_else(|| {
+        let expected = format!("one of {}", words.map(name).join(", "));
+        PlannerError::new_err((field.to_owned(), expected, shown(value)))
+    })
+}
+
+/// How the value reads in an error; Python itself refuses to write out the longest integers.
+fn shown(value: &Bound<'_, PyAny>) -> String {
+    value.repr().map_or_else(|_| "a number too long to show".to_owned(), |text| text.to_string())
+}

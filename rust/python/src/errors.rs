@@ -1,0 +1,36 @@
+//! The one table from Rust errors to the Python classes, which Python owns.
+
+use honeylink_fec::{Error, Matrix};
+use honeylink_scheduler::PlanError;
+use pyo3::{PyErr, import_exception};
+
+import_exception!(honeylink.errors, CodeParameterError);
+import_exception!(honeylink.errors, FecError);
+import_exception!(honeylink.errors, OutputError);
+import_exception!(honeylink.errors, PlannerError);
+import_exception!(honeylink.errors, ShardShapeError);
+import_exception!(honeylink.errors, TooFewShards);
+import_exception!(honeylink.errors, UnknownMatrix);
+
+pub fn from_fec(error: Error) -> PyErr {
+    match error {
+        Error::CodeParameters { data_shards, parity_shards } => {
+            CodeParameterError::new_err((data_shards, parity_shards))
+        }
+        Error::UnknownMatrix { name } => {
+            UnknownMatrix::new_err((name, Matrix::ALL.map(Matrix::name).to_vec()))
+        }
+        Error::Count { what, expected, found } => {
+            ShardShapeError::new_err((format!("{expected} {what}"), found.to_string()))
+        }
+        Error::ShardLength { expected, found } => {
+            ShardShapeError::new_err((format!("shards of {expected} bytes"), format!("one of {found}")))
+        }
+        Error::TooFewShards { have, need } => TooFewShards::new_err((have, need)),
+        other => FecError::new_err(other.to_string()),
+    }
+}
+
+pub fn from_planner(error: &PlanError) -> PyErr {
+    PlannerError::new_err((error.field(), error.expected(), error.found()))
+}

@@ -1,0 +1,27 @@
+//! `honeylink._native`: the Python face of the pure crates. A thin table of classes; it decides nothing.
+//!
+//! The docstrings here are what `help()` shows; `_native.pyi` carries the same ones for editors and a test
+//! compares the two. Errors are raised as the classes of `honeylink.errors`, by one table in [`errors`].
+
+#![allow(clippy::doc_markdown)] // the docstrings are Python's, not Markdown
+
+mod arguments;
+mod arrays;
+mod errors;
+mod fec;
+mod scheduler;
+
+use pyo3::prelude::*;
+
+/// The compiled part of HoneyLink. Import from `honeylink.fec` and `honeylink.scheduler` instead.
+#[pymodule]
+mod _native {
+    #[pymodule_export]
+    use crate::fec::PyReedSolomon;
+    #[pymodule_export]
+    use crate::scheduler::{PyAdmitted, PyPool, PyRejected, PyRequest, PyStreamAsk, plan};
+
+    #[pymodule_export]
+    #[allow(non_upper_case_globals)] // Python's name for it
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+}
