@@ -1,0 +1,300 @@
+"""What clients get. The same classes render and make the OpenAPI document."""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+
+from honeylink.api import examples
+from honeylink.domain.audit import Category, Outcome
+from honeylink.domain.devices import DeviceStatus
+from honeylink.domain.sessions import Mode, Priority, SessionStatus
+
+if TYPE_CHECKING:
+    from honeylink.domain.audit import AuditRecord
+    from honeylink.domain.devices import Device
+    from honeylink.domain.paging import Page
+    from honeylink.domain.sessions import FecParameters, Session
+    from honeylink.services.devices import RegisteredDevice
+    from honeylink.services.sessions import OpenedSession
+
+
+def _render_time(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+Time = Annotated[datetime, PlainSerializer(_render_time), WithJsonSchema({"type": "string", "format": "date-time"})]
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FecAnswer(_Answer):
+    """Shards of one FEC group."""
+
+    data_shards: int
+    parity_shards: int
+
+    @classmethod
+    def of(cls, fec: FecParameters) -> Self:
+        """As an answer shows it."""
+        return cls(data_shards=fec.data_shards, parity_shards=fec.parity_shards)
+
+
+class OpenedStreamAnswer(_Answer):
+    """A stream of a session that has just been opened."""
+
+    stream_id: UUID
+    name: str
+    mode: Mode
+    priority: Priority
+    allocated_bandwidth_kbps: int
+    connection_id: str
+    key_material: str = Field(description="32 bytes as base64url without padding; shown this once.")
+    fec: FecAnswer
+
+
+class OpenedSessionAnswer(_Answer):
+    """A session that has just been opened."""
+
+    model_config = ConfigDict(json_schema_extra={"example": examples.OPENED_SESSION})
+
+    session_id: UUID
+    expires_at: Time
+    session_endpoint: str
+    streams: list[OpenedStreamAnswer]
+
+    @classmethod
+    def of(cls, opened: OpenedSession) -> Self:
+        """As an answer shows it, keys and all."""
+        return cls(
+            session_id=opened.session_id,
+            expires_at=opened.expires_at,
+            session_endpoint=opened.session_endpoint,
+            streams=[
+                OpenedStreamAnswer(
+                    stream_id=stream.stream_id,
+                    name=stream.name,
+                    mode=stream.mode,
+                    priority=stream.priority,
+                    allocated_bandwidth_kbps=stream.bandwidth_kbps,
+                    connection_id=stream.connection_id,
+                    key_material=_base64url(key.reveal()),
+                    fec=FecAnswer.of(stream.fec),
+                )
+                for stream, key in zip(opened.streams, opened.stream_keys, strict=True)
+            ],
+        )
+
+
+class QosAnswer(_Answer):
+    """What a stream has of the network."""
+
+    priority: Priority
+    bandwidth_kbps: int
+
+
+class StreamAnswer(_Answer):
+    """A stream of a session."""
+
+    stream_id: UUID
+    name: str
+    mode: Mode
+    qos: QosAnswer
+    connection_id: str
+    fec: FecAnswer
+
+
+class SessionAnswer(_Answer):
+    """A session, without its keys."""
+
+    model_config = ConfigDict(json_schema_extra={"example": examples.SESSION})
+
+    session_id: UUID
+    device_id: str
+    status: SessionStatus
+    created_at: Time
+    expires_at: Time
+    ended_at: Time | None
+    end_reason: str | None
+    session_endpoint: str
+    streams: list[StreamAnswer]
+
+    @classmethod
+    def of(cls, session: Session) -> Self:
+        """As an answer shows it."""
+        return cls(
+            session_id=session.session_id,
+            device_id=session.device_id,
+            status=session.status,
+            created_at=session.created_at,
+            expires_at=session.expires_at,
+            ended_at=session.ended_at,
+            end_reason=session.end_reason,
+            session_endpoint=session.session_endpoint,
+            streams=[
+                StreamAnswer(
+                    stream_id=stream.stream_id,
+                    name=stream.name,
+                    mode=stream.mode,
+                    qos=QosAnswer(priority=stream.priority, bandwidth_kbps=stream.bandwidth_kbps),
+                    connection_id=stream.connection_id,
+                    fec=FecAnswer.of(stream.fec),
+                )
+                for stream in session.streams
+            ],
+        )
+
+
+class SessionPage(_Answer):
+    """Some sessions, newest first."""
+
+    items: list[SessionAnswer]
+    next_cursor: str | None
+
+    @classmethod
+    def of(cls, page: Page[Session]) -> Self:
+        """As an answer shows it."""
+        return cls(items=[SessionAnswer.of(each) for each in page.items], next_cursor=page.next_cursor)
+
+
+class RegisteredDeviceAnswer(_Answer):
+    """A device that has just been registered."""
+
+    model_config = ConfigDict(json_schema_extra={"example": examples.REGISTERED_DEVICE})
+
+    device_id: str
+    status: DeviceStatus
+    device_token: str = Field(description="The device's bearer token; shown this once.")
+    pairing_code: str = Field(description="Shown this once; good for five tries.")
+    registered_at: Time
+    pairing_expires_at: Time
+
+    @classmethod
+    def of(cls, registered: RegisteredDevice) -> Self:
+        """As an answer shows it, token and code and all."""
+        return cls(
+            device_id=registered.device_id,
+            status=DeviceStatus.PENDING,
+            device_token=registered.device_token.encode(),
+            pairing_code=registered.pairing_code,
+            registered_at=registered.registered_at,
+            pairing_expires_at=registered.pairing_expires_at,
+        )
+
+
+class PairedDeviceAnswer(_Answer):
+    """A device that has just been paired."""
+
+    model_config = ConfigDict(json_schema_extra={"example": examples.PAIRED_DEVICE})
+
+    device_id: str
+    status: DeviceStatus
+    paired_at: Time
+    session_endpoint: str
+
+
+class DeviceAnswer(_Answer):
+    """A device."""
+
+    model_config = ConfigDict(json_schema_extra={"example": examples.DEVICE})
+
+    device_id: str
+    status: DeviceStatus
+    public_key: str
+    firmware_version: str
+    capabilities: list[str]
+    metadata: dict[str, Any]
+    registered_at: Time
+    paired_at: Time | None
+    pool_kbps: int
+
+    @classmethod
+    def of(cls, device: Device) -> Self:
+        """As an answer shows it."""
+        return cls(
+            device_id=device.device_id,
+            status=device.status,
+            public_key=_base64url(device.public_key),
+            firmware_version=device.firmware_version,
+            capabilities=list(device.capabilities),
+            metadata=dict(device.metadata),
+            registered_at=device.registered_at,
+            paired_at=device.paired_at,
+            pool_kbps=device.pool_kbps,
+        )
+
+
+class DevicePage(_Answer):
+    """Some devices, newest first."""
+
+    items: list[DeviceAnswer]
+    next_cursor: str | None
+
+    @classmethod
+    def of(cls, page: Page[Device]) -> Self:
+        """As an answer shows it."""
+        return cls(items=[DeviceAnswer.of(each) for each in page.items], next_cursor=page.next_cursor)
+
+
+class AuditEventAnswer(_Answer):
+    """An event of the audit trail."""
+
+    model_config = ConfigDict(json_schema_extra={"example": examples.AUDIT_EVENT})
+
+    event_id: UUID
+    at: Time
+    category: Category
+    actor: str
+    device_id: str | None
+    outcome: Outcome
+    details: dict[str, Any]
+    trace_id: str
+
+    @classmethod
+    def of(cls, record: AuditRecord) -> Self:
+        """As an answer shows it."""
+        return cls(
+            event_id=record.event_id,
+            at=record.at,
+            category=record.category,
+            actor=record.actor,
+            device_id=record.device_id,
+            outcome=record.outcome,
+            details=dict(record.details),
+            trace_id=record.trace_id,
+        )
+
+
+class AuditPage(_Answer):
+    """Some events, newest first."""
+
+    items: list[AuditEventAnswer]
+    next_cursor: str | None
+
+    @classmethod
+    def of(cls, page: Page[AuditRecord]) -> Self:
+        """As an answer shows it."""
+        return cls(items=[AuditEventAnswer.of(each) for each in page.items], next_cursor=page.next_cursor)
+
+
+class HealthAnswer(_Answer):
+    """The process is alive."""
+
+    status: Literal["ok"]
+
+
+class ReadinessAnswer(_Answer):
+    """Whether all that a request needs is there."""
+
+    status: Literal["ready", "not ready"]
+    checks: dict[str, str]
+
+
+def _base64url(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")

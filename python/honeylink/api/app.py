@@ -1,0 +1,49 @@
+"""The ASGI application."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+
+from honeylink.api import audit, devices, operations, sessions
+from honeylink.api.endpoints import routes_of
+from honeylink.api.observability import Observability
+from honeylink.api.problems import problem_body, render_problem
+from honeylink.telemetry import current_trace_id
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp
+
+    from honeylink.services.runtime import Services
+    from honeylink.settings import Settings
+
+__all__ = ["create_app"]
+
+
+def create_app(settings: Settings, services: Services) -> ASGIApp:
+    """The open services as an ASGI application."""
+    endpoints = (*devices.ENDPOINTS, *sessions.ENDPOINTS, *audit.ENDPOINTS)
+    app = Starlette(
+        routes=[*routes_of(endpoints), *operations.ROUTES], exception_handlers={HTTPException: _http_problem}
+    )
+    # A path with one slash too many is another path, not a redirect that loses the body.
+    app.router.redirect_slashes = False
+    app.state.services = services
+    app.state.settings = settings
+    return Observability(app)
+
+
+async def _http_problem(request: Request, error: Exception) -> Response:
+    """What the router refuses: an unknown path or a wrong method."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for that class only
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        allowed = headers.get("Allow") or headers.get("allow") or ""
+        body = problem_body("ERR_METHOD", f"expected one of {allowed}, found {request.method}", current_trace_id())
+    else:
+        body = problem_body("ERR_NOT_FOUND", "expected a path of /openapi.json, found another", current_trace_id())
+    return render_problem(body, headers)

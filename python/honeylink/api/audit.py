@@ -1,0 +1,24 @@
+"""`/audit/events`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from honeylink.api.answers import AuditPage
+from honeylink.api.endpoints import Answer, Endpoint
+from honeylink.api.requests import AuditQuery
+
+if TYPE_CHECKING:
+    from honeylink.api.endpoints import Call
+
+__all__ = ["ENDPOINTS"]
+
+
+async def list_events(call: Call) -> Answer:
+    """Read the audit trail, newest first."""
+    query = call.input
+    page = await call.services.audit.list(call.caller, query.to_domain(), query.cursor, query.limit)
+    return Answer(AuditPage.of(page))
+
+
+ENDPOINTS = (Endpoint("GET", "/audit/events", "Read the audit trail", list_events, AuditPage, query=AuditQuery),)

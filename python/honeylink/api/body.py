@@ -1,0 +1,201 @@
+"""Reading what a client sends as JSON: bounded in size, time and depth, and said exactly once.
+
+The standard library parses; the hooks and the walk below refuse what JSON allows but a record should not hold:
+duplicate keys, numbers without a value, text with control characters. RFC 8259 leaves all of these open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import re
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import ValidationError
+from starlette.requests import ClientDisconnect
+
+from honeylink.api.requests import RequestModel
+from honeylink.errors import TooLarge, TooSlow, ValidationFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from starlette.requests import Request
+
+    from honeylink.settings import Settings
+
+__all__ = ["check_path", "read_body", "read_query"]
+
+_MAX_DEPTH = 16
+# Control characters, DEL and C1 controls, and lone surrogates, which no UTF-8 can carry.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+M = TypeVar("M", bound=RequestModel)
+
+
+async def read_body(request: Request, settings: Settings, model: type[M]) -> M:
+    """The request's body as `model`.
+
+    Raises:
+        TooLarge: it is longer than `max_body_bytes`.
+        TooSlow: it took longer than `body_timeout_seconds`.
+        ValidationFailed: it is no JSON, or does not fit; lists every fault.
+    """
+    media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise ValidationFailed([("", f"expected Content-Type: application/json, found {media_type[:80]!r}")])
+    try:
+        async with asyncio.timeout(settings.body_timeout_seconds):
+            raw = await _read(request, settings.max_body_bytes)
+    except TimeoutError:
+        raise TooSlow("body", settings.body_timeout_seconds) from None
+    value = _parse(raw)
+    return _validate(model, value, settings, dict(_walk(value, "", 0)))
+
+
+def read_query(request: Request, settings: Settings, model: type[M]) -> M:
+    """The request's query as `model`.
+
+    Raises:
+        ValidationFailed: a parameter is unknown, given twice or does not fit; lists every fault.
+    """
+    pairs = request.query_params.multi_items()
+    names = [name for name, _ in pairs]
+    faults = {_pointer(name): "expected it once" for name in names if names.count(name) > 1}
+    for name, value in pairs:
+        if _UNPRINTABLE.search(name + value):
+            faults["" if _UNPRINTABLE.search(name) else _pointer(name)] = "expected text without control characters"
+    return _validate(model, dict(pairs), settings, faults)
+
+
+def check_path(parameters: Mapping[str, str]) -> dict[str, str]:
+    """The path's parameters, which are free text until something is looked up by them.
+
+    Raises:
+        ValidationFailed: one has control characters.
+    """
+    for name, value in parameters.items():
+        if _UNPRINTABLE.search(value):
+            raise ValidationFailed([("", f"{name}: expected text without control characters")])
+    return dict(parameters)
+
+
+async def _read(request: Request, max_bytes: int) -> bytes:
+    length = request.headers.get("content-length", "0")
+    if int(length) > max_bytes:  # the server has refused a length that is no number
+        raise TooLarge("body", max_bytes)
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > max_bytes:
+                raise TooLarge("body", max_bytes)
+    except ClientDisconnect:
+        raise ValidationFailed([("", "expected a whole body, found its end too early")]) from None
+    return bytes(body)
+
+
+class _Duplicated(dict[str, Any]):
+    """An object in which a key stands twice; `keys_twice` says which."""
+
+    keys_twice: tuple[str, ...] = ()
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) == len(pairs):
+        return value
+    duplicated = _Duplicated(value)
+    names = [name for name, _ in pairs]
+    duplicated.keys_twice = tuple(name for name in value if names.count(name) > 1)
+    return duplicated
+
+
+def _parse(raw: bytes) -> Any:  # noqa: ANN401 - any JSON
+    try:
+        return json.loads(raw.decode("utf-8"), object_pairs_hook=_object)
+    except UnicodeDecodeError as error:
+        message = f"expected UTF-8, found byte 0x{raw[error.start]:02x} at offset {error.start}"
+    except json.JSONDecodeError as error:
+        message = f"expected JSON: {error.msg} at line {error.lineno} column {error.colno}"
+    except RecursionError:
+        message = f"expected at most {_MAX_DEPTH} levels of nesting"
+    except ValueError:  # more digits than Python converts
+        message = "expected numbers of a sane length"
+    raise ValidationFailed([("", message)])
+
+
+def _walk(value: Any, pointer: str, depth: int) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - any JSON
+    """What is wrong with a JSON value whatever its schema, each with its pointer."""
+    match value:
+        case str():
+            if _UNPRINTABLE.search(value):
+                yield pointer, "expected text without control characters"
+        case float():
+            if not math.isfinite(value):
+                yield pointer, "expected a finite number"
+        case dict() | list() if depth >= _MAX_DEPTH:
+            yield pointer, f"expected at most {_MAX_DEPTH} levels of nesting"
+        case dict():
+            if isinstance(value, _Duplicated):
+                yield from ((f"{pointer}{_pointer(name)}", "expected each key once") for name in value.keys_twice)
+            for name, member in value.items():
+                if _UNPRINTABLE.search(name):
+                    yield pointer, "expected keys without control characters"
+                else:
+                    yield from _walk(member, f"{pointer}{_pointer(name)}", depth + 1)
+        case list():
+            for position, member in enumerate(value):
+                yield from _walk(member, f"{pointer}/{position}", depth + 1)
+
+
+def _validate(model: type[M], value: object, settings: Settings, faults: dict[str, str]) -> M:
+    """`value` as `model`, or all that is wrong with it: the `faults` found before and those of the model."""
+    valid = None
+    try:
+        valid = model.model_validate(value)
+    except ValidationError as error:
+        for fault in error.errors(include_url=False, include_input=False):
+            pointer = "".join(_pointer(step) for step in fault["loc"])
+            if not _UNPRINTABLE.search(pointer):
+                faults.setdefault(pointer, _message(fault["type"], fault["msg"]))
+    for pointer, message in model.cross_faults(value, settings):
+        faults.setdefault(pointer, message)
+    if valid is None or faults:
+        raise ValidationFailed([(pointer, _where(value, pointer) + message) for pointer, message in faults.items()])
+    return valid
+
+
+def _message(kind: str, message: str) -> str:
+    """Pydantic's message in the words of ours."""
+    if kind == "extra_forbidden":
+        return "expected no field of this name"
+    if kind == "missing":
+        return "expected this field, found none"
+    return message.removeprefix("Value error, ").replace("Input should be", "expected")
+
+
+def _where(value: object, pointer: str) -> str:
+    """A fault's place as people read it: the name of its stream, and the field."""
+    steps = pointer.split("/")[1:]
+    if not steps:
+        return ""
+    if len(steps) > 1 and steps[0] == "streams":
+        field = f", {steps[-1]}" if steps[2:] else ""
+        return f"stream {_stream_name(value, int(steps[1]))}{field}: "
+    return f"{steps[-1]}: "
+
+
+def _stream_name(value: object, position: int) -> str:
+    match value:
+        case {"streams": list(streams)} if position < len(streams):
+            match streams[position]:
+                case {"name": str(name)} if not _UNPRINTABLE.search(name):
+                    return repr(name[:64])
+    return f"#{position + 1}"
+
+
+def _pointer(step: int | str) -> str:
+    """One step of a JSON pointer (RFC 6901)."""
+    return "/" + str(step).replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,124 @@
+"""What every route has in common, so that each one is only: parse, call, render.
+
+A route is declared with what it takes, what it answers and how it can fail. The same declaration serves requests and is
+the OpenAPI document, so the two can't disagree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from honeylink.api.body import check_path, read_body, read_query
+from honeylink.api.problems import problem_response
+from honeylink.errors import ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from pydantic import BaseModel
+    from starlette.requests import Request
+
+    from honeylink.api.requests import RequestModel
+    from honeylink.domain.access import Principal
+    from honeylink.services.runtime import Services
+    from honeylink.settings import Settings
+
+    Handler = Callable[["Call"], Awaitable["Answer"]]
+
+__all__ = ["PREFIXES", "Answer", "Call", "Endpoint", "routes_of"]
+
+PREFIXES = ("", "/api/v1")
+"""Every resource is served under each of these, the same."""
+
+# Errors that any request may meet, and those that a token or a body add.
+_ALWAYS = ("ERR_VALIDATION", "ERR_TIMEOUT", "ERR_TOO_LARGE", "ERR_INTERNAL", "ERR_DEPENDENCY")
+_WITH_TOKEN = ("ERR_AUTH", "ERR_AUTHZ", "ERR_RATE_LIMITED")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request whose caller is known and whose parts have been read."""
+
+    services: Services
+    settings: Settings
+    caller: Principal
+    path: dict[str, str]
+    prefix: str
+    input: Any
+    """The body, or where there is none the query, as the endpoint's model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A result to be rendered."""
+
+    body: BaseModel
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A route as the documentation tells it."""
+
+    method: str
+    path: str
+    summary: str
+    handler: Handler
+    answer: type[BaseModel]
+    status: int = 200
+    body: type[RequestModel] | None = None
+    query: type[RequestModel] | None = None
+    errors: tuple[str, ...] = ()
+
+    @property
+    def error_codes(self) -> tuple[str, ...]:
+        """Every error code that this route may answer with."""
+        return (*_ALWAYS, *_WITH_TOKEN, *self.errors)
+
+    async def serve(self, request: Request) -> Response:
+        """Answer a request: who calls, what they send, what comes of it."""
+        state = request.app.state
+        services: Services = state.services
+        settings: Settings = state.settings
+        request.scope["honeylink.route"] = self.path
+        try:
+            with services.database.shared_budget():
+                caller = await services.access.authenticate(request.headers.get("authorization"))
+                request.scope["honeylink.actor"] = caller.actor
+                path = check_path(request.path_params)
+                if self.body is not None:
+                    sent = await read_body(request, settings, self.body)
+                elif self.query is not None:
+                    sent = read_query(request, settings, self.query)
+                else:
+                    sent = None
+                prefix = request.url.path[: -len(self.path.format(**path))]
+                answer = await self.handler(Call(services, settings, caller, path, prefix, sent))
+        except ServiceError as error:
+            return problem_response(error)
+        return Response(answer.body.model_dump_json(), self.status, answer.headers, "application/json")
+
+
+def routes_of(endpoints: tuple[Endpoint, ...]) -> list[Route]:
+    """The endpoints under every prefix."""
+    routes = []
+    for prefix in PREFIXES:
+        by_path: dict[str, list[Endpoint]] = {}
+        for endpoint in endpoints:
+            by_path.setdefault(prefix + endpoint.path, []).append(endpoint)
+        routes += [_route(path, same_path) for path, same_path in by_path.items()]
+    return routes
+
+
+def _route(path: str, endpoints: list[Endpoint]) -> Route:
+    """One route for all methods of a path, so that a wrong method is told all the right ones."""
+    by_method = {endpoint.method: endpoint for endpoint in endpoints}
+
+    async def serve(request: Request) -> Response:
+        return await by_method[request.method.replace("HEAD", "GET")].serve(request)
+
+    return Route(path, serve, methods=list(by_method))

@@ -1,0 +1,137 @@
+"""Wraps every request: its trace, its metrics, its log line, and the last line of defence against a bug.
+
+W3C Trace Context: a valid `traceparent` is continued, anything else starts a new trace. Spans are made by OpenTelemetry
+where an exporter is set up; without one the same ids are carried by a span that records nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import structlog
+from opentelemetry import trace
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from starlette.datastructures import Headers, MutableHeaders
+
+from honeylink.api.problems import problem_body, render_problem
+from honeylink.telemetry import REQUEST_SECONDS, REQUESTS, current_trace_id
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from opentelemetry.sdk.trace import TracerProvider
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["Observability", "install_exporter"]
+
+_log = structlog.get_logger("honeylink.request")
+_propagator = TraceContextTextMapPropagator()
+_random = random.SystemRandom()
+
+
+def install_exporter() -> TracerProvider | None:
+    """Export spans by OTLP over HTTP, if the standard `OTEL_*` variables ask for it.
+
+    Returns:
+        The provider, to be shut down at the end; None if nothing is exported.
+    """
+    wanted = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    exporter = os.environ.get("OTEL_TRACES_EXPORTER", "otlp" if wanted else "none")
+    if exporter == "none" or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return None
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    provider = TracerProvider(
+        resource=Resource.create({"service.name": os.environ.get("OTEL_SERVICE_NAME", "honeylink")})
+    )
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    trace.set_tracer_provider(provider)
+    return provider
+
+
+class Observability:
+    """ASGI middleware around the whole application."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._tracer = trace.get_tracer("honeylink")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        with self._span(scope) as span:
+            await self._serve(span, scope, receive, send)
+
+    async def _serve(self, span: trace.Span, scope: Scope, receive: Receive, send: Send) -> None:
+        started = perf_counter()
+        status = 0
+        traceparent = _traceparent(span.get_span_context())
+
+        async def send_traced(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["traceparent"] = traceparent
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_traced)
+        except Exception:  # noqa: BLE001 - whatever it is, the client gets a problem and the log gets it whole
+            # Nothing of a bug leaks but the trace id, which leads to this line.
+            _log.exception("request.failed", trace_id=current_trace_id(), path=scope["path"])
+            if status == 0:
+                body = problem_body("ERR_INTERNAL", "an internal error; please report the trace id", current_trace_id())
+                await render_problem(body, {})(scope, receive, send_traced)
+        finally:
+            self._record(span, scope, status, perf_counter() - started)
+
+    def _span(self, scope: Scope) -> AbstractContextManager[trace.Span]:
+        """A span for the request, current while it is served."""
+        carrier = {name: value for name, value in Headers(scope=scope).items() if name in {"traceparent", "tracestate"}}
+        parent = _propagator.extract(carrier)
+        span = self._tracer.start_span(scope["method"], parent, kind=trace.SpanKind.SERVER)
+        if not span.is_recording():
+            context = trace.get_current_span(parent).get_span_context()
+            trace_id = context.trace_id or _random.getrandbits(128) or 1
+            span = trace.NonRecordingSpan(
+                trace.SpanContext(
+                    trace_id, _random.getrandbits(64) or 1, is_remote=False, trace_flags=context.trace_flags
+                )
+            )
+        return trace.use_span(span, end_on_exit=True)
+
+    def _record(self, span: trace.Span, scope: Scope, status: int, seconds: float) -> None:
+        # Templates only: labels made of what clients send would grow without end.
+        route = scope.get("honeylink.route", "unmatched")
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        REQUESTS.labels(method, route, str(status)).inc()
+        REQUEST_SECONDS.labels(method, route).observe(seconds)
+        if span.is_recording():
+            span.update_name(f"{method} {route}")
+            span.set_attribute("http.request.method", method)
+            span.set_attribute("http.route", route)
+            span.set_attribute("http.response.status_code", status)
+        _log.info(
+            "request",
+            method=scope["method"],
+            path=scope["path"],
+            status=status,
+            duration_ms=round(seconds * 1000, 2),
+            actor=scope.get("honeylink.actor"),
+            trace_id=trace.format_trace_id(span.get_span_context().trace_id),
+        )
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def _traceparent(context: trace.SpanContext) -> str:
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"

@@ -1,0 +1,74 @@
+"""`/healthz`, `/readyz`, `/metrics`, `/openapi.json` and `/docs`: for operators and readers, without a token."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import TYPE_CHECKING
+
+from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from honeylink.api.docs import render_docs
+from honeylink.api.openapi import openapi_document
+from honeylink.telemetry import REGISTRY
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from honeylink.services.runtime import Services
+    from honeylink.settings import Settings
+
+__all__ = ["ROUTES"]
+
+
+async def healthz(_: Request) -> Response:
+    """The process answers."""
+    return JSONResponse({"status": "ok"})
+
+
+async def readyz(request: Request) -> Response:
+    """Whether database, schema and key provider are there."""
+    services: Services = request.app.state.services
+    checks = await services.operations.readiness()
+    ready = all(each == "ok" for each in checks.values())
+    body = {"status": "ready" if ready else "not ready", "checks": checks}
+    return JSONResponse(body, 200 if ready else 503, {} if ready else {"retry-after": "1"})
+
+
+async def metrics(request: Request) -> Response:
+    """Prometheus's text format."""
+    services: Services = request.app.state.services
+    await services.operations.refresh_metrics()
+    return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+async def openapi(request: Request) -> Response:
+    """The OpenAPI document."""
+    return Response(_openapi_text(request.app.state.settings), media_type="application/json")
+
+
+async def docs(request: Request) -> Response:
+    """The OpenAPI document for reading."""
+    return HTMLResponse(_docs_text(request.app.state.settings))
+
+
+@cache
+def _openapi_text(settings: Settings) -> str:
+    return json.dumps(openapi_document(settings), ensure_ascii=False)
+
+
+@cache
+def _docs_text(settings: Settings) -> str:
+    return render_docs(openapi_document(settings))
+
+
+ROUTES = [
+    Route("/healthz", healthz),
+    Route("/readyz", readyz),
+    Route("/metrics", metrics),
+    Route("/openapi.json", openapi),
+    Route("/docs", docs),
+]

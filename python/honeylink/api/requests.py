@@ -1,0 +1,229 @@
+"""What clients send. The same classes validate and make the OpenAPI document."""
+
+from __future__ import annotations
+
+import base64
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
+
+from honeylink.api import examples
+from honeylink.domain.audit import AuditFilter, Category
+from honeylink.domain.devices import DeviceRegistration
+from honeylink.domain.sessions import Mode, Priority, SessionRequest, SessionStatus, StreamRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from honeylink.settings import Settings
+
+MAX_KBPS = 10**9  # a terabit a second: far above any link, and 16 of them far below what a bigint holds
+
+# The pattern that semver.org suggests.
+SEMVER = (
+    r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)"
+    r"(-((0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)(\.(0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*))*))?"
+    r"(\+([0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*))?$"
+)
+
+Fault = tuple[str, str]
+"""A JSON pointer, and what is wrong there."""
+
+
+def shorten(value: object) -> str:
+    """A value as an error shows it, however long it is."""
+    text = repr(value) if isinstance(value, (str, int, float, bool, type(None))) else type(value).__name__
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+class RequestModel(BaseModel):
+    """A body or a query."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def cross_faults(cls, value: object, settings: Settings) -> Iterator[Fault]:
+        """What is wrong between fields or by the settings; `value` may have other faults too."""
+        del value, settings
+        yield from ()
+
+
+class _Body(RequestModel):
+    model_config = ConfigDict(strict=True)
+
+
+def _word_of(words: type[Mode | Priority]) -> Callable[[object], Mode | Priority]:
+    """A validator that reads one of an enum's words in any case, and names them all when it is none."""
+
+    def read(value: object) -> Mode | Priority:
+        try:
+            return words(str(value).lower())
+        except ValueError:
+            known = ", ".join(word.value for word in words)
+            raise ValueError(f"expected one of {known}, found {shorten(value)}") from None
+
+    return read
+
+
+def _public_key(value: str) -> str:
+    # 32 bytes in base64url leave four bits of the last letter unused; they have to be zero, so that a key has one text.
+    if not re.fullmatch(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", value):
+        raise ValueError("expected an X25519 public key: 32 bytes as 43 letters of base64url without padding")
+    return value
+
+
+def _rfc3339(value: object) -> datetime:
+    if isinstance(value, str) and re.fullmatch(
+        r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", value
+    ):
+        try:
+            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+    raise ValueError("expected a time as RFC 3339 has it, such as 2026-01-31T12:00:00Z")
+
+
+def _whole_number(value: object) -> int:
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,4}", value):
+        return int(value)
+    raise ValueError(f"expected a whole number, found {shorten(value)}")
+
+
+DeviceId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{3,63}$")]
+TimeBound = Annotated[datetime, BeforeValidator(_rfc3339), WithJsonSchema({"type": "string", "format": "date-time"})]
+PublicKey = Annotated[
+    str,
+    AfterValidator(_public_key),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$"}),
+]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Kbps = Annotated[int, Field(ge=0, le=MAX_KBPS)]
+
+
+class Qos(_Body):
+    """What a stream needs of the network."""
+
+    priority: Annotated[Priority, BeforeValidator(_word_of(Priority))] = Field(description="Read in any case.")
+    bandwidth_kbps: int = Field(ge=1, le=MAX_KBPS)
+
+
+class StreamBody(_Body):
+    """One flow of a session to open."""
+
+    name: str = Field(min_length=1, max_length=64)
+    mode: Annotated[Mode, BeforeValidator(_word_of(Mode))] = Field(description="Read in any case.")
+    qos: Qos
+
+
+class SessionBody(_Body):
+    """A session to open."""
+
+    model_config = ConfigDict(json_schema_extra={"example": examples.SESSION_BODY})
+
+    device_id: DeviceId
+    streams: list[StreamBody] = Field(min_length=1, description="Each with a name of its own.")
+    ttl_seconds: int | None = Field(None, ge=1, description="The session's life; left out: the service's default.")
+
+    @classmethod
+    def cross_faults(cls, value: object, settings: Settings) -> Iterator[Fault]:
+        """A life above the maximum, and stream names that stand twice."""
+        if not isinstance(value, dict):
+            return
+        ttl = value.get("ttl_seconds")
+        if isinstance(ttl, int) and ttl > settings.ttl_max_seconds:
+            yield "/ttl_seconds", f"expected at most {settings.ttl_max_seconds}, found {shorten(ttl)}"
+        streams = value.get("streams")
+        seen = set()
+        for position, stream in enumerate(streams if isinstance(streams, list) else ()):
+            name = stream.get("name") if isinstance(stream, dict) else None
+            if isinstance(name, str) and name in seen:
+                yield f"/streams/{position}/name", f"expected a name of its own, found {shorten(name)} again"
+            seen.add(name if isinstance(name, str) else None)
+
+    def to_domain(self, settings: Settings) -> SessionRequest:
+        """The request, with the settings' defaults."""
+        return SessionRequest(
+            device_id=self.device_id,
+            streams=tuple(
+                StreamRequest(stream.name, stream.mode, stream.qos.priority, stream.qos.bandwidth_kbps)
+                for stream in self.streams
+            ),
+            ttl_seconds=settings.ttl_default_seconds if self.ttl_seconds is None else self.ttl_seconds,
+        )
+
+
+class DeviceBody(_Body):
+    """A device to register."""
+
+    model_config = ConfigDict(json_schema_extra={"example": examples.DEVICE_BODY})
+
+    device_id: DeviceId
+    public_key: PublicKey = Field(description="X25519, 32 bytes as base64url without padding.")
+    firmware_version: str = Field(max_length=64, pattern=SEMVER, description="Semantic version 2.0.0.")
+    capabilities: list[Annotated[str, StringConstraints(min_length=1, max_length=64)]] = Field([], max_length=64)
+    metadata: dict[str, Any] = Field({}, description="Whatever the owner wants to keep with the device.")
+    pool_kbps: Kbps | None = Field(None, description="Capacity of the device's pool; left out: the service's default.")
+
+    def to_domain(self) -> DeviceRegistration:
+        """The registration."""
+        return DeviceRegistration(
+            device_id=self.device_id,
+            public_key=base64.urlsafe_b64decode(self.public_key + "="),
+            firmware_version=self.firmware_version,
+            capabilities=tuple(self.capabilities),
+            metadata=self.metadata,
+            pool_kbps=self.pool_kbps,
+        )
+
+
+class PairingBody(_Body):
+    """The code that a registration gave."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"pairing_code": "K7QM-2XWD-94TB"}})
+
+    pairing_code: str = Field(min_length=1, max_length=64, description="Read in any case, hyphens or not.")
+
+
+class RevocationBody(_Body):
+    """Why a device is revoked."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"reason": "lost in the field"}})
+
+    reason: Text
+
+
+class PageQuery(RequestModel):
+    """Which page of a list."""
+
+    limit: Annotated[int, BeforeValidator(_whole_number)] = Field(50, ge=1, le=200)
+    cursor: str | None = Field(None, min_length=1, max_length=512, description="The next_cursor of the page before.")
+
+
+class SessionQuery(PageQuery):
+    """Which sessions to list."""
+
+    device_id: DeviceId | None = None
+    status: SessionStatus | None = None
+
+
+class AuditQuery(PageQuery):
+    """Which events to list."""
+
+    device_id: DeviceId | None = None
+    category: Category | None = None
+    since: TimeBound | None = Field(None, description="From this moment on.")
+    until: TimeBound | None = Field(None, description="Before this moment.")
+
+    def to_domain(self) -> AuditFilter:
+        """The filter."""
+        return AuditFilter(self.device_id, self.category, self.since, self.until)

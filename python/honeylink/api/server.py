@@ -1,0 +1,208 @@
+"""uvicorn, with deadlines for what a client sends and problems for what it can't parse.
+
+uvicorn waits without end for a request's header and has no limit on its size, and it answers a request that it can't
+parse in plain text. The protocol below adds what is missing; the application's own deadline for the body is in `body`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import secrets
+import signal
+import socket
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from honeylink.api.app import create_app
+from honeylink.api.problems import MEDIA_TYPE, problem_body
+from honeylink.errors import ServiceError, SettingsError, TooLarge, TooSlow, ValidationFailed
+from honeylink.services.runtime import open_services
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator
+
+    from honeylink.services.runtime import Services
+    from honeylink.settings import Settings
+
+__all__ = ["listen", "serve"]
+
+_MAX_HEADER_BYTES = 32_768
+_BACKLOG = 2048
+_KEEP_ALIVE_SECONDS = 30
+
+
+async def serve(
+    settings: Settings,
+    listener: socket.socket,
+    beside: Callable[[Services], Coroutine[None, None, None]] | None = None,
+) -> None:
+    """Open the services and serve them on `listener` until SIGINT or SIGTERM, then finish what is in flight.
+
+    Args:
+        settings: how.
+        listener: a bound TCP socket; see `listen`.
+        beside: what to run while serving; the server stops when it ends.
+
+    Raises:
+        SettingsError: a setting does not fit what it names.
+    """
+    async with open_services(settings) as services:
+        server = _Server(settings, services)
+        sweeping = asyncio.create_task(services.expiry.run(), name="expiry")
+        with server.stopped_by_signals():
+            serving = asyncio.create_task(server.serve([listener]), name="server")
+            companion = asyncio.create_task(beside(services), name="beside") if beside else sweeping
+            await asyncio.wait({serving, companion}, return_when=asyncio.FIRST_COMPLETED)
+            failed = companion.exception() if companion.done() else None
+            server.should_exit = True
+            await serving
+        for task in {sweeping, companion}:
+            task.cancel()
+        await asyncio.wait({sweeping, companion})
+        if failed is not None:
+            raise failed
+
+
+def listen(settings: Settings) -> socket.socket:
+    """The socket that the settings name.
+
+    Raises:
+        SettingsError: it can't be had; says why and what to do.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        reason = "taken by another program" if error.errno == errno.EADDRINUSE else error.strerror
+        raise SettingsError(
+            f"port {settings.port} on {settings.host} is {reason}; "
+            "choose another by HONEYLINK_PORT, or HONEYLINK_HOST for the address"
+        ) from None
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, with signals left to `stopped_by_signals`.
+
+    Its own handling raises the signal again after the last request, which would end the process before the database has
+    been shut down.
+    """
+
+    def __init__(self, settings: Settings, services: Services) -> None:
+        config = uvicorn.Config(
+            create_app(settings, services),
+            http=_protocol(settings),
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=settings.shutdown_timeout_seconds,
+        )
+        super().__init__(config)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    @contextmanager
+    def stopped_by_signals(self) -> Iterator[None]:
+        """Let SIGINT and SIGTERM stop the server; a second one stops it without waiting for requests."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _protocol(settings: Settings) -> type[HttpToolsProtocol]:  # noqa: C901 - a class, whose methods are short
+    """A protocol class that keeps the settings' deadlines."""
+
+    class DeadlineProtocol(HttpToolsProtocol):
+        """One connection. A deadline runs from its start, or a request's first byte, to the request's end."""
+
+        _deadline: asyncio.TimerHandle | None = None
+        _header_bytes = 0
+        _in_header = True
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self._expect_within(settings.header_timeout_seconds)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._expect_nothing()
+            super().connection_lost(exc)
+
+        def data_received(self, data: bytes) -> None:
+            if self._in_header:
+                self._header_bytes += len(data)
+            super().data_received(data)
+            if self._deadline is None and self._idle():
+                # Bytes that begin no request, such as an empty line, have stopped uvicorn's own timer.
+                self._expect_within(settings.header_timeout_seconds)
+            if self._in_header and self._header_bytes > _MAX_HEADER_BYTES and not self.transport.is_closing():
+                self._refuse(TooLarge("header", _MAX_HEADER_BYTES))
+
+        def on_message_begin(self) -> None:
+            super().on_message_begin()
+            self._in_header = True
+            self._expect_within(settings.header_timeout_seconds)
+
+        def on_headers_complete(self) -> None:
+            self._in_header = False
+            # A second more than the application gives, so that it can say so itself.
+            self._expect_within(settings.body_timeout_seconds + 1)
+            super().on_headers_complete()
+
+        def on_message_complete(self) -> None:
+            self._expect_nothing()
+            self._in_header = True
+            self._header_bytes = 0
+            super().on_message_complete()
+
+        def send_400_response(self, msg: str) -> None:
+            self._refuse(ValidationFailed([("", f"expected an HTTP/1.1 request: {msg.lower().rstrip('.')}")]))
+
+        def _idle(self) -> bool:
+            return self.cycle is None or self.cycle.response_complete
+
+        def _expect_within(self, seconds: float) -> None:
+            self._expect_nothing()
+            self._deadline = self.loop.call_later(seconds, self._give_up)
+
+        def _expect_nothing(self) -> None:
+            if self._deadline is not None:
+                self._deadline.cancel()
+                self._deadline = None
+
+        def _give_up(self) -> None:
+            if self.transport.is_closing():
+                return
+            if self._in_header and self._idle():
+                self._refuse(TooSlow("header", settings.header_timeout_seconds))
+            else:
+                self.transport.close()
+
+        def _refuse(self, error: ServiceError) -> None:
+            """Answer outside of the application, and close."""
+            trace_id, span_id = secrets.token_hex(16), secrets.token_hex(8)
+            body = problem_body(error.code, str(error), trace_id)
+            content = json.dumps(body).encode()
+            head = STATUS_LINE[int(str(body["status"]))] + (
+                f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(content)}\r\nconnection: close\r\n"
+                f"traceparent: 00-{trace_id}-{span_id}-00\r\n\r\n"
+            ).encode("ascii")
+            self.transport.write(head + content)
+            self.transport.close()
+
+    return DeadlineProtocol

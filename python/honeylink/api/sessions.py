@@ -1,0 +1,79 @@
+"""`/sessions`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from honeylink.api.answers import OpenedSessionAnswer, SessionAnswer, SessionPage
+from honeylink.api.endpoints import Answer, Endpoint
+from honeylink.api.requests import SessionBody, SessionQuery
+from honeylink.errors import NotFound
+
+if TYPE_CHECKING:
+    from honeylink.api.endpoints import Call
+
+__all__ = ["ENDPOINTS"]
+
+
+async def open_session(call: Call) -> Answer:
+    """Admit and open a session."""
+    opened = await call.services.sessions.open(call.caller, call.input.to_domain(call.settings))
+    location = f"{call.prefix}/sessions/{opened.session_id}"
+    return Answer(OpenedSessionAnswer.of(opened), {"location": location, "cache-control": "no-store"})
+
+
+async def list_sessions(call: Call) -> Answer:
+    """List sessions, newest first."""
+    query = call.input
+    page = await call.services.sessions.list(call.caller, query.device_id, query.status, query.cursor, query.limit)
+    return Answer(SessionPage.of(page))
+
+
+async def get_session(call: Call) -> Answer:
+    """Read a session."""
+    return Answer(SessionAnswer.of(await call.services.sessions.get(call.caller, _session_id(call))))
+
+
+async def end_session(call: Call) -> Answer:
+    """End a session and give its bandwidth back."""
+    return Answer(SessionAnswer.of(await call.services.sessions.end(call.caller, _session_id(call))))
+
+
+def _session_id(call: Call) -> UUID:
+    text = call.path["session_id"]
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound("session", text[:64]) from None
+
+
+ENDPOINTS = (
+    Endpoint(
+        "POST",
+        "/sessions",
+        "Open a session",
+        open_session,
+        OpenedSessionAnswer,
+        status=201,
+        body=SessionBody,
+        errors=("ERR_NOT_FOUND", "ERR_STATE", "ERR_CONFLICT"),
+    ),
+    Endpoint("GET", "/sessions", "List sessions", list_sessions, SessionPage, query=SessionQuery),
+    Endpoint(
+        "GET",
+        "/sessions/{session_id}",
+        "Read a session",
+        get_session,
+        SessionAnswer,
+        errors=("ERR_NOT_FOUND",),
+    ),
+    Endpoint(
+        "DELETE",
+        "/sessions/{session_id}",
+        "End a session",
+        end_session,
+        SessionAnswer,
+        errors=("ERR_NOT_FOUND",),
+    ),
+)

@@ -1,0 +1,181 @@
+"""The commands of the service. Each reads the settings, calls one thing, and shows what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from honeylink import __version__
+from honeylink.api.observability import install_exporter
+from honeylink.api.server import listen, serve
+from honeylink.cli.logs import configure_logging
+from honeylink.cli.quickstart import demonstrate
+from honeylink.domain.access import Role
+from honeylink.errors import HoneyLinkError
+from honeylink.services.runtime import migrate_database, open_services
+from honeylink.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from honeylink.services.runtime import Services
+
+__all__ = ["run"]
+
+app = typer.Typer(
+    help="Secure multi-stream sessions for devices on lossy links.\n\n"
+    "Settings come from HONEYLINK_* variables or the TOML file that HONEYLINK_CONFIG_FILE names; see docs/settings.md.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+tokens = typer.Typer(help="Make and revoke bearer tokens.", no_args_is_help=True)
+pools = typer.Typer(help="Look at bandwidth pools.", no_args_is_help=True)
+app.add_typer(tokens, name="token")
+app.add_typer(pools, name="pools")
+
+_out = Console(highlight=False)
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on.")]
+Tenant = Annotated[str, typer.Option(help="The tenant's name.")]
+Name = Annotated[str, typer.Option(help="The token's name, as the audit trail shows it.")]
+
+
+def run() -> None:
+    """Run the command line; an expected error is one line on stderr."""
+    try:
+        app()
+    except HoneyLinkError as error:
+        sys.exit(f"honeylink: {error}")
+
+
+@app.command("serve")
+def serve_command(host: Host = None, port: Port = None) -> None:
+    """Serve the API until Ctrl-C or SIGTERM."""
+    settings = Settings.load(host=host, port=port)
+    configure_logging(settings.log_level)
+    _serve(settings, None)
+
+
+@app.command()
+def quickstart(
+    once: Annotated[bool, typer.Option("--once", help="Exit after the session has been shown.")] = False,
+    host: Host = None,
+    port: Port = None,
+) -> None:
+    """Serve the API, register and pair a demo device, open a session, and show it all."""
+    settings = Settings.load(host=host, port=port)
+    configure_logging("warning")
+    _out.print(f"[bold]HoneyLink {__version__}[/bold]: starting …")
+    _serve(settings, lambda services: demonstrate(_out, settings, services, once=once))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's schema up to this version."""
+    settings = Settings.load()
+    configure_logging("warning")
+    before, after = asyncio.run(migrate_database(settings))
+    _show(
+        {"before": before, "after": after},
+        f"schema {after}" + (" (was there already)" if before == after else ""),
+    )
+
+
+@app.command()
+def version() -> None:
+    """Tell the version."""
+    print(f"honeylink {__version__}")
+
+
+@tokens.command("create")
+def create_token(tenant: Tenant, name: Name, role: Role = Role.OPERATOR) -> None:
+    """Make a token, and the tenant if it is new. The token is shown this once.
+
+    Tokens of devices are made by registering a device.
+    """
+    if role is Role.DEVICE:
+        raise typer.BadParameter("expected admin, operator or auditor; a device gets its token when it is registered")
+    token = _with_services(lambda services: services.tenants.create_token(tenant, role, name)).encode()
+    _show({"tenant": tenant, "name": name, "role": role.value, "token": token}, token)
+
+
+@tokens.command("revoke")
+def revoke_token(tenant: Tenant, name: Name) -> None:
+    """Revoke a token for good."""
+    _with_services(lambda services: services.tenants.revoke_token(tenant, name))
+    _show({"tenant": tenant, "name": name, "revoked": True}, f"revoked {name}")
+
+
+@pools.command("check")
+def check_pools() -> None:
+    """Prove for each pool that what it counts as reserved is what live sessions hold; exit 1 if one is off."""
+    balances = _with_services(lambda services: services.operations.check_pools())
+    table = Table("tenant", "level", "pool", "capacity", "reserved", "live", "")
+    for column in table.columns[3:6]:
+        column.justify = "right"
+    for each in balances:
+        mark = "[green]ok[/green]" if each.balanced else "[red]OFF[/red]"
+        figures = (each.capacity_kbps or 0, each.reserved_kbps, each.live_kbps)
+        table.add_row(each.tenant, each.level.label, each.pool_id, *(f"{figure:,}" for figure in figures), mark)
+    off = sum(not each.balanced for each in balances)
+    rows = [
+        {
+            "tenant": each.tenant,
+            "level": each.level.label,
+            "pool_id": each.pool_id,
+            "capacity_kbps": each.capacity_kbps,
+            "reserved_kbps": each.reserved_kbps,
+            "live_kbps": each.live_kbps,
+            "stale_kbps": each.stale_kbps,
+            "balanced": each.balanced,
+        }
+        for each in balances
+    ]
+    _show({"pools": rows, "off": off}, table)
+    raise typer.Exit(1 if off else 0)
+
+
+def _serve(settings: Settings, beside: Callable[[Services], Coroutine[None, None, None]] | None) -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold keys
+    exporter = install_exporter()
+    with listen(settings) as listener:
+        try:
+            _run(serve(settings, listener, beside))
+        finally:
+            if exporter is not None:
+                exporter.shutdown()
+
+
+def _with_services(use: Callable[[Services], Coroutine[Any, Any, Any]]) -> Any:  # noqa: ANN401 - what `use` gives
+    async def work() -> object:
+        async with open_services(settings) as services:
+            return await use(services)
+
+    settings = Settings.load()
+    configure_logging("warning")
+    return _run(work())
+
+
+def _run(work: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - what `work` gives
+    try:
+        import uvloop
+    except ModuleNotFoundError:  # Windows has none
+        return asyncio.run(work)
+    return uvloop.run(work)
+
+
+def _show(data: dict[str, object], text: str | Table) -> None:
+    """`text` for people; for a pipe, the same as JSON."""
+    if _out.is_terminal:
+        _out.print(text, soft_wrap=isinstance(text, str))
+    else:
+        print(json.dumps(data))

@@ -1,0 +1,108 @@
+"""Who may do what.
+
+A token carries one role and belongs to one tenant; a device's token also carries its device. The two tables below are
+the whole policy: what a role may do, and what a device may do only to itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from honeylink.errors import Forbidden
+
+__all__ = ["SYSTEM_TENANT_ID", "Permission", "Principal", "Role", "authorize"]
+
+SYSTEM_TENANT_ID = UUID(int=0)
+"""Owner of what belongs to no tenant: the node pool, and refused attempts that name none."""
+
+
+class Role(StrEnum):
+    """What a token is for."""
+
+    ADMIN = "admin"
+    OPERATOR = "operator"
+    DEVICE = "device"
+    AUDITOR = "auditor"
+
+
+class Permission(StrEnum):
+    """One kind of action on the API."""
+
+    REGISTER_DEVICE = "register devices"
+    PAIR_DEVICE = "pair a device"
+    REVOKE_DEVICE = "revoke devices"
+    READ_DEVICE = "read a device"
+    LIST_DEVICES = "list devices"
+    OPEN_SESSION = "open sessions"
+    READ_SESSION = "read sessions"
+    END_SESSION = "end sessions"
+    READ_AUDIT = "read the audit trail"
+
+
+_READING = frozenset(
+    {Permission.READ_DEVICE, Permission.LIST_DEVICES, Permission.READ_SESSION, Permission.READ_AUDIT},
+)
+
+_ALLOWED: dict[Role, frozenset[Permission]] = {
+    # An admin makes tenants and tokens (by the command line); over the API it only reads.
+    Role.ADMIN: _READING,
+    Role.AUDITOR: _READING,
+    Role.OPERATOR: frozenset(
+        {
+            Permission.REGISTER_DEVICE,
+            Permission.REVOKE_DEVICE,
+            Permission.READ_DEVICE,
+            Permission.LIST_DEVICES,
+            Permission.OPEN_SESSION,
+            Permission.READ_SESSION,
+            Permission.END_SESSION,
+        },
+    ),
+    # Each of these for its own device only.
+    Role.DEVICE: frozenset(
+        {
+            Permission.PAIR_DEVICE,
+            Permission.READ_DEVICE,
+            Permission.OPEN_SESSION,
+            Permission.READ_SESSION,
+            Permission.END_SESSION,
+        },
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The holder of a verified token."""
+
+    tenant_id: UUID
+    token_id: UUID
+    name: str
+    role: Role
+    device_id: str | None = None
+
+    @property
+    def actor(self) -> str:
+        """How the audit trail names this principal: `device:{id}` or `token:{name}`."""
+        return f"device:{self.device_id}" if self.device_id is not None else f"token:{self.name}"
+
+
+def authorize(principal: Principal, permission: Permission, device_id: str | None = None) -> None:
+    """Let `principal` use `permission`, on `device_id` where the action names a device.
+
+    Raises:
+        Forbidden: the role lacks the permission, or a device's token names another device.
+
+    Example:
+        >>> from uuid import UUID
+        >>> tenant = token = UUID(int=1)
+        >>> authorize(Principal(tenant, token, "dash", Role.AUDITOR), Permission.OPEN_SESSION)
+        Traceback (most recent call last):
+        honeylink.errors.Forbidden: a token with role 'auditor' may not open sessions
+    """
+    if permission not in _ALLOWED[principal.role]:
+        raise Forbidden(f"a token with role {principal.role.value!r} may not {permission.value}")
+    if principal.role is Role.DEVICE and device_id is not None and device_id != principal.device_id:
+        raise Forbidden(f"the token of device {principal.device_id!r} may not act for device {device_id!r}")

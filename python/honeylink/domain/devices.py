@@ -1,0 +1,138 @@
+"""Devices and how they pair.
+
+::
+
+    (none) ──register──> pending ──pair──> paired ──revoke──> revoked
+                           │  ^               (a revoked device stays revoked)
+                           │  └─register again: new code, new token
+                           └──────revoke────────────────────> revoked
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from honeylink.errors import Forbidden, StateConflict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+__all__ = [
+    "PAIRING_MAX_TRIES",
+    "PAIRING_TTL_SECONDS",
+    "Device",
+    "DeviceRegistration",
+    "DeviceStatus",
+    "PairingAttempt",
+    "check_paired",
+    "check_pairing",
+    "normalize_pairing_code",
+    "spell_pairing_code",
+]
+
+PAIRING_TTL_SECONDS = 600
+PAIRING_MAX_TRIES = 5
+
+# 30 letters and digits that can't be taken for one another when read aloud or off a label: no 0 or O, no 1, I or L, no
+# U beside V. 12 of them make 58.9 bits: with 5 tries in 10 minutes, a guess succeeds once in 10^17.
+_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
+_GROUPS, _GROUP_LENGTH = 3, 4
+
+
+class DeviceStatus(StrEnum):
+    """Where a device stands."""
+
+    PENDING = "pending"
+    PAIRED = "paired"
+    REVOKED = "revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRegistration:
+    """What a registration says of a device."""
+
+    device_id: str
+    public_key: bytes
+    firmware_version: str
+    capabilities: tuple[str, ...]
+    metadata: Mapping[str, object]
+    pool_kbps: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device as it is stored."""
+
+    device_id: str
+    status: DeviceStatus
+    public_key: bytes
+    firmware_version: str
+    capabilities: tuple[str, ...]
+    metadata: Mapping[str, object]
+    registered_at: datetime
+    paired_at: datetime | None
+    pool_kbps: int
+
+
+@dataclass(frozen=True, slots=True)
+class PairingAttempt:
+    """A device as an attempt to pair it left it."""
+
+    status: DeviceStatus
+    in_time: bool
+    tries: int
+    paired_at: datetime | None = None
+
+
+def check_paired(device_id: str, status: DeviceStatus) -> None:
+    """Let only a paired device pass.
+
+    Raises:
+        StateConflict: it is pending or revoked.
+    """
+    if status is not DeviceStatus.PAIRED:
+        raise StateConflict(f"expected device {device_id!r} to be paired, found it {status.value}")
+
+
+def check_pairing(device_id: str, attempt: PairingAttempt) -> None:
+    """Let only a successful attempt on a pending device pass, and say of another why it failed.
+
+    Raises:
+        StateConflict: its code has expired, or its tries are used up.
+        Forbidden: the code is wrong; says how many tries are left.
+    """
+    again = "register the device again for a new code"
+    if attempt.status is DeviceStatus.PAIRED:
+        return
+    if not attempt.in_time:
+        raise StateConflict(f"the pairing code of device {device_id!r} has expired; {again}")
+    left = PAIRING_MAX_TRIES - attempt.tries
+    if left < 0:
+        raise StateConflict(f"all {PAIRING_MAX_TRIES} tries to pair device {device_id!r} are used up; {again}")
+    raise Forbidden(
+        f"wrong pairing code for device {device_id!r}; {left} tries left" + (f"; {again}" if not left else "")
+    )
+
+
+def spell_pairing_code(choose: Callable[[str], str]) -> str:
+    """A new code `XXXX-XXXX-XXXX`, each letter taken by `choose` (a source of randomness).
+
+    Example:
+        >>> spell_pairing_code(lambda alphabet: alphabet[0])
+        '2222-2222-2222'
+    """
+    return "-".join("".join(choose(_ALPHABET) for _ in range(_GROUP_LENGTH)) for _ in range(_GROUPS))
+
+
+def normalize_pairing_code(text: str) -> str:
+    """A code as people type it, with or without hyphens and in any case, as it was spelled.
+
+    Example:
+        >>> normalize_pairing_code(" abcd efgh-2345 ")
+        'ABCD-EFGH-2345'
+    """
+    letters = "".join(letter for letter in text.upper() if letter in _ALPHABET)
+    return "-".join(letters[start : start + _GROUP_LENGTH] for start in range(0, len(letters), _GROUP_LENGTH))

@@ -1,0 +1,86 @@
+"""Keyset pages: a cursor says after which row a page starts, so a page costs the same however deep it lies.
+
+A cursor is opaque to clients: base64url of a JSON array of the last row's sort key. It holds nothing that its holder
+has not just been shown, so it needs no signature; one that was tampered with only moves the start, inside the tenant.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Generic, TypeVar
+from uuid import UUID
+
+from honeylink.errors import ValidationFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Cursor", "Page"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """The sort key of the last row of a page: when it came to be, and its id."""
+
+    at: datetime
+    row_id: str
+
+    def encode(self) -> str:
+        """The text that a client passes back."""
+        text = json.dumps([self.at.isoformat(), self.row_id])
+        return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode("ascii")
+
+    @classmethod
+    def decode(cls, text: str) -> Cursor:
+        """The cursor that `text` spells.
+
+        Raises:
+            ValidationFailed: it spells none; cursors come from `next_cursor`.
+
+        Example:
+            >>> from datetime import UTC
+            >>> cursor = Cursor(datetime(2026, 1, 1, tzinfo=UTC), "device-1")
+            >>> Cursor.decode(cursor.encode()) == cursor
+            True
+        """
+        try:
+            raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+            at, row_id = json.loads(raw)
+            cursor = cls(datetime.fromisoformat(at), row_id)
+        except (binascii.Error, ValueError, TypeError, RecursionError):
+            cursor = None
+        if cursor is None or cursor.at.tzinfo is None or not isinstance(cursor.row_id, str) or "\0" in cursor.row_id:
+            raise ValidationFailed([("/cursor", "cursor: expected the next_cursor of an earlier page")])
+        return cursor
+
+    @property
+    def row_uuid(self) -> UUID:
+        """The id of a row whose ids are UUIDs.
+
+        Raises:
+            ValidationFailed: this cursor is from another list.
+        """
+        try:
+            return UUID(self.row_id)
+        except ValueError:
+            raise ValidationFailed([("/cursor", "cursor: expected one from this list")]) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """Some items, and the cursor of the next page if there is one."""
+
+    items: list[T]
+    next_cursor: str | None
+
+    @classmethod
+    def cut(cls, rows: list[T], limit: int, key: Callable[[T], Cursor]) -> Page[T]:
+        """The first `limit` of `rows`; one row more than that says that there is a next page."""
+        items = rows[:limit]
+        return cls(items, key(items[-1]).encode() if len(rows) > limit else None)

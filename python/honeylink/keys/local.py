@@ -1,0 +1,123 @@
+"""A key provider for one machine: the key-encryption key in a file.
+
+For development, and for a service whose disk is trusted. Whoever reads both this file and the database holds every key;
+keep their backups apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from honeylink.domain.keys import WrappedKey
+from honeylink.errors import SettingsError
+from honeylink.keys.providers import KeyProviderError
+from honeylink.keys.secret import KEY_BYTES, Secret
+from honeylink.telemetry import span
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["LocalKeyProvider"]
+
+_NONCE_BYTES = 12
+_MODE = 0o600
+
+
+class LocalKeyProvider:
+    """Wraps keys by AES-256-GCM under the 32 bytes of a file with mode 0600.
+
+    Example:
+        >>> import asyncio, tempfile, pathlib
+        >>> provider = LocalKeyProvider.open(pathlib.Path(tempfile.mkdtemp()) / "kek.key")
+        >>> wrapped = asyncio.run(provider.wrap(Secret(bytes(32)), b"context"))
+        >>> asyncio.run(provider.unwrap(wrapped, b"context")).matches(Secret(bytes(32)))
+        True
+    """
+
+    name = "local"
+
+    def __init__(self, key: Secret) -> None:
+        self._cipher = AESGCM(key.reveal())
+        # Tells a swapped key file from a damaged ciphertext; a hash with its own prefix says nothing of the key.
+        self.key_id = hashlib.sha256(b"honeylink/kek-id" + key.reveal()).hexdigest()[:16]
+
+    @classmethod
+    def open(cls, path: Path) -> LocalKeyProvider:
+        """Read the key file at `path`, after making it if there is none.
+
+        Raises:
+            SettingsError: the file can be read by others, is no regular file of 32 bytes, or can't be read or made.
+        """
+        try:
+            _make_if_missing(path)
+            with _read(path) as key:
+                return cls(key)
+        except OSError as error:
+            raise SettingsError(
+                f"key file {path}: {error.strerror}; set HONEYLINK_KEY_FILE to a usable path"
+            ) from error
+
+    async def wrap(self, key: Secret, context: bytes) -> WrappedKey:
+        """Encrypt `key`; see `KeyProvider.wrap`."""
+        with span("key_provider.wrap", provider=self.name):
+            nonce = os.urandom(_NONCE_BYTES)
+            ciphertext = nonce + self._cipher.encrypt(nonce, key.reveal(), context)
+            return WrappedKey(self.name, self.key_id, 1, ciphertext)
+
+    async def unwrap(self, wrapped: WrappedKey, context: bytes) -> Secret:
+        """Decrypt `wrapped`; see `KeyProvider.unwrap`."""
+        with span("key_provider.unwrap", provider=self.name):
+            if (wrapped.provider, wrapped.key_id) != (self.name, self.key_id):
+                raise KeyProviderError(
+                    f"expected a key wrapped by {self.name}/{self.key_id}, found {wrapped.provider}/{wrapped.key_id}; "
+                    "was the key file replaced?",
+                )
+            nonce, ciphertext = wrapped.ciphertext[:_NONCE_BYTES], wrapped.ciphertext[_NONCE_BYTES:]
+            try:
+                return Secret(self._cipher.decrypt(nonce, ciphertext, context))
+            except (InvalidTag, ValueError):
+                raise KeyProviderError("a wrapped key does not belong to its row, or was altered") from None
+
+    async def check(self) -> None:
+        """The key is in memory, so it is there."""
+
+
+def _make_if_missing(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Written aside and linked into place: a crash leaves no short key file, and of two first starts one wins.
+    aside = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    if path.exists():
+        return
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(os.urandom(KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(aside, path)
+    except FileExistsError:
+        return
+    finally:
+        aside.unlink()
+
+
+def _read(path: Path) -> Secret:
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        content = file.read(KEY_BYTES + 1)
+    if not stat.S_ISREG(status.st_mode):
+        raise SettingsError(f"key file {path}: expected a regular file")
+    mode = stat.S_IMODE(status.st_mode)
+    if os.name == "posix" and mode & 0o077:
+        raise SettingsError(f"key file {path}: expected mode 0600, found {mode:04o}; run: chmod 600 {path}")
+    if len(content) != KEY_BYTES:
+        raise SettingsError(
+            f"key file {path}: expected {KEY_BYTES} bytes, found {'more' if content[KEY_BYTES:] else len(content)}"
+        )
+    return Secret(content)

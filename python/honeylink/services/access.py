@@ -1,0 +1,92 @@
+"""Who is calling, and whether they may do what they ask."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from uuid_utils.compat import uuid7
+
+from honeylink.domain.access import Principal, authorize
+from honeylink.domain.audit import AuditEvent, Category, Outcome
+from honeylink.domain.tokens import BearerToken
+from honeylink.errors import Forbidden, Unauthenticated
+from honeylink.store import audit as audit_store
+from honeylink.store import tokens as token_store
+from honeylink.telemetry import current_trace_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from uuid import UUID
+
+    from honeylink.domain.access import Permission
+    from honeylink.services.rate_limit import RateLimiter
+    from honeylink.store.database import Database
+
+__all__ = ["Access"]
+
+
+class Access:
+    """Verifies tokens, and records who was turned away."""
+
+    def __init__(self, database: Database, limiter: RateLimiter) -> None:
+        self._database = database
+        self._limiter = limiter
+
+    async def authenticate(self, authorization: str | None) -> Principal:
+        """The principal behind an `Authorization` header.
+
+        A refused token that names a real tenant is recorded in that tenant's audit trail. One that names none has no
+        trail to go to, and an anonymous request has nothing to record.
+
+        Raises:
+            Unauthenticated: there is no header, or no live token in it.
+            RateLimited: this token, or refused ones of this tenant, come too often.
+        """
+        scheme, _, text = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not text:
+            raise Unauthenticated("expected a header `Authorization: Bearer <token>`")
+        token = BearerToken.decode(text.strip())
+        if token is None:
+            raise Unauthenticated("expected a token as HoneyLink gave it out, found other text")
+        async with self._database.work() as work:
+            tenant_exists, stored = await token_store.find_token(work, token.tenant_id, token.token_id)
+        if stored is None or not token.matches(stored.sha256) or stored.revoked:
+            if tenant_exists:
+                await self._record_refused_token(token.tenant_id, token.token_id)
+            raise Unauthenticated("expected a live token, found one that is unknown or revoked")
+        self._limiter.admit(token.token_id)
+        return Principal(token.tenant_id, token.token_id, stored.name, stored.role, stored.device_id)
+
+    async def require(self, caller: Principal, permission: Permission, device_id: str | None = None) -> None:
+        """Let `caller` use `permission`, or record the attempt and refuse.
+
+        Raises:
+            Forbidden: the caller may not; see `honeylink.domain.access.authorize`.
+        """
+        try:
+            authorize(caller, permission, device_id)
+        except Forbidden as refusal:
+            details = {"permission": permission.value, "device_id": device_id, "message": str(refusal)}
+            await self._record_denied(caller.tenant_id, caller.actor, caller.device_id, details)
+            raise
+
+    async def _record_refused_token(self, tenant_id: UUID, token_id: UUID) -> None:
+        # Under a rate, so that guessing can't fill the trail.
+        self._limiter.admit(("refused", tenant_id))
+        await self._record_denied(tenant_id, "unauthenticated", None, {"token_id": str(token_id)})
+
+    async def _record_denied(
+        self, tenant_id: UUID, actor: str, device_id: str | None, details: Mapping[str, object]
+    ) -> None:
+        event = AuditEvent(
+            event_id=uuid7(),
+            tenant_id=tenant_id,
+            category=Category.ACCESS_DENIED,
+            actor=actor,
+            device_id=device_id,
+            outcome=Outcome.REFUSED,
+            details=details,
+            trace_id=current_trace_id(),
+        )
+        async with self._database.work() as work:
+            await audit_store.record_event(work, event)

@@ -1,0 +1,197 @@
+"""Registering, pairing and revoking devices."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from uuid_utils.compat import uuid7
+
+from honeylink.domain.access import Permission
+from honeylink.domain.audit import Category, Outcome
+from honeylink.domain.devices import (
+    check_pairing,
+    normalize_pairing_code,
+    spell_pairing_code,
+)
+from honeylink.domain.paging import Cursor, Page
+from honeylink.domain.tokens import SECRET_BYTES, BearerToken
+from honeylink.errors import NotFound, StateConflict
+from honeylink.services.audit import event_by
+from honeylink.store import audit as audit_store
+from honeylink.store import devices as device_store
+from honeylink.store import sessions as session_store
+from honeylink.store import tenants as tenant_store
+from honeylink.telemetry import SESSIONS
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from honeylink.domain.access import Principal
+    from honeylink.domain.devices import Device, DeviceRegistration
+    from honeylink.domain.keys import WrappedDataKey
+    from honeylink.keys.keyring import Keyring
+    from honeylink.services.access import Access
+    from honeylink.store.database import Database, UnitOfWork
+
+__all__ = ["Devices", "RegisteredDevice"]
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredDevice:
+    """What a registration answers. Token and code are shown this once; only a hash and a MAC of them are stored."""
+
+    device_id: str
+    device_token: BearerToken
+    pairing_code: str
+    registered_at: datetime
+    pairing_expires_at: datetime
+
+
+class Devices:
+    """The devices of a tenant."""
+
+    def __init__(
+        self,
+        database: Database,
+        keyring: Keyring,
+        access: Access,
+        default_pool_kbps: int,
+        session_endpoint: str,
+    ) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._access = access
+        self._default_pool_kbps = default_pool_kbps
+        self.session_endpoint = session_endpoint
+
+    async def register(self, caller: Principal, registration: DeviceRegistration) -> RegisteredDevice:
+        """Make a device known, with a token of its own and a code for pairing it.
+
+        A device that is still pending may be registered again: it gets a new token and code in place of the old.
+
+        Raises:
+            Forbidden: the caller may not register devices.
+            StateConflict: the id belongs to a paired or revoked device.
+        """
+        await self._access.require(caller, Permission.REGISTER_DEVICE)
+        device_id = registration.device_id
+        token = BearerToken(caller.tenant_id, uuid7(), secrets.token_bytes(SECRET_BYTES))
+        code = spell_pairing_code(secrets.choice)
+        pool_kbps = self._default_pool_kbps if registration.pool_kbps is None else registration.pool_kbps
+        details = {"firmware_version": registration.firmware_version, "pool_kbps": pool_kbps}
+        async with self._database.work() as work:
+            data_key = await self._data_key(work, caller)
+            mac = await self._keyring.pairing_code_mac(data_key, caller.tenant_id, device_id, code)
+            event = event_by(caller, Category.DEVICE_REGISTRATION, device_id, details)
+            times = await device_store.register_device(work, registration, pool_kbps, mac, token, event)
+            if times is None:
+                refusal = StateConflict(
+                    f"expected a new or pending device, found {device_id!r} paired or revoked; choose another device_id"
+                )
+                await self._record_refused(work, caller, Category.DEVICE_REGISTRATION, device_id, refusal)
+                raise refusal
+        registered_at, pairing_expires_at = times
+        return RegisteredDevice(device_id, token, code, registered_at, pairing_expires_at)
+
+    async def pair(self, caller: Principal, device_id: str, code: str) -> datetime:
+        """Pair the caller's device by the code that its registration gave, and make its master key.
+
+        Returns:
+            When the device was paired.
+
+        Raises:
+            Forbidden: the caller is not that device, or the code is wrong.
+            StateConflict: the device is not pending, or the code has expired or been tried too often.
+        """
+        await self._access.require(caller, Permission.PAIR_DEVICE, device_id)
+        async with self._database.work() as work:
+            data_key = await self._data_key(work, caller)
+            mac = await self._keyring.pairing_code_mac(
+                data_key, caller.tenant_id, device_id, normalize_pairing_code(code)
+            )
+            attempt = await device_store.attempt_pairing(
+                work,
+                caller.tenant_id,
+                device_id,
+                mac,
+                await self._keyring.new_device_master_key(caller.tenant_id, device_id),
+                event_by(caller, Category.DEVICE_PAIRING, device_id, {}),
+            )
+            if attempt is None:
+                status = await device_store.find_device_status(work, caller.tenant_id, device_id)
+                refusal = StateConflict(f"expected device {device_id!r} to be pending, found it {status}")
+                await self._record_refused(work, caller, Category.DEVICE_PAIRING, device_id, refusal)
+                raise refusal
+        check_pairing(device_id, attempt)
+        assert attempt.paired_at is not None  # noqa: S101 - the table's own constraint
+        return attempt.paired_at
+
+    async def revoke(self, caller: Principal, device_id: str, reason: str) -> Device:
+        """Revoke a device for good: its token dies and its live sessions end. Doing so again changes nothing.
+
+        Raises:
+            Forbidden: the caller may not revoke devices.
+            NotFound: the tenant has no such device.
+        """
+        await self._access.require(caller, Permission.REVOKE_DEVICE)
+        ended = []
+        async with self._database.work() as work:
+            async with work.transaction():
+                event = event_by(caller, Category.DEVICE_REVOCATION, device_id, {"reason": reason})
+                if await device_store.revoke_device(work, caller.tenant_id, device_id, reason, event):
+                    live = await session_store.list_live_session_ids(work, caller.tenant_id, device_id)
+                    ended = await session_store.end_sessions(
+                        work,
+                        caller.tenant_id,
+                        {session_id: uuid7() for session_id in live},
+                        reason="device revoked",
+                        actor=caller.actor,
+                        trace_id=event.trace_id,
+                    )
+            device = await device_store.find_device(work, caller.tenant_id, device_id)
+        for status in ended:
+            SESSIONS.labels(status.value).inc()
+        return _found(device, device_id)
+
+    async def get(self, caller: Principal, device_id: str) -> Device:
+        """One device.
+
+        Raises:
+            Forbidden: the caller may not read it.
+            NotFound: the tenant has no such device.
+        """
+        await self._access.require(caller, Permission.READ_DEVICE, device_id)
+        async with self._database.work() as work:
+            return _found(await device_store.find_device(work, caller.tenant_id, device_id), device_id)
+
+    async def list(self, caller: Principal, cursor: str | None, limit: int) -> Page[Device]:
+        """A page of devices, newest first.
+
+        Raises:
+            Forbidden: the caller may not list devices.
+            ValidationFailed: the cursor is none of this list.
+        """
+        await self._access.require(caller, Permission.LIST_DEVICES)
+        before = Cursor.decode(cursor) if cursor is not None else None
+        async with self._database.work() as work:
+            devices = await device_store.list_devices(work, caller.tenant_id, before, limit + 1)
+        return Page.cut(devices, limit, lambda device: Cursor(device.registered_at, device.device_id))
+
+    async def _data_key(self, work: UnitOfWork, caller: Principal) -> WrappedDataKey:
+        data_key = await tenant_store.find_data_key(work, caller.tenant_id)
+        assert data_key is not None  # noqa: S101 - a tenant is made with its data key
+        return data_key
+
+    async def _record_refused(
+        self, work: UnitOfWork, caller: Principal, category: Category, device_id: str, refusal: StateConflict
+    ) -> None:
+        details = {"message": str(refusal)}
+        await audit_store.record_event(work, event_by(caller, category, device_id, details, Outcome.REFUSED))
+
+
+def _found(device: Device | None, device_id: str) -> Device:
+    if device is None:
+        raise NotFound("device", device_id)
+    return device

@@ -1,0 +1,64 @@
+"""What an operator asks of a running service: is it ready, and do the books balance?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from honeylink.errors import DependencyUnavailable
+from honeylink.store import pools as pool_store
+from honeylink.telemetry import POOL_CAPACITY_KBPS, POOL_RESERVED_KBPS
+
+if TYPE_CHECKING:
+    from honeylink.keys.keyring import Keyring
+    from honeylink.store.database import Database
+    from honeylink.store.pools import PoolBalance
+
+__all__ = ["Operations"]
+
+
+class Operations:
+    """Readiness, pool balances and the metrics that are read from the database."""
+
+    def __init__(self, database: Database, keyring: Keyring, schema_revision: str) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._schema_revision = schema_revision
+
+    async def readiness(self) -> dict[str, str]:
+        """For each thing that a request needs: `ok`, or what is wrong with it."""
+        checks = {"database": "ok", "migrations": "ok", "key_provider": "ok"}
+        try:
+            async with self._database.work() as work:
+                revision = await pool_store.find_schema_revision(work)
+            if revision != self._schema_revision:
+                checks["migrations"] = (
+                    f"expected schema {self._schema_revision}, found {revision or 'none'}; run: honeylink migrate"
+                )
+        except DependencyUnavailable as error:
+            checks["database"] = str(error)
+            checks["migrations"] = "unknown without the database"
+        try:
+            await self._keyring.check()
+        except DependencyUnavailable as error:
+            checks["key_provider"] = str(error)
+        return checks
+
+    async def check_pools(self) -> list[PoolBalance]:
+        """Each pool beside what live sessions hold of it.
+
+        Raises:
+            DependencyUnavailable: the database is away or too slow.
+        """
+        async with self._database.work() as work:
+            return await pool_store.check_pools(work)
+
+    async def refresh_metrics(self) -> None:
+        """Read the pools' utilisation; keep the last one known while the database is away."""
+        try:
+            async with self._database.work() as work:
+                totals = await pool_store.sum_pools(work)
+        except DependencyUnavailable:
+            return
+        for total in totals:
+            POOL_CAPACITY_KBPS.labels(total.level.label).set(total.capacity_kbps)
+            POOL_RESERVED_KBPS.labels(total.level.label).set(total.reserved_kbps)

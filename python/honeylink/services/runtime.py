@@ -1,0 +1,114 @@
+"""Puts the service together from its settings, and takes it apart again."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from honeylink.errors import Conflict, SettingsError
+from honeylink.keys.keyring import Keyring
+from honeylink.keys.local import LocalKeyProvider
+from honeylink.services.access import Access
+from honeylink.services.audit import Audit
+from honeylink.services.devices import Devices
+from honeylink.services.expiry import Expiry
+from honeylink.services.operations import Operations
+from honeylink.services.rate_limit import RateLimiter
+from honeylink.services.sessions import Sessions
+from honeylink.services.tenants import Tenants
+from honeylink.store import tenants as tenant_store
+from honeylink.store.database import Database
+from honeylink.store.embedded import EmbeddedPostgres
+from honeylink.store.migrate import head_revision, migrate
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from honeylink.settings import Settings
+
+__all__ = ["Services", "migrate_database", "open_services"]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """All use cases over one database and one key provider."""
+
+    database: Database
+    access: Access
+    audit: Audit
+    devices: Devices
+    sessions: Sessions
+    tenants: Tenants
+    expiry: Expiry
+    operations: Operations
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """The service as `settings` describe it.
+
+    The embedded database is started, and brought up to date, on the way in; another one may still be away.
+
+    Raises:
+        SettingsError: a setting does not fit what it names.
+    """
+    keyring = Keyring(LocalKeyProvider.open(settings.kek_file))
+    async with AsyncExitStack() as stack:
+        dsn = await stack.enter_async_context(_database_dsn(settings))
+        if settings.database_dsn is None:
+            await migrate(dsn)
+        database = Database(
+            dsn,
+            role=settings.database_role,
+            pool_size=settings.database_pool_size,
+            timeout_seconds=settings.database_timeout_seconds,
+        )
+        try:
+            await database.open()
+        except ValueError as error:
+            raise SettingsError(
+                f"HONEYLINK_DATABASE_DSN: expected postgresql://…, found what can't be read: {error}"
+            ) from None
+        stack.push_async_callback(database.close)
+        if settings.node_pool_kbps is not None:
+            await _set_node_pool(database, settings.node_pool_kbps)
+        access = Access(database, RateLimiter(settings.rate_limit_per_second, monotonic))
+        yield Services(
+            database=database,
+            access=access,
+            audit=Audit(database, access),
+            devices=Devices(database, keyring, access, settings.device_pool_kbps, settings.session_endpoint),
+            sessions=Sessions(database, keyring, access, settings.session_endpoint, settings.max_streams),
+            tenants=Tenants(database, keyring, settings.tenant_pool_kbps),
+            expiry=Expiry(database, settings.expiry_interval_seconds),
+            operations=Operations(database, keyring, head_revision()),
+        )
+
+
+async def migrate_database(settings: Settings) -> tuple[str | None, str]:
+    """Bring the database's schema up to this version.
+
+    Returns:
+        The revisions before and after.
+    """
+    async with _database_dsn(settings) as dsn:
+        return await migrate(dsn)
+
+
+@asynccontextmanager
+async def _database_dsn(settings: Settings) -> AsyncIterator[str]:
+    if settings.database_dsn is not None:
+        yield settings.database_dsn.get_secret_value()
+        return
+    async with EmbeddedPostgres(settings.data_dir) as postgres:
+        yield postgres.dsn()
+
+
+async def _set_node_pool(database: Database, capacity_kbps: int) -> None:
+    try:
+        async with database.work() as work:
+            await tenant_store.set_node_pool(work, capacity_kbps)
+    except Conflict as error:
+        raise SettingsError(f"HONEYLINK_NODE_POOL_KBPS: {error}") from None

@@ -1,0 +1,202 @@
+"""Opening, reading and ending sessions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from uuid_utils.compat import uuid7
+
+from honeylink.domain.access import Permission, Role
+from honeylink.domain.admission import decide
+from honeylink.domain.audit import Category, Outcome
+from honeylink.domain.paging import Cursor, Page
+from honeylink.errors import BandwidthExceeded, DependencyUnavailable, NotFound, StateConflict, TooManyStreams
+from honeylink.services.audit import event_by
+from honeylink.store import audit as audit_store
+from honeylink.store import sessions as session_store
+from honeylink.telemetry import ADMISSION_REFUSALS, SESSIONS
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from honeylink.domain.access import Principal
+    from honeylink.domain.sessions import Session, SessionRequest, SessionStatus, Stream
+    from honeylink.keys.keyring import Keyring
+    from honeylink.keys.secret import Secret
+    from honeylink.services.access import Access
+    from honeylink.store.database import Database, UnitOfWork
+
+__all__ = ["OpenedSession", "Sessions"]
+
+_REFUSALS = (NotFound, StateConflict, TooManyStreams, BandwidthExceeded)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedSession:
+    """A session that has just been opened, with the keys of its streams; they are shown this once."""
+
+    session_id: UUID
+    created_at: datetime
+    expires_at: datetime
+    session_endpoint: str
+    streams: tuple[Stream, ...]
+    stream_keys: tuple[Secret, ...]
+
+
+class Sessions:
+    """The sessions of a tenant."""
+
+    def __init__(
+        self, database: Database, keyring: Keyring, access: Access, session_endpoint: str, max_streams: int
+    ) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._access = access
+        self._session_endpoint = session_endpoint
+        self._max_streams = max_streams
+
+    async def open(self, caller: Principal, request: SessionRequest) -> OpenedSession:
+        """Admit, key and store a session with its audit event, all or nothing.
+
+        Raises:
+            Forbidden: the caller may not open sessions for this device.
+            NotFound: the tenant has no such device.
+            StateConflict: the device is not paired.
+            TooManyStreams: there are more than one session may have.
+            BandwidthExceeded: a pool on the device's path is short.
+            DependencyUnavailable: database or key provider are away or too slow.
+        """
+        await self._access.require(caller, Permission.OPEN_SESSION, request.device_id)
+        async with self._database.work() as work:
+            try:
+                opened = await self._open(work, caller, request)
+            except _REFUSALS as refusal:
+                await self._record_refused(work, caller, request, refusal)
+                raise
+        SESSIONS.labels("opened").inc()
+        return opened
+
+    async def _open(self, work: UnitOfWork, caller: Principal, request: SessionRequest) -> OpenedSession:
+        session_id = uuid7()
+        stream_ids = [uuid7() for _ in request.streams]
+        # A store that finds the pools changed loses the race to somebody who got in, so this ends; the deadline, which
+        # makes the store refuse too, is only for a server that has become slow.
+        while True:
+            context = await session_store.find_session_context(work, caller.tenant_id, request.device_id)
+            if context is None:
+                raise NotFound("device", request.device_id)
+            remaining = work.remaining
+            if remaining.total_seconds() <= 0:
+                raise DependencyUnavailable("the database")
+            streams = decide(request, context.device_status, context.path, stream_ids, self._max_streams)
+            assert context.device_master_key is not None  # noqa: S101 - a paired device has one, by constraint
+            keys = await self._keyring.session_keys(
+                context.device_master_key,
+                context.data_key,
+                caller.tenant_id,
+                request.device_id,
+                session_id,
+                stream_ids,
+            )
+            details = {
+                "session_id": str(session_id),
+                "stream_count": len(streams),
+                "total_bandwidth_kbps": sum(stream.bandwidth_kbps for stream in streams),
+                "ttl_seconds": request.ttl_seconds,
+            }
+            times = await session_store.create_session(
+                work,
+                caller.tenant_id,
+                session_id,
+                request,
+                streams,
+                context.path,
+                keys.sealed,
+                self._session_endpoint,
+                context.now + remaining,
+                event_by(caller, Category.SESSION_CREATION, request.device_id, details),
+            )
+            if times is not None:
+                return OpenedSession(session_id, *times, self._session_endpoint, streams, keys.stream_keys)
+
+    async def get(self, caller: Principal, session_id: UUID) -> Session:
+        """One session, without keys.
+
+        Raises:
+            Forbidden: the caller may not read sessions.
+            NotFound: the caller can see no such session.
+        """
+        await self._access.require(caller, Permission.READ_SESSION)
+        async with self._database.work() as work:
+            return await self._visible(work, caller, session_id)
+
+    async def list(
+        self,
+        caller: Principal,
+        device_id: str | None,
+        status: SessionStatus | None,
+        cursor: str | None,
+        limit: int,
+    ) -> Page[Session]:
+        """A page of sessions, newest first. A device sees its own only.
+
+        Raises:
+            Forbidden: the caller may not read sessions, or not those of this device.
+            ValidationFailed: the cursor is none of this list.
+        """
+        if caller.role is Role.DEVICE and device_id is None:
+            device_id = caller.device_id
+        await self._access.require(caller, Permission.READ_SESSION, device_id)
+        before_id = Cursor.decode(cursor).row_uuid if cursor is not None else None
+        async with self._database.work() as work:
+            sessions = await session_store.list_sessions(
+                work, caller.tenant_id, device_id, status, before_id, limit + 1
+            )
+        return Page.cut(sessions, limit, lambda session: Cursor(session.created_at, str(session.session_id)))
+
+    async def end(self, caller: Principal, session_id: UUID) -> Session:
+        """End a session and give its bandwidth back. Doing so again changes nothing and answers the same.
+
+        Raises:
+            Forbidden: the caller may not end sessions.
+            NotFound: the caller can see no such session.
+        """
+        await self._access.require(caller, Permission.END_SESSION)
+        async with self._database.work() as work:
+            await self._visible(work, caller, session_id)
+            event = event_by(caller, Category.SESSION_TERMINATION, None, {})
+            ended = await session_store.end_sessions(
+                work,
+                caller.tenant_id,
+                {session_id: event.event_id},
+                reason="requested",
+                actor=event.actor,
+                trace_id=event.trace_id,
+            )
+            for status in ended:
+                SESSIONS.labels(status.value).inc()
+            return await self._visible(work, caller, session_id)
+
+    async def _visible(self, work: UnitOfWork, caller: Principal, session_id: UUID) -> Session:
+        session = await session_store.find_session(work, caller.tenant_id, session_id)
+        # To a device another one's session does not exist: its id is not for the device to know.
+        if session is None or (caller.role is Role.DEVICE and session.device_id != caller.device_id):
+            raise NotFound("session", str(session_id))
+        return session
+
+    async def _record_refused(
+        self, work: UnitOfWork, caller: Principal, request: SessionRequest, refusal: Exception
+    ) -> None:
+        SESSIONS.labels("refused").inc()
+        details: dict[str, object] = {
+            "stream_count": len(request.streams),
+            "total_bandwidth_kbps": request.total_bandwidth_kbps,
+            "ttl_seconds": request.ttl_seconds,
+            "message": str(refusal),
+        }
+        if isinstance(refusal, BandwidthExceeded):
+            ADMISSION_REFUSALS.labels(refusal.limiting_pool.partition(":")[0]).inc()
+        event = event_by(caller, Category.SESSION_CREATION, request.device_id, details, Outcome.REFUSED)
+        await audit_store.record_event(work, event)

@@ -1,0 +1,176 @@
+"""Settings: from `HONEYLINK_*` variables, then an optional TOML file, then the defaults below.
+
+The file is named by `HONEYLINK_CONFIG_FILE`; its keys are the field names. `docs/settings.md` is made from this class.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from honeylink.errors import SettingsError
+
+__all__ = ["Settings"]
+
+_PREFIX = "HONEYLINK_"
+_CONFIG_FILE = "HONEYLINK_CONFIG_FILE"
+_MAX_KBPS = 10**12
+
+
+def _endpoint(value: str) -> str:
+    parts = urlsplit(value)
+    if not parts.scheme or not parts.hostname or parts.port is None:
+        raise ValueError("expected a URL with scheme, host and port, such as quic://gateway.example:7843")
+    return value
+
+
+def _default_data_dir() -> Path:
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "honeylink"
+
+
+class Settings(BaseSettings):
+    """All that an operator can set. Read once, at the start; frozen after.
+
+    Example:
+        >>> Settings(port=8701).port
+        8701
+    """
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    database_dsn: SecretStr | None = Field(
+        None,
+        description="PostgreSQL 15 or later, `postgresql://…`. Unset: the embedded database in the data directory.",
+    )
+    database_role: str = Field(
+        "honeylink_app",
+        description="Role that connections take on, with the least rights. Empty: the DSN's user (behind PgBouncer).",
+    )
+    database_pool_size: int = Field(10, ge=1, le=1000, description="Connections that one process holds at most.")
+    database_timeout_seconds: float = Field(
+        1.5,
+        gt=0,
+        le=60,
+        description="How long a request waits for the database in all before it answers 503.",
+    )
+    data_dir: Path = Field(
+        default_factory=_default_data_dir, description="Where the key file and the embedded database live."
+    )
+    key_file: Path | None = Field(
+        None,
+        description="Key-encryption key of the local key provider. Unset: `kek.key` in the data directory.",
+    )
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8700, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    session_endpoint: Annotated[str, AfterValidator(_endpoint)] = Field(
+        "quic://127.0.0.1:7843", description="Where devices send their streams; part of each answer."
+    )
+    ttl_default_seconds: int = Field(3600, ge=1, description="A session's life when the request names none.")
+    ttl_max_seconds: int = Field(43200, ge=1, le=31_536_000, description="The longest life that a request may name.")
+    max_streams: int = Field(16, ge=1, le=255, description="Streams that one session may have.")
+    device_pool_kbps: int = Field(
+        100_000,
+        ge=0,
+        le=_MAX_KBPS,
+        description="Capacity of a device's pool unless its registration names another.",
+    )
+    tenant_pool_kbps: int = Field(
+        10_000_000,
+        ge=0,
+        le=_MAX_KBPS,
+        description="Capacity of a tenant's pool, given when the tenant is made.",
+    )
+    node_pool_kbps: int | None = Field(
+        None,
+        ge=0,
+        le=_MAX_KBPS,
+        description="Capacity of the pool shared by all tenants. Unset: there is none.",
+    )
+    max_body_bytes: int = Field(65_536, ge=1024, le=16_777_216, description="Longest request body.")
+    header_timeout_seconds: float = Field(
+        5, gt=0, le=300, description="How long a client may take to send its headers."
+    )
+    body_timeout_seconds: float = Field(5, gt=0, le=300, description="How long a client may take to send its body.")
+    rate_limit_per_second: int = Field(
+        1000,
+        ge=0,
+        le=1_000_000,
+        description="Requests per second and token, in bursts of as many; 0: no limit.",
+    )
+    expiry_interval_seconds: float = Field(1, gt=0, le=3600, description="How often sessions past their end are swept.")
+    shutdown_timeout_seconds: int = Field(30, ge=1, le=30, description="How long a stopping server finishes requests.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severity that is logged."
+    )
+
+    @model_validator(mode="after")
+    def _ttl_order(self) -> Settings:
+        if self.ttl_default_seconds > self.ttl_max_seconds:
+            raise ValueError("ttl_default_seconds: expected at most ttl_max_seconds")
+        return self
+
+    @property
+    def kek_file(self) -> Path:
+        """The key file in use."""
+        return self.key_file if self.key_file is not None else self.data_dir / "kek.key"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments over environment over file."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, _TomlFile(settings_cls)
+
+    @classmethod
+    def load(cls, **overrides: object) -> Settings:
+        """Read the settings; `overrides` (from a command line) win, those that are None are left out.
+
+        Raises:
+            SettingsError: names each wrong setting, what was expected, and each `HONEYLINK_*` variable that is none.
+        """
+        unknown = sorted(name for name in os.environ if name.startswith(_PREFIX) and not _is_known(name, cls))
+        if unknown:
+            raise SettingsError(f"unknown setting {', '.join(unknown)}; see docs/settings.md for those there are")
+        try:
+            return cls(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
+        except ValidationError as error:
+            faults = [_describe(fault["loc"], fault["msg"]) for fault in error.errors()]
+            raise SettingsError("; ".join(faults)) from None
+
+
+class _TomlFile(PydanticBaseSettingsSource):
+    """The file that `HONEYLINK_CONFIG_FILE` names, if it names one."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ANN401 - pydantic's signature
+        raise NotImplementedError  # pragma: no cover - __call__ reads all fields at once
+
+    def __call__(self) -> dict[str, Any]:
+        path = os.environ.get(_CONFIG_FILE)
+        if not path:
+            return {}
+        try:
+            return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(f"{_CONFIG_FILE}: expected a readable TOML file at {path}, found: {error}") from None
+
+
+def _is_known(variable: str, settings: type[Settings]) -> bool:
+    return variable == _CONFIG_FILE or variable.removeprefix(_PREFIX).lower() in settings.model_fields
+
+
+def _describe(location: tuple[int | str, ...], message: str) -> str:
+    if not location:
+        return message
+    return f"{_PREFIX}{str(location[0]).upper()}: {message}"

@@ -1,0 +1,52 @@
+"""The audit trail in the database."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from honeylink.domain.audit import AuditRecord
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from honeylink.domain.audit import AuditEvent, AuditFilter
+    from honeylink.domain.paging import Cursor
+    from honeylink.store.database import UnitOfWork
+
+__all__ = ["event_parameters", "list_events", "record_event"]
+
+
+def event_parameters(event: AuditEvent) -> dict[str, object]:
+    """Parameters of a statement that writes `event` with its change; tenant and device are the change's."""
+    return {
+        "event_id": event.event_id,
+        "category": event.category.value,
+        "actor": event.actor,
+        "outcome": event.outcome.value,
+        "details": json.dumps(event.details),
+        "trace_id": event.trace_id,
+    }
+
+
+async def record_event(work: UnitOfWork, event: AuditEvent) -> None:
+    """Write an event that goes with no change: a refused attempt."""
+    await work.execute("record_event", tenant_id=event.tenant_id, device_id=event.device_id, **event_parameters(event))
+
+
+async def list_events(
+    work: UnitOfWork, tenant_id: UUID, matching: AuditFilter, before: Cursor | None, limit: int
+) -> list[AuditRecord]:
+    """At most `limit` events, newest first, that come after the cursor."""
+    rows = await work.fetch(
+        "list_events",
+        tenant_id=tenant_id,
+        device_id=matching.device_id,
+        category=matching.category,
+        since=matching.since,
+        until=matching.until,
+        before_at=before.at if before else None,
+        before_id=before.row_uuid if before else None,
+        limit=limit,
+    )
+    return [AuditRecord(**{**row, "details": json.loads(row["details"])}) for row in rows]

@@ -1,0 +1,179 @@
+"""The one way to PostgreSQL: named statements, each with a span, within the time that a request may take.
+
+A use case runs as a *unit of work* on one connection. The unit has a deadline; when it passes, the connection is cut
+off at once. Asking the server to cancel a query would wait for a server that may be frozen, and a deadline that waits
+is none. Whatever statement was on its way either commits whole or not at all, on the server's side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import aiosql
+import asyncpg
+
+from honeylink.errors import DependencyUnavailable
+from honeylink.telemetry import span
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from asyncpg import Record
+    from asyncpg.pool import PoolConnectionProxy
+
+__all__ = ["Database", "UnitOfWork"]
+
+_QUERIES = aiosql.from_path(Path(__file__).parent / "sql", "asyncpg", mandatory_parameters=False)
+
+# What says that the server is away, overloaded or on its way down, as opposed to a statement that is wrong.
+_UNAVAILABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what a connection may raise that is cut in the middle of an answer
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.TransactionRollbackError,
+)
+
+
+class UnitOfWork:
+    """Statements on one connection, each its own transaction unless inside `transaction`."""
+
+    def __init__(self, connection: PoolConnectionProxy[Record], deadline: float) -> None:
+        self._connection = connection
+        self._deadline = deadline
+
+    @property
+    def remaining(self) -> timedelta:
+        """How long this unit of work may still go on."""
+        return timedelta(seconds=self._deadline - asyncio.get_running_loop().time())
+
+    async def fetch(self, statement: str, **parameters: object) -> list[Record]:
+        """All rows of a named statement."""
+        with span(f"store.{statement}"):
+            return [row async for row in _query(statement)(self._connection, **parameters)]
+
+    async def fetchrow(self, statement: str, **parameters: object) -> Record | None:
+        """The one row of a statement whose name ends in `^`, or None."""
+        with span(f"store.{statement}"):
+            row: Record | None = await _query(statement)(self._connection, **parameters)
+            return row
+
+    async def execute(self, statement: str, **parameters: object) -> None:
+        """Run a statement whose name ends in `!`."""
+        with span(f"store.{statement}"):
+            await _query(statement)(self._connection, **parameters)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """Make the statements of the block one transaction."""
+        async with self._connection.transaction():
+            yield
+
+
+def _query(statement: str) -> Callable[..., Any]:
+    query: Callable[..., Any] = getattr(_QUERIES, statement)
+    return query
+
+
+@dataclass(slots=True)
+class _Budget:
+    """The time that units of work may still spend."""
+
+    seconds: float
+
+
+_BUDGET: ContextVar[_Budget | None] = ContextVar("honeylink_database_budget", default=None)
+
+
+class Database:
+    """A pool of connections to one database.
+
+    Example:
+        >>> async def revision(database: Database) -> str:
+        ...     async with database.work() as work:
+        ...         return (await work.fetchrow("find_schema_revision"))["version_num"]
+    """
+
+    def __init__(self, dsn: str, *, role: str = "", pool_size: int = 10, timeout_seconds: float = 1.5) -> None:
+        self._dsn = dsn
+        self._role = role
+        self._pool_size = pool_size
+        self._timeout_seconds = timeout_seconds
+        self._pool: asyncpg.Pool[Record] | None = None
+
+    async def open(self) -> None:
+        """Make the pool. Connections are made when they are needed, so the server may still be away.
+
+        Raises:
+            ValueError: the DSN can't be read.
+        """
+        self._pool = await asyncpg.create_pool(
+            self._dsn,
+            min_size=0,
+            max_size=self._pool_size,
+            timeout=self._timeout_seconds,
+            server_settings={"role": self._role, "application_name": "honeylink"} if self._role else {},
+        )
+
+    async def close(self) -> None:
+        """Close the pool: at once, since no unit of work outlives its request."""
+        if self._pool is not None:
+            self._pool.terminate()
+            self._pool = None
+
+    @contextmanager
+    def shared_budget(self) -> Iterator[None]:
+        """Make all units of work of the block share the time that otherwise each one has."""
+        token = _BUDGET.set(_Budget(self._timeout_seconds))
+        try:
+            yield
+        finally:
+            _BUDGET.reset(token)
+
+    @asynccontextmanager
+    async def work(self) -> AsyncIterator[UnitOfWork]:
+        """A unit of work.
+
+        Raises:
+            DependencyUnavailable: the server is away, or the time is over.
+        """
+        assert self._pool is not None, "expected an open database"  # noqa: S101 - a bug, not an input
+        loop = asyncio.get_running_loop()
+        budget = _BUDGET.get() or _Budget(self._timeout_seconds)
+        started = loop.time()
+        deadline = started + budget.seconds
+        try:
+            with _translated():
+                connection = await self._pool.acquire(timeout=max(budget.seconds, 0))
+                watchdog = loop.call_at(deadline, connection.terminate)
+                try:
+                    yield UnitOfWork(connection, deadline)
+                finally:
+                    watchdog.cancel()
+                    await self._pool.release(connection)
+        finally:
+            budget.seconds -= loop.time() - started
+
+
+class _translated:  # noqa: N801 - a context manager that reads as a verb
+    """Turns what a missing server raises into `DependencyUnavailable`; other errors pass."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, _UNAVAILABLE):
+            raise DependencyUnavailable("the database") from error

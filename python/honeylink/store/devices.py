@@ -1,0 +1,147 @@
+"""Devices in the database."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from honeylink.domain.devices import (
+    PAIRING_MAX_TRIES,
+    PAIRING_TTL_SECONDS,
+    Device,
+    DeviceStatus,
+    PairingAttempt,
+)
+from honeylink.store.audit import event_parameters
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from asyncpg import Record
+
+    from honeylink.domain.audit import AuditEvent
+    from honeylink.domain.devices import DeviceRegistration
+    from honeylink.domain.keys import WrappedKey
+    from honeylink.domain.paging import Cursor
+    from honeylink.domain.tokens import BearerToken
+    from honeylink.store.database import UnitOfWork
+
+__all__ = [
+    "attempt_pairing",
+    "find_device",
+    "find_device_status",
+    "list_devices",
+    "register_device",
+    "revoke_device",
+]
+
+
+async def register_device(
+    work: UnitOfWork,
+    registration: DeviceRegistration,
+    pool_kbps: int,
+    pairing_code_mac: bytes,
+    token: BearerToken,
+    event: AuditEvent,
+) -> tuple[datetime, datetime] | None:
+    """Store a device, or store a pending one anew; None if it is past being registered.
+
+    Returns:
+        When it was registered, and when its pairing code expires.
+    """
+    row = await work.fetchrow(
+        "register_device",
+        tenant_id=token.tenant_id,
+        device_id=registration.device_id,
+        public_key=registration.public_key,
+        firmware_version=registration.firmware_version,
+        capabilities=list(registration.capabilities),
+        metadata=json.dumps(registration.metadata),
+        pairing_code_mac=pairing_code_mac,
+        pairing_ttl_seconds=PAIRING_TTL_SECONDS,
+        pool_kbps=pool_kbps,
+        token_id=token.token_id,
+        token_sha256=token.sha256(),
+        **event_parameters(event),
+    )
+    return None if row is None else (row["registered_at"], row["pairing_expires_at"])
+
+
+async def attempt_pairing(
+    work: UnitOfWork,
+    tenant_id: UUID,
+    device_id: str,
+    pairing_code_mac: bytes,
+    device_master_key: WrappedKey,
+    event: AuditEvent,
+) -> PairingAttempt | None:
+    """Count a try, and pair the device if it holds; the event says which. None if the device is not pending."""
+    parameters = event_parameters(event)
+    del parameters["outcome"], parameters["details"]
+    row = await work.fetchrow(
+        "attempt_pairing",
+        tenant_id=tenant_id,
+        device_id=device_id,
+        pairing_code_mac=pairing_code_mac,
+        max_tries=PAIRING_MAX_TRIES,
+        dmk_provider=device_master_key.provider,
+        dmk_key_id=device_master_key.key_id,
+        dmk_key_version=device_master_key.key_version,
+        dmk_ciphertext=device_master_key.ciphertext,
+        **parameters,
+    )
+    if row is None:
+        return None
+    return PairingAttempt(
+        status=DeviceStatus(row["status"]),
+        in_time=row["in_time"],
+        tries=row["pairing_tries"],
+        paired_at=row["paired_at"],
+    )
+
+
+async def find_device_status(work: UnitOfWork, tenant_id: UUID, device_id: str) -> DeviceStatus | None:
+    """Where a device stands; None if there is none."""
+    row = await work.fetchrow("find_device_status", tenant_id=tenant_id, device_id=device_id)
+    return None if row is None else DeviceStatus(row["status"])
+
+
+async def revoke_device(work: UnitOfWork, tenant_id: UUID, device_id: str, reason: str, event: AuditEvent) -> bool:
+    """Revoke a device and its token and close its pool; False if there was nothing to revoke."""
+    row = await work.fetchrow(
+        "revoke_device", tenant_id=tenant_id, device_id=device_id, reason=reason, **event_parameters(event)
+    )
+    return row is not None
+
+
+async def find_device(work: UnitOfWork, tenant_id: UUID, device_id: str) -> Device | None:
+    """One device, or None."""
+    row = await work.fetchrow("find_device", tenant_id=tenant_id, device_id=device_id)
+    return None if row is None else _device(row)
+
+
+async def list_devices(work: UnitOfWork, tenant_id: UUID, before: Cursor | None, limit: int) -> list[Device]:
+    """At most `limit` devices, newest first, that come after the cursor."""
+    rows = await work.fetch(
+        "list_devices",
+        tenant_id=tenant_id,
+        before_at=before.at if before else None,
+        before_id=before.row_id if before else None,
+        limit=limit,
+    )
+    return [_device(row) for row in rows]
+
+
+def _device(row: Record) -> Device:
+    return Device(
+        device_id=row["device_id"],
+        status=DeviceStatus(row["status"]),
+        public_key=row["public_key"],
+        firmware_version=row["firmware_version"],
+        capabilities=tuple(row["capabilities"]),
+        metadata=json.loads(row["metadata"]),
+        registered_at=row["registered_at"],
+        paired_at=row["paired_at"],
+        pool_kbps=row["pool_kbps"],
+    )

@@ -1,0 +1,64 @@
+"""Brings a database's schema up to this version of the code."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+__all__ = ["head_revision", "migrate"]
+
+
+async def migrate(dsn: str) -> tuple[str | None, str]:
+    """Apply what is missing, in one transaction.
+
+    Args:
+        dsn: of a user that may create tables and roles.
+
+    Returns:
+        The revisions before and after.
+    """
+    engine = create_async_engine("postgresql+asyncpg://", poolclass=NullPool, async_creator=lambda: _connect(dsn))
+    try:
+        async with engine.begin() as connection:
+            return await connection.run_sync(_upgrade)
+    finally:
+        await engine.dispose()
+
+
+@cache
+def head_revision() -> str:
+    """The revision that this code needs."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    assert head is not None  # noqa: S101 - there is a first migration
+    return head
+
+
+async def _connect(dsn: str) -> object:
+    import asyncpg
+
+    return await asyncpg.connect(dsn, timeout=10)
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def _upgrade(connection: Connection) -> tuple[str | None, str]:
+    before = MigrationContext.configure(connection).get_current_revision()
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    return before, head_revision()

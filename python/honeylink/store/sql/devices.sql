@@ -1,0 +1,134 @@
+-- name: register_device^
+-- Store a device with its pool, its token and the audit event; a device that is still pending gets new ones in place of the old. No row comes back if the id is taken by a paired or revoked device.
+WITH device AS (
+    INSERT INTO devices AS device (
+        tenant_id, device_id, status, public_key, firmware_version, capabilities, metadata,
+        pairing_code_mac, pairing_expires_at
+    )
+    VALUES (
+        :tenant_id::uuid, :device_id::text, 'pending', :public_key::bytea, :firmware_version::text,
+        :capabilities::text[], :metadata::jsonb, :pairing_code_mac::bytea,
+        now() + make_interval(secs => :pairing_ttl_seconds::integer)
+    )
+    ON CONFLICT (tenant_id, device_id) DO UPDATE
+    SET public_key = excluded.public_key, firmware_version = excluded.firmware_version,
+        capabilities = excluded.capabilities, metadata = excluded.metadata, registered_at = now(),
+        pairing_code_mac = excluded.pairing_code_mac, pairing_expires_at = excluded.pairing_expires_at,
+        pairing_tries = 0
+    WHERE device.status = 'pending'
+    RETURNING tenant_id, device_id, registered_at, pairing_expires_at
+),
+pool AS (
+    INSERT INTO pools (tenant_id, level, pool_id, capacity_kbps, accepting)
+    SELECT tenant_id, 0, device_id, :pool_kbps::bigint, false FROM device
+    ON CONFLICT (tenant_id, level, pool_id) DO UPDATE SET capacity_kbps = excluded.capacity_kbps
+),
+old_token AS (
+    UPDATE tokens AS token
+    SET revoked_at = now()
+    FROM device
+    WHERE token.tenant_id = device.tenant_id AND token.device_id = device.device_id AND token.revoked_at IS NULL
+    RETURNING token.token_id
+),
+token AS (
+    INSERT INTO tokens (tenant_id, token_id, name, role, device_id, sha256)
+    SELECT tenant_id, :token_id::uuid, 'device ' || device_id, 'device', device_id, :token_sha256::bytea FROM device
+    WHERE (SELECT count(*) FROM old_token) >= 0 -- the old one has to go first
+),
+event AS (
+    INSERT INTO audit_events (tenant_id, event_id, category, actor, device_id, outcome, details, trace_id)
+    SELECT tenant_id, :event_id::uuid, :category::text, :actor::text, device_id, :outcome::text, :details::jsonb,
+           :trace_id::text
+    FROM device
+)
+SELECT registered_at, pairing_expires_at FROM device;
+
+-- name: attempt_pairing^
+-- Count one try, and pair the device if it is pending, the code is right and in time, and tries are left. The audit event says how it went. Returns the device as it now is; no row means no such device.
+WITH device AS (
+    UPDATE devices AS device
+    SET pairing_tries = device.pairing_tries + 1,
+        status = CASE WHEN attempt.paired THEN 'paired' ELSE device.status END,
+        paired_at = CASE WHEN attempt.paired THEN now() END,
+        dmk_provider = CASE WHEN attempt.paired THEN :dmk_provider::text END,
+        dmk_key_id = CASE WHEN attempt.paired THEN :dmk_key_id::text END,
+        dmk_key_version = CASE WHEN attempt.paired THEN :dmk_key_version::integer END,
+        dmk_ciphertext = CASE WHEN attempt.paired THEN :dmk_ciphertext::bytea END
+    FROM (
+        SELECT tenant_id, device_id,
+               pairing_code_mac = :pairing_code_mac::bytea
+               AND pairing_expires_at > now()
+               AND pairing_tries < :max_tries::integer AS paired
+        FROM devices
+        WHERE tenant_id = :tenant_id AND device_id = :device_id
+        FOR NO KEY UPDATE
+    ) AS attempt
+    WHERE device.tenant_id = attempt.tenant_id AND device.device_id = attempt.device_id AND device.status = 'pending'
+    RETURNING device.*
+),
+pool AS (
+    UPDATE pools AS pool
+    SET accepting = true
+    FROM device
+    WHERE pool.tenant_id = device.tenant_id AND pool.level = 0 AND pool.pool_id = device.device_id
+      AND device.status = 'paired'
+),
+event AS (
+    INSERT INTO audit_events (tenant_id, event_id, category, actor, device_id, outcome, details, trace_id)
+    SELECT tenant_id, :event_id::uuid, :category::text, :actor::text, device_id,
+           CASE status WHEN 'paired' THEN 'success' ELSE 'refused' END,
+           jsonb_build_object('try', pairing_tries), :trace_id::text
+    FROM device
+)
+SELECT status, paired_at, pairing_tries, pairing_expires_at > now() AS in_time FROM device;
+
+-- name: find_device_status^
+-- Where one device stands.
+SELECT status FROM devices WHERE tenant_id = :tenant_id AND device_id = :device_id;
+
+-- name: revoke_device^
+-- Revoke a device and its tokens, close its pool and write the audit event. No row comes back if it was revoked before or does not exist. Its live sessions are ended by a later statement of the same transaction, which sees those that were being opened while this one waited for the pool.
+WITH device AS (
+    UPDATE devices
+    SET status = 'revoked', revoked_at = now(), revoke_reason = :reason::text
+    WHERE tenant_id = :tenant_id AND device_id = :device_id AND status <> 'revoked'
+    RETURNING tenant_id, device_id
+),
+pool AS (
+    UPDATE pools AS pool
+    SET accepting = false
+    FROM device
+    WHERE pool.tenant_id = device.tenant_id AND pool.level = 0 AND pool.pool_id = device.device_id
+),
+token AS (
+    UPDATE tokens AS token
+    SET revoked_at = now()
+    FROM device
+    WHERE token.tenant_id = device.tenant_id AND token.device_id = device.device_id AND token.revoked_at IS NULL
+),
+event AS (
+    INSERT INTO audit_events (tenant_id, event_id, category, actor, device_id, outcome, details, trace_id)
+    SELECT tenant_id, :event_id::uuid, :category::text, :actor::text, device_id, :outcome::text, :details::jsonb,
+           :trace_id::text
+    FROM device
+)
+SELECT device_id FROM device;
+
+-- name: find_device^
+-- One device with the capacity of its pool.
+SELECT device.device_id, device.status, device.public_key, device.firmware_version, device.capabilities,
+       device.metadata, device.registered_at, device.paired_at, pool.capacity_kbps AS pool_kbps
+FROM devices AS device
+JOIN pools AS pool ON pool.tenant_id = device.tenant_id AND pool.level = 0 AND pool.pool_id = device.device_id
+WHERE device.tenant_id = :tenant_id AND device.device_id = :device_id;
+
+-- name: list_devices
+-- A page of devices, newest first.
+SELECT device.device_id, device.status, device.public_key, device.firmware_version, device.capabilities,
+       device.metadata, device.registered_at, device.paired_at, pool.capacity_kbps AS pool_kbps
+FROM devices AS device
+JOIN pools AS pool ON pool.tenant_id = device.tenant_id AND pool.level = 0 AND pool.pool_id = device.device_id
+WHERE device.tenant_id = :tenant_id
+  AND (:before_at::timestamptz IS NULL OR (device.registered_at, device.device_id) < (:before_at, :before_id::text))
+ORDER BY device.registered_at DESC, device.device_id DESC
+LIMIT :limit::integer;

@@ -1,0 +1,35 @@
+-- name: create_tenant^
+-- Make a tenant with its pool and its first data key, if there is none of that name.
+WITH tenant AS (
+    INSERT INTO tenants (tenant_id, name) VALUES (:tenant_id::uuid, :name::text)
+    ON CONFLICT (name) DO NOTHING
+    RETURNING tenant_id, name
+),
+pool AS (
+    INSERT INTO pools (tenant_id, level, pool_id, capacity_kbps, accepting)
+    SELECT tenant_id, 1, name, :pool_kbps::bigint, true FROM tenant
+),
+data_key AS (
+    INSERT INTO data_keys (tenant_id, dek_id, provider, key_id, key_version, ciphertext)
+    SELECT tenant_id, :dek_id::uuid, :provider::text, :key_id::text, :key_version::integer, :ciphertext::bytea
+    FROM tenant
+)
+SELECT tenant_id FROM tenant;
+
+-- name: find_tenant_by_name^
+-- The tenant of that name.
+SELECT tenant_id FROM tenants WHERE name = :name;
+
+-- name: find_data_key^
+-- The tenant's newest data key, wrapped.
+SELECT dek_id, provider, key_id, key_version, ciphertext
+FROM data_keys
+WHERE tenant_id = :tenant_id
+ORDER BY created_at DESC, dek_id DESC
+LIMIT 1;
+
+-- name: set_node_pool!
+-- Give the pool that all tenants share this capacity.
+INSERT INTO pools (tenant_id, level, pool_id, capacity_kbps, accepting)
+VALUES ('00000000-0000-0000-0000-000000000000', 2, 'node', :capacity_kbps::bigint, true)
+ON CONFLICT (tenant_id, level, pool_id) DO UPDATE SET capacity_kbps = excluded.capacity_kbps;

@@ -1,0 +1,62 @@
+"""Tenants, their data keys and the shared pool in the database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from honeylink.domain.keys import WrappedDataKey, WrappedKey
+from honeylink.errors import Conflict
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from honeylink.store.database import UnitOfWork
+
+__all__ = ["create_tenant", "find_data_key", "find_tenant_id", "set_node_pool"]
+
+
+async def create_tenant(work: UnitOfWork, tenant_id: UUID, name: str, pool_kbps: int, data_key: WrappedDataKey) -> None:
+    """Make a tenant with its pool and first data key; does nothing if one of that name is there."""
+    await work.fetchrow(
+        "create_tenant",
+        tenant_id=tenant_id,
+        name=name,
+        pool_kbps=pool_kbps,
+        dek_id=data_key.dek_id,
+        provider=data_key.wrapped.provider,
+        key_id=data_key.wrapped.key_id,
+        key_version=data_key.wrapped.key_version,
+        ciphertext=data_key.wrapped.ciphertext,
+    )
+
+
+async def find_tenant_id(work: UnitOfWork, name: str) -> UUID | None:
+    """The id of the tenant of that name, or None."""
+    row = await work.fetchrow("find_tenant_by_name", name=name)
+    return None if row is None else row["tenant_id"]
+
+
+async def find_data_key(work: UnitOfWork, tenant_id: UUID) -> WrappedDataKey | None:
+    """The tenant's newest data key; None if there is no such tenant."""
+    row = await work.fetchrow("find_data_key", tenant_id=tenant_id)
+    if row is None:
+        return None
+    return WrappedDataKey(
+        row["dek_id"], WrappedKey(row["provider"], row["key_id"], row["key_version"], row["ciphertext"])
+    )
+
+
+async def set_node_pool(work: UnitOfWork, capacity_kbps: int) -> None:
+    """Give the pool that all tenants share this capacity.
+
+    Raises:
+        Conflict: live sessions hold more than that.
+    """
+    try:
+        await work.execute("set_node_pool", capacity_kbps=capacity_kbps)
+    except asyncpg.CheckViolationError as error:
+        if error.constraint_name != "pools_capacity":
+            raise
+        raise Conflict(f"expected at least what live sessions hold, found {capacity_kbps} kbps") from None
