@@ -1,0 +1,144 @@
+# HoneyLink's build. Every target sets up what it needs, given Python 3.11 to 3.14 and a Rust toolchain.
+# Dependencies come from requirements/*.lock, pinned with hashes. What is installed is remembered by stamp files
+# inside .venv, so a second run starts at once, and a changed lock or Rust source is picked up by itself.
+
+PYTHON     ?= python3
+UV_VERSION := 0.13.9
+
+BIN    := .venv/bin
+BINARY := python/honeylink/_native.abi3.so
+RUST   := Cargo.toml Cargo.lock $(shell find rust -name target -prune -o \( -name '*.rs' -o -name Cargo.toml \) -print)
+
+say      = @printf '==> %s\n'
+pip      = $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
+# The venv is named outright: maturin must not pick another one that happens to be active.
+in-venv  = env -u CONDA_PREFIX VIRTUAL_ENV="$$PWD/.venv" PATH="$$PWD/$(BIN):$$PATH"
+# pyo3's build script asks this interpreter, so that lint, tests and build agree on one.
+export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test lint types imports test-rust test-python test-long bench wheel lock fmt clean always
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: .venv/native.stamp ## start a complete local HoneyLink; ONCE=1 plays one session through it and stops
+	$(say) 'Starting HoneyLink$(if $(ONCE), once)'
+	@exec $(BIN)/honeylink quickstart $(if $(ONCE),--once)
+
+test: lint types imports test-rust test-python wheel ## everything a change must pass
+	$(say) 'All checks passed'
+
+lint: .venv/dev.stamp ## formatting and lints of Python and Rust
+	$(say) 'Linting Python'
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	$(say) 'Linting Rust'
+	@cargo fmt --all --check
+	@cargo clippy --locked --workspace --all-targets -- -D warnings
+
+types: .venv/dev.stamp .venv/native.stamp ## strict types, and the native stub against the binary
+	$(say) 'Checking types'
+	@$(BIN)/mypy
+	@$(BIN)/mypy --explicit-package-bases tests benches
+	@$(BIN)/python -m mypy.stubtest honeylink._native
+
+imports: .venv/dev.stamp .venv/native.stamp ## who may import whom
+	$(say) 'Checking import rules'
+	@$(BIN)/lint-imports --no-logo
+
+test-rust: .venv/dev.stamp ## tests of the Rust workspace
+	$(say) 'Testing Rust'
+	@cargo test --locked --workspace -- --quiet
+
+test-python: .venv/dev.stamp .venv/native.stamp ## tests of the Python package, with branch coverage
+	$(say) 'Testing Python'
+	@$(BIN)/python -m pytest -m 'not long' --cov
+
+test-long: .venv/dev.stamp .venv/native.stamp dist/.stamp ## the tests that take minutes, on top of `make test`
+	$(say) 'Running the long tests'
+	@$(BIN)/python -m pytest -m long
+
+bench: .venv/dev.stamp .venv/native.stamp ## measure, and write the table in benches/README.md
+	$(say) 'Running the benchmarks'
+	@mkdir -p build
+	@$(BIN)/python -m pytest benches --benchmark-json=build/bench.json
+	@$(BIN)/python benches/report.py build/bench.json
+
+wheel: .venv/dev.stamp dist/.stamp ## an sdist and an abi3 manylinux wheel in dist/, proven in an empty environment
+	$(say) 'Testing the wheel in an empty environment'
+	@$(BIN)/python -m pytest -m long tests/packaging
+
+lock: build/uv/bin/uv ## pin the dependencies of pyproject.toml; UPGRADE=1 takes newer versions
+	$(say) 'Resolving'
+	@$(call compile,run) --extra server --extra embedded --group build pyproject.toml
+	@$(call compile,dev) --extra server --extra embedded --group dev -c requirements/run.lock pyproject.toml
+	@$(call compile,wheel) --group wheel -c requirements/dev.lock
+
+fmt: .venv/dev.stamp ## format and fix what can be fixed by itself
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+	@cargo fmt --all
+
+clean: ## remove all that was built; the data in .honeylink stays
+	rm -rf .venv target dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks .coverage
+	rm -f python/honeylink/_native*.so
+
+# --- what the targets stand on ---------------------------------------------------------------------------------
+
+# The package itself has no newest Python; the embedded database has wheels up to 3.14.
+.venv/bin/python:
+	$(say) 'Checking tools'
+	@command -v "$(PYTHON)" >/dev/null || $(call fail,Python 3.11 to 3.14 is needed and "$(PYTHON)" was not found. \
+		Name one with: make PYTHON=/path/to/python3)
+	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' || $(call fail,Python 3.11 to 3.14 \
+		is needed and "$(PYTHON)" is $$("$(PYTHON)" -V 2>&1). Name another with: make PYTHON=python3.13)
+	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || $(call fail,"$(PYTHON)" has no venv module. \
+		On Debian and Ubuntu install the package python3-venv.)
+	@$(need-rust)
+	@printf '==> Creating .venv with %s\n' "$$("$(PYTHON)" -V)"
+	@"$(PYTHON)" -m venv --clear .venv || { rm -rf .venv; exit 1; }
+
+.venv/run.stamp: requirements/run.lock .venv/bin/python
+	$(say) 'Installing the packages of requirements/run.lock (a minute at most)'
+	@$(pip) --require-hashes -r requirements/run.lock
+	@touch $@
+
+.venv/%.stamp: requirements/%.lock .venv/run.stamp
+	$(say) 'Installing the packages of requirements/$*.lock (a minute at most)'
+	@$(pip) --require-hashes -r requirements/$*.lock
+	@touch $@
+
+# A release build, for the tests too: they shall prove what is shipped. maturin shows the compiler at work, which pip
+# would hide; pip then installs what was built, without asking for anything that is not in the lock.
+.venv/native.stamp: $(RUST) pyproject.toml .venv/run.stamp $(if $(wildcard $(BINARY)),,always)
+	$(say) 'Building the native module (a minute or two the first time)'
+	@$(need-rust)
+	@$(in-venv) maturin develop --release --locked --skip-install
+	@$(in-venv) MATURIN_PEP517_ARGS=--locked $(pip) --no-build-isolation --no-deps --editable .
+	@touch $@
+
+# zig links against glibc 2.17 on any Linux. Elsewhere the platform's own linker gives a portable wheel.
+dist/.stamp: $(RUST) pyproject.toml README.md $(shell find python -type f ! -name '*.so' ! -name '*.pyc') .venv/wheel.stamp
+	$(say) 'Building the sdist, and from it the wheel'
+	@rm -rf dist
+	@$(in-venv) CARGO_TARGET_DIR="$$PWD/target" maturin build --release --locked --sdist --out dist \
+		$(if $(filter Linux,$(shell uname -s)),--zig --compatibility manylinux2014)
+	@touch $@
+
+build/uv/bin/uv:
+	$(say) 'Installing uv $(UV_VERSION)'
+	@"$(PYTHON)" -m venv --clear build/uv
+	@build/uv/bin/pip --disable-pip-version-check install --quiet uv==$(UV_VERSION)
+
+# One lock for every platform and each Python from 3.11. It carries hashes and no address: any index will do.
+compile = build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade) -o requirements/$(1).lock
+
+fail = { printf '%s\n' '' "HoneyLink cannot be built here: $(strip $(subst ",',$(1)))" >&2; exit 1; }
+oldest-rust = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+need-rust = { command -v cargo >/dev/null && command -v rustc >/dev/null || $(call fail,cargo was not found. \
+	Install a Rust toolchain (rustup is the usual way).); } && rust=$$(rustc --version | cut -d ' ' -f 2) && \
+	{ printf '%s\n' $(oldest-rust) "$$rust" | sort -V -C || $(call fail,Rust $(oldest-rust) or later is needed and \
+	rustc is $$rust. Update it with: rustup update stable); }
