@@ -23,6 +23,7 @@ export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+run: export HONEYLINK_DATA_DIR := $(or $(HONEYLINK_DATA_DIR),$(CURDIR)/.honeylink)
 run: .venv/native.stamp ## start a complete local HoneyLink; ONCE=1 plays one session through it and stops
 	$(say) 'Starting HoneyLink$(if $(ONCE), once)'
 	@exec $(BIN)/honeylink quickstart $(if $(ONCE),--once)

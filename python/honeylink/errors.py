@@ -12,6 +12,7 @@
     ├── PlannerError                 an argument of the planner that no pool or stream can have (also a ValueError)
     ├── SettingsError                a setting with a wrong value
     ├── DatabaseStartError           the embedded database did not start (in honeylink.store.embedded)
+    ├── MigrationError               the schema could not be brought up to date (in honeylink.store.migrate)
     └── ServiceError                 what the API answers with; `code` is its `error_code`
         ├── ValidationFailed         ERR_VALIDATION
         ├── Unauthenticated          ERR_AUTH

@@ -30,6 +30,17 @@ def _endpoint(value: str) -> str:
     return value
 
 
+def _dsn(value: SecretStr) -> SecretStr:
+    try:
+        parts = urlsplit(value.get_secret_value())
+        valid = parts.scheme in {"postgres", "postgresql"} and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise ValueError("expected a URL such as postgresql://user@host:5432/database")
+    return value
+
+
 def _default_data_dir() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "honeylink"
 
@@ -44,7 +55,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    database_dsn: SecretStr | None = Field(
+    database_dsn: Annotated[SecretStr, AfterValidator(_dsn)] | None = Field(
         None,
         description="PostgreSQL 15 or later, `postgresql://…`. Unset: the embedded database in the data directory.",
     )

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PREFIXES", "Answer", "Call", "Endpoint", "routes_of"]
 
-PREFIXES = ("", "/api/v1")
-"""Every resource is served under each of these, the same."""
+PREFIXES = ("/api/v1", "")
+"""Every resource is served under each of these, the same; the longer first, since the other fits every path."""
 
 # Errors that any request may meet, and those that a token or a body add.
 _ALWAYS = ("ERR_VALIDATION", "ERR_TIMEOUT", "ERR_TOO_LARGE", "ERR_INTERNAL", "ERR_DEPENDENCY")
@@ -96,7 +96,7 @@ class Endpoint:
                     sent = read_query(request, settings, self.query)
                 else:
                     sent = None
-                prefix = request.url.path[: -len(self.path.format(**path))]
+                prefix = next(prefix for prefix in PREFIXES if request.scope["path"].startswith(f"{prefix}/"))
                 answer = await self.handler(Call(services, settings, caller, path, prefix, sent))
         except ServiceError as error:
             return problem_response(error)

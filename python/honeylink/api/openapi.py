@@ -106,7 +106,7 @@ def openapi_document(settings: Settings) -> dict[str, Any]:
             "summary": "Secure multi-stream sessions for devices on lossy links.",
             "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
         },
-        "servers": [{"url": prefix or "/"} for prefix in PREFIXES],
+        "servers": [{"url": prefix or "/"} for prefix in reversed(PREFIXES)],
         "security": [{"bearer": []}],
         "paths": paths,
         "components": {

@@ -19,8 +19,10 @@ __all__ = ["ENDPOINTS"]
 async def open_session(call: Call) -> Answer:
     """Admit and open a session."""
     opened = await call.services.sessions.open(call.caller, call.input.to_domain(call.settings))
+    answer = OpenedSessionAnswer.of(opened)
+    opened.wipe_keys()
     location = f"{call.prefix}/sessions/{opened.session_id}"
-    return Answer(OpenedSessionAnswer.of(opened), {"location": location, "cache-control": "no-store"})
+    return Answer(answer, {"location": location, "cache-control": "no-store"})
 
 
 async def list_sessions(call: Call) -> Answer:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import resource
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -145,7 +144,10 @@ def check_pools() -> None:
 
 
 def _serve(settings: Settings, beside: Callable[[Services], Coroutine[None, None, None]] | None) -> None:
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold keys
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold keys
     exporter = install_exporter()
     with listen(settings) as listener:
         try:

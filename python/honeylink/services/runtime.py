@@ -65,12 +65,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             pool_size=settings.database_pool_size,
             timeout_seconds=settings.database_timeout_seconds,
         )
-        try:
-            await database.open()
-        except ValueError as error:
-            raise SettingsError(
-                f"HONEYLINK_DATABASE_DSN: expected postgresql://…, found what can't be read: {error}"
-            ) from None
+        await database.open()
         stack.push_async_callback(database.close)
         if settings.node_pool_kbps is not None:
             await _set_node_pool(database, settings.node_pool_kbps)

@@ -44,6 +44,11 @@ class OpenedSession:
     streams: tuple[Stream, ...]
     stream_keys: tuple[Secret, ...]
 
+    def wipe_keys(self) -> None:
+        """Overwrite the keys, once they have been shown."""
+        for key in self.stream_keys:
+            key.wipe()
+
 
 class Sessions:
     """The sessions of a tenant."""

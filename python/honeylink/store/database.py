@@ -88,6 +88,13 @@ def _query(statement: str) -> Callable[..., Any]:
     return query
 
 
+class _Connection(asyncpg.Connection):
+    """A connection that goes back to the pool as it is: no statement leaves anything behind that needs a reset."""
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
 @dataclass(slots=True)
 class _Budget:
     """The time that units of work may still spend."""
@@ -115,16 +122,13 @@ class Database:
         self._pool: asyncpg.Pool[Record] | None = None
 
     async def open(self) -> None:
-        """Make the pool. Connections are made when they are needed, so the server may still be away.
-
-        Raises:
-            ValueError: the DSN can't be read.
-        """
+        """Make the pool. Connections are made when they are needed, so the server may still be away."""
         self._pool = await asyncpg.create_pool(
             self._dsn,
             min_size=0,
             max_size=self._pool_size,
             timeout=self._timeout_seconds,
+            connection_class=_Connection,
             server_settings={"role": self._role, "application_name": "honeylink"} if self._role else {},
         )
 

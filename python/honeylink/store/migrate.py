@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -13,10 +14,18 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from honeylink.errors import HoneyLinkError
+
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-__all__ = ["head_revision", "migrate"]
+__all__ = ["MigrationError", "head_revision", "migrate"]
+
+_CONNECT_SECONDS = 10
+
+
+class MigrationError(HoneyLinkError):
+    """The schema could not be brought up to date."""
 
 
 async def migrate(dsn: str) -> tuple[str | None, str]:
@@ -27,11 +36,16 @@ async def migrate(dsn: str) -> tuple[str | None, str]:
 
     Returns:
         The revisions before and after.
+
+    Raises:
+        MigrationError: the database is away, or the user may not do this.
     """
     engine = create_async_engine("postgresql+asyncpg://", poolclass=NullPool, async_creator=lambda: _connect(dsn))
     try:
         async with engine.begin() as connection:
             return await connection.run_sync(_upgrade)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise MigrationError(f"expected a user that may create tables and roles, found: {error}") from error
     finally:
         await engine.dispose()
 
@@ -45,9 +59,10 @@ def head_revision() -> str:
 
 
 async def _connect(dsn: str) -> object:
-    import asyncpg
-
-    return await asyncpg.connect(dsn, timeout=10)
+    try:
+        return await asyncpg.connect(dsn, timeout=_CONNECT_SECONDS)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise MigrationError(f"expected a database to connect to, found: {error or type(error).__name__}") from error
 
 
 def _config() -> Config:
