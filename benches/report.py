@@ -4,7 +4,8 @@
 
 The table is written between two marker comments and printed. It names machine and date, since a number
 without them means nothing. Percentiles are those of the recorded rounds (one of several calls counts
-as their mean); a result without its rounds shows the median alone.
+as their mean); a result without its rounds shows the median alone. A benchmark whose rounds are batches
+of requests puts `latency_seconds`, `requests` and `requests_per_second` in its `extra_info`: its row shows those.
 """
 
 import json
@@ -18,7 +19,7 @@ from typing import Any
 
 README = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
-HEADER = ["group", "benchmark", "median", "p95", "p99", "ops/s", "rounds"]
+HEADER = ["group", "benchmark", "p50", "p95", "p99", "ops/s", "samples"]
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
@@ -40,16 +41,17 @@ def duration(seconds: float) -> str:
 def rows(result: dict[str, Any]) -> Iterator[list[str]]:
     """Yield one row of cells for each benchmark, the groups together and else in the order of the suite."""
     for bench in sorted(result["benchmarks"], key=lambda bench: bench["group"] or ""):
-        stats = bench["stats"]
+        stats, extra = bench["stats"], bench["extra_info"]
         samples = sorted(stats.get("data") or [])
-        tail = [duration(percentile(samples, percent)) if samples else "" for percent in (95, 99)]
+        tail = {f"p{percent}": percentile(samples, percent) for percent in (95, 99) if samples}
+        latency = extra.get("latency_seconds", {"p50": stats["median"], **tail})
+        per_second = extra.get("requests_per_second", stats["ops"])
         yield [
             bench["group"] or "",
             bench["name"].removeprefix("test_").replace("|", "\\|"),
-            duration(stats["median"]),
-            *tail,
-            f"{stats['ops']:,.0f}" if stats["ops"] >= 10 else f"{stats['ops']:.3g}",
-            f"{stats['rounds']:,}",
+            *(duration(latency[name]) if name in latency else "" for name in ("p50", "p95", "p99")),
+            f"{per_second:,.0f}" if per_second >= 10 else f"{per_second:.3g}",
+            f"{extra.get('requests', stats['rounds']):,}",
         ]
 
 

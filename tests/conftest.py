@@ -150,7 +150,7 @@ def loop() -> Iterator[LoopThread]:
 
 @pytest.fixture(scope="session")
 def postgres_dsn(loop: LoopThread, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
-    """The test server's DSN by the name of a database; `TEST_POSTGRES_DSN`, with `{}` for the name, names another one."""
+    """The test server's DSN by database name; `TEST_POSTGRES_DSN`, with `{}` for the name, gives another one."""
     given = os.environ.get("TEST_POSTGRES_DSN")
     if given:
         yield given.format

@@ -13,6 +13,7 @@
     ├── SettingsError                a setting with a wrong value
     ├── DatabaseStartError           the embedded database did not start (in honeylink.store.embedded)
     ├── MigrationError               the schema could not be brought up to date (in honeylink.store.migrate)
+    ├── UnsealError                  a sealed key in another's row (in honeylink.keys.envelope)
     └── ServiceError                 what the API answers with; `code` is its `error_code`
         ├── ValidationFailed         ERR_VALIDATION
         ├── Unauthenticated          ERR_AUTH
@@ -26,6 +27,8 @@
         ├── TooLarge                 ERR_TOO_LARGE
         ├── RateLimited              ERR_RATE_LIMITED
         └── DependencyUnavailable    ERR_DEPENDENCY
+            ├── KeyProviderError     (in honeylink.keys.providers)
+            └── RoleUnusable         (in honeylink.store.database)
 
 Each error carries its facts as attributes and builds its message from them: what was expected, what was found.
 The status of an answer is the API's business and stands in `honeylink.api.problems`.
@@ -196,7 +199,7 @@ class BandwidthExceeded(Conflict):
     """
 
     def __init__(self, requested_kbps: int, available_kbps: int, limiting_pool: str, admissible_kbps: int) -> None:
-        advice = f"ask for at most {admissible_kbps} kbps" if admissible_kbps else "retry when a session has ended"
+        advice = f"ask for at most {admissible_kbps} kbps" if admissible_kbps else "nothing more fits now"
         super().__init__(
             f"requested {requested_kbps} kbps, pool {limiting_pool} has {available_kbps} kbps left; {advice}"
         )

@@ -101,7 +101,7 @@ class Settings(BaseSettings):
         None,
         ge=0,
         le=_MAX_KBPS,
-        description="Capacity of the pool shared by all tenants. Unset: there is none.",
+        description="Capacity of the pool shared by all tenants. Unset: as it is; at first there is none.",
     )
     max_body_bytes: int = Field(65_536, ge=1024, le=16_777_216, description="Longest request body.")
     header_timeout_seconds: float = Field(

@@ -28,7 +28,8 @@ def create_app(settings: Settings, services: Services) -> ASGIApp:
     """The open services as an ASGI application."""
     endpoints = (*devices.ENDPOINTS, *sessions.ENDPOINTS, *audit.ENDPOINTS)
     app = Starlette(
-        routes=[*routes_of(endpoints), *operations.ROUTES], exception_handlers={HTTPException: _http_problem}
+        routes=[*routes_of(endpoints), *operations.ROUTES],
+        exception_handlers={HTTPException: _http_problem, Exception: _internal_problem},
     )
     # A path with one slash too many is another path, not a redirect that loses the body.
     app.router.redirect_slashes = False
@@ -47,3 +48,9 @@ async def _http_problem(request: Request, error: Exception) -> Response:
     else:
         body = problem_body("ERR_NOT_FOUND", "expected a path of /openapi.json, found another", current_trace_id())
     return render_problem(body, headers)
+
+
+async def _internal_problem(_: Request, __: Exception) -> Response:
+    """A bug. Nothing of it leaks but the trace id, which leads to the log line; Starlette raises it again for that."""
+    body = problem_body("ERR_INTERNAL", "an internal error; please report the trace id", current_trace_id())
+    return render_problem(body, {})

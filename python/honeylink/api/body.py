@@ -178,21 +178,21 @@ def _message(kind: str, message: str) -> str:
 
 def _where(value: object, pointer: str) -> str:
     """A fault's place as people read it: the name of its stream, and the field."""
-    steps = pointer.split("/")[1:]
-    if not steps:
-        return ""
-    if len(steps) > 1 and steps[0] == "streams":
-        field = f", {steps[-1]}" if steps[2:] else ""
-        return f"stream {_stream_name(value, int(steps[1]))}{field}: "
-    return f"{steps[-1]}: "
+    match pointer.split("/")[1:], value:
+        case [], _:
+            return ""
+        case ["streams", position, *steps], {"streams": list(streams)}:
+            field = f", {steps[-1]}" if steps else ""
+            return f"stream {_stream_name(streams, int(position))}{field}: "
+        case [*_, field], _:
+            return f"{field}: "
+    return ""
 
 
-def _stream_name(value: object, position: int) -> str:
-    match value:
-        case {"streams": list(streams)} if position < len(streams):
-            match streams[position]:
-                case {"name": str(name)} if not _UNPRINTABLE.search(name):
-                    return repr(name[:64])
+def _stream_name(streams: list[object], position: int) -> str:
+    match streams[position]:
+        case {"name": str(name)} if not _UNPRINTABLE.search(name):
+            return repr(name[:64])
     return f"#{position + 1}"
 
 

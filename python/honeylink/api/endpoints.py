@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from starlette.responses import Response
 from starlette.routing import Route
 
 from honeylink.api.body import check_path, read_body, read_query
 from honeylink.api.problems import problem_response
-from honeylink.errors import ServiceError
+from honeylink.errors import DependencyUnavailable, ServiceError
+from honeylink.telemetry import current_trace_id
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -33,6 +35,8 @@ __all__ = ["PREFIXES", "Answer", "Call", "Endpoint", "routes_of"]
 
 PREFIXES = ("/api/v1", "")
 """Every resource is served under each of these, the same; the longer first, since the other fits every path."""
+
+_log = structlog.get_logger("honeylink.request")
 
 # Errors that any request may meet, and those that a token or a body add.
 _ALWAYS = ("ERR_VALIDATION", "ERR_TIMEOUT", "ERR_TOO_LARGE", "ERR_INTERNAL", "ERR_DEPENDENCY")
@@ -99,6 +103,10 @@ class Endpoint:
                 prefix = next(prefix for prefix in PREFIXES if request.scope["path"].startswith(f"{prefix}/"))
                 answer = await self.handler(Call(services, settings, caller, path, prefix, sent))
         except ServiceError as error:
+            if isinstance(error, DependencyUnavailable):
+                # The client is told to come back; the operator, what to mend.
+                reason = getattr(error, "reason", None) or str(error.__cause__ or error)
+                _log.warning("request.unavailable", reason=reason, trace_id=current_trace_id())
             return problem_response(error)
         return Response(answer.body.model_dump_json(), self.status, answer.headers, "application/json")
 

@@ -1,4 +1,4 @@
-"""Wraps every request: its trace, its metrics, its log line, and the last line of defence against a bug.
+"""Wraps every request: its trace, its metrics, its log line, and what is logged of a bug.
 
 W3C Trace Context: a valid `traceparent` is continued, anything else starts a new trace. Spans are made by OpenTelemetry
 where an exporter is set up; without one the same ids are carried by a span that records nothing.
@@ -16,7 +16,6 @@ from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from starlette.datastructures import Headers, MutableHeaders
 
-from honeylink.api.problems import problem_body, render_problem
 from honeylink.telemetry import REQUEST_SECONDS, REQUESTS, current_trace_id
 
 if TYPE_CHECKING:
@@ -84,12 +83,8 @@ class Observability:
 
         try:
             await self._app(scope, receive, send_traced)
-        except Exception:  # noqa: BLE001 - whatever it is, the client gets a problem and the log gets it whole
-            # Nothing of a bug leaks but the trace id, which leads to this line.
+        except Exception:  # noqa: BLE001 - the client has its answer from the application; the log gets the whole of it
             _log.exception("request.failed", trace_id=current_trace_id(), path=scope["path"])
-            if status == 0:
-                body = problem_body("ERR_INTERNAL", "an internal error; please report the trace id", current_trace_id())
-                await render_problem(body, {})(scope, receive, send_traced)
         finally:
             self._record(span, scope, status, perf_counter() - started)
 

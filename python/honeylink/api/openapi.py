@@ -11,6 +11,7 @@ from honeylink.api import audit, devices, examples, sessions
 from honeylink.api.answers import HealthAnswer, ReadinessAnswer
 from honeylink.api.endpoints import PREFIXES
 from honeylink.api.problems import MEDIA_TYPE, PROBLEMS, problem_body
+from honeylink.api.requests import PRINTABLE
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -56,8 +57,45 @@ _EXAMPLES: dict[str, tuple[str, dict[str, object]]] = {
     "ERR_DEPENDENCY": ("the database is not available now; retry in 1 s", {}),
 }
 
-_TRACEPARENT = {"description": "W3C Trace Context of this answer.", "schema": {"type": "string"}}
-_RETRY_AFTER = {"description": "Seconds to wait.", "required": True, "schema": {"type": "integer"}}
+_DESCRIPTION = """\
+Every resource is served under `/` and, the same, under `/api/v1`. Bodies are JSON in UTF-8, without control characters
+in any text. Times are RFC 3339 in UTC, bandwidths kbit/s, lists newest first: pass a page's `next_cursor` as `cursor`
+to have the next one.
+
+Every error is a problem (RFC 9457) that says what was expected and what was found; branch on its `error_code`. An
+unknown path answers 404 `ERR_NOT_FOUND`, a wrong method 405 `ERR_METHOD` with `Allow`. A `traceparent` (W3C Trace
+Context) is continued, and every answer carries its own.
+"""
+
+_TEXT = {"type": "string", "pattern": PRINTABLE}
+_HEADERS: dict[str, dict[str, Any]] = {
+    "traceparent": {
+        "description": "W3C Trace Context of this answer.",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"},
+    },
+    "retry-after": {"description": "Seconds to wait.", "required": True, "schema": {"type": "integer", "minimum": 1}},
+    "www-authenticate": {"description": "The scheme to use.", "required": True, "schema": {"type": "string"}},
+    "location": {"description": "Path of what was made.", "required": True, "schema": {"type": "string"}},
+    "cache-control": {
+        "description": "Never stored, as it holds secrets or will not stay true.",
+        "required": True,
+        "schema": {"const": "no-store"},
+    },
+}
+_METADATA = {
+    "description": "Any JSON, to a depth of 16 levels in all.",
+    "anyOf": [
+        {"type": ["null", "boolean", "number"]},
+        _TEXT,
+        {"type": "array", "items": {"$ref": _REF.format(model="Metadata")}},
+        {
+            "type": "object",
+            "propertyNames": _TEXT,
+            "additionalProperties": {"$ref": _REF.format(model="Metadata")},
+        },
+    ],
+}
 _PROBLEM = {
     "type": "object",
     "description": "An error as RFC 9457 has it, with HoneyLink's own members.",
@@ -96,7 +134,7 @@ def openapi_document(settings: Settings) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in _ENDPOINTS:
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
-    _link_sessions(paths)
+    _link(paths)
     paths.update(_operations_paths())
     return {
         "openapi": "3.1.0",
@@ -104,6 +142,7 @@ def openapi_document(settings: Settings) -> dict[str, Any]:
             "title": "HoneyLink",
             "version": __version__,
             "summary": "Secure multi-stream sessions for devices on lossy links.",
+            "description": _DESCRIPTION,
             "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
         },
         "servers": [{"url": prefix or "/"} for prefix in reversed(PREFIXES)],
@@ -111,6 +150,7 @@ def openapi_document(settings: Settings) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": _schemas(settings),
+            "headers": _HEADERS,
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -125,11 +165,17 @@ def _schemas(settings: Settings) -> dict[str, Any]:
     models |= {HealthAnswer: "serialization", ReadinessAnswer: "serialization"}
     _, document = models_json_schema(list(models.items()), ref_template=_REF)  # type: ignore[arg-type]
     schemas: dict[str, Any] = document["$defs"]
-    ttl = schemas["SessionBody"]["properties"]["ttl_seconds"]
-    for choice in ttl["anyOf"]:
-        if choice.get("type") == "integer":
-            choice["maximum"] = settings.ttl_max_seconds
-    return {**schemas, "Problem": _PROBLEM}
+    for model in models:
+        extra = model.model_config.get("json_schema_extra")
+        if isinstance(extra, dict):
+            schemas[model.__name__] |= extra  # in their own order; pydantic sorts by name
+    session, device = schemas["SessionBody"]["properties"], schemas["DeviceBody"]["properties"]
+    session["ttl_seconds"]["default"] = settings.ttl_default_seconds
+    session["ttl_seconds"]["anyOf"][0]["maximum"] = settings.ttl_max_seconds
+    session["streams"]["description"] += f" More than {settings.max_streams} are a conflict."
+    device["pool_kbps"]["default"] = settings.device_pool_kbps
+    device["metadata"] |= {"propertyNames": _TEXT, "additionalProperties": {"$ref": _REF.format(model="Metadata")}}
+    return {**schemas, "Metadata": _METADATA, "Problem": _PROBLEM}
 
 
 def _operation(endpoint: Endpoint) -> dict[str, Any]:
@@ -152,13 +198,9 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _answer(endpoint: Endpoint) -> dict[str, Any]:
-    headers: dict[str, Any] = {"traceparent": _TRACEPARENT}
-    if endpoint.status == 201:
-        headers["location"] = {"required": True, "schema": {"type": "string"}}
-        headers["cache-control"] = {"required": True, "schema": {"const": "no-store"}}
     return {
         "description": (endpoint.answer.__doc__ or "").strip(),
-        "headers": headers,
+        "headers": _headers(*(("location", "cache-control") if endpoint.status == 201 else ())),
         "content": {"application/json": {"schema": _reference(endpoint.answer)}},
     }
 
@@ -169,14 +211,10 @@ def _problem_answers(codes: tuple[str, ...]) -> dict[str, Any]:
         by_status.setdefault(str(PROBLEMS[code][0]), []).append(code)
     answers = {}
     for status, same_status in sorted(by_status.items()):
-        headers: dict[str, Any] = {"traceparent": _TRACEPARENT}
-        if status in {"429", "503"}:
-            headers["retry-after"] = _RETRY_AFTER
-        if status == "401":
-            headers["www-authenticate"] = {"required": True, "schema": {"type": "string"}}
+        own = {"401": ("www-authenticate",), "429": ("retry-after",), "503": ("retry-after",)}.get(status, ())
         answers[status] = {
             "description": " or ".join(f"{PROBLEMS[code][1]} (`{code}`)" for code in same_status),
-            "headers": headers,
+            "headers": _headers("cache-control", *own),
             "content": {
                 MEDIA_TYPE: {
                     "schema": {"$ref": _REF.format(model="Problem")},
@@ -185,6 +223,10 @@ def _problem_answers(codes: tuple[str, ...]) -> dict[str, Any]:
             },
         }
     return answers
+
+
+def _headers(*names: str) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in ("traceparent", *names)}
 
 
 def _example(code: str) -> dict[str, object]:
@@ -210,84 +252,76 @@ def _query_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
         return []
     schema = endpoint.query.model_json_schema(ref_template=_REF)
     definitions = schema.get("$defs", {})
-    return [
-        {"name": name, "in": "query", "required": False, "schema": _inlined(_without_null(each), definitions)}
-        for name, each in schema["properties"].items()
-    ]
+    return [_query_parameter(name, each, definitions) for name, each in schema["properties"].items()]
 
 
-def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """A query parameter is there or not; it is never null."""
-    choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
-    rest = {name: value for name, value in schema.items() if name not in {"anyOf", "default", "title"}}
-    return (
-        {**rest, **choices[0]}
-        if choices
-        else {**rest, **({"default": schema["default"]} if "default" in schema else {})}
-    )
+def _query_parameter(name: str, field: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """A field of a query model. A parameter is there or not; it is never null."""
+    choices = [choice for choice in field.get("anyOf", [field]) if choice != {"type": "null"}]
+    reference = choices[0].get("$ref", "").rpartition("/")[2]
+    schema = {**choices[0], **definitions.get(reference, {})}
+    parameter = {"name": name, "in": "query", "required": False}
+    description = field.get("description") or schema.get("description")
+    if description:
+        parameter["description"] = description
+    schema = {key: value for key, value in schema.items() if key not in {"$ref", "title", "description"}}
+    return {**parameter, "schema": schema}
 
 
-def _inlined(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    if "$ref" not in schema:
-        return schema
-    return {
-        **{k: v for k, v in schema.items() if k != "$ref"},
-        **definitions[schema["$ref"].rpartition("/")[2]],
-    }
-
-
-def _link_sessions(paths: dict[str, dict[str, Any]]) -> None:
+def _link(paths: dict[str, dict[str, Any]]) -> None:
     """Say which answers name what other operations take, so that tools can walk from one to the next."""
+    in_path = {"parameters": {"device_id": "$response.body#/device_id"}}
+    code = {"requestBody": {"pairing_code": "$response.body#/pairing_code"}}
+    session = {"requestBody": {**examples.SESSION_BODY, "device_id": "$response.body#/device_id"}}
     opened = {"parameters": {"session_id": "$response.body#/session_id"}}
+    paths["/devices"]["post"]["responses"]["201"]["links"] = {
+        "get": {"operationId": "get_device", **in_path},
+        "pair": {
+            "operationId": "pair_device",
+            "description": "With the device's own token, the `device_token` of this answer.",
+            **in_path,
+            **code,
+        },
+        "revoke": {"operationId": "revoke_device", **in_path},
+    }
+    paths["/devices/{device_id}/pair"]["post"]["responses"]["200"]["links"] = {
+        "open": {"operationId": "open_session", **session},
+        "get": {"operationId": "get_device", **in_path},
+        "revoke": {"operationId": "revoke_device", **in_path},
+    }
     paths["/sessions"]["post"]["responses"]["201"]["links"] = {
         "get": {"operationId": "get_session", **opened},
         "end": {"operationId": "end_session", **opened},
     }
-    registered = {"parameters": {"device_id": "$response.body#/device_id"}}
-    paths["/devices"]["post"]["responses"]["201"]["links"] = {
-        "get": {"operationId": "get_device", **registered},
-        "pair": {"operationId": "pair_device", **registered},
-        "revoke": {"operationId": "revoke_device", **registered},
-    }
 
 
 def _operations_paths() -> dict[str, Any]:
-    def text(summary: str, media_type: str) -> dict[str, Any]:
-        content = {media_type: {"schema": {"type": "string"}}}
-        return {
-            "get": {
-                "summary": summary,
-                "security": [],
-                "responses": {"200": {"description": summary, "content": content}},
-            }
-        }
-
-    def json_answer(model: type[BaseModel], description: str) -> dict[str, Any]:
-        return {"description": description, "content": {"application/json": {"schema": _reference(model)}}}
-
+    """What needs no token, and is served at the root alone."""
+    text = {"type": "string"}
+    ready = _open_answer("All are.", "application/json", _reference(ReadinessAnswer))
+    away = _open_answer("One is not; the checks say which.", "application/json", _reference(ReadinessAnswer))
+    away["headers"] |= _headers("retry-after")
+    health = _open_answer("It is.", "application/json", _reference(HealthAnswer))
+    document = _open_answer("An OpenAPI 3.1 document.", "application/json", {"type": "object"})
     return {
-        "/healthz": {
-            "get": {
-                "operationId": "healthz",
-                "summary": "Is the process alive?",
-                "security": [],
-                "responses": {"200": json_answer(HealthAnswer, "It is.")},
-            }
-        },
-        "/readyz": {
-            "get": {
-                "operationId": "readyz",
-                "summary": "Are database, schema and key provider there?",
-                "security": [],
-                "responses": {
-                    "200": json_answer(ReadinessAnswer, "All are."),
-                    "503": {
-                        **json_answer(ReadinessAnswer, "One is not; the checks say which."),
-                        "headers": {"retry-after": _RETRY_AFTER},
-                    },
-                },
-            }
-        },
-        "/metrics": text("Metrics for Prometheus", "text/plain"),
-        "/docs": text("This document for reading", "text/html"),
+        "/healthz": _open_path("healthz", "Is the process alive?", {"200": health}),
+        "/readyz": _open_path("readyz", "Are database, schema and key provider there?", {"200": ready, "503": away}),
+        "/metrics": _open_path(
+            "metrics",
+            "Metrics for Prometheus",
+            {"200": _open_answer("Prometheus's text format.", "text/plain", text)},
+        ),
+        "/openapi.json": _open_path("openapi", "This document for tools", {"200": document}),
+        "/docs": _open_path(
+            "docs", "This document for reading", {"200": _open_answer("A page of HTML.", "text/html", text)}
+        ),
     }
+
+
+def _open_path(operation_id: str, summary: str, answers: dict[str, Any]) -> dict[str, Any]:
+    root = {"servers": [{"url": "/"}], "security": []}
+    return {"get": {"operationId": operation_id, "summary": summary, **root, "responses": answers}}
+
+
+def _open_answer(description: str, media_type: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "headers": _headers(), "content": {media_type: {"schema": schema}}}

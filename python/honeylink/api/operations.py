@@ -16,6 +16,8 @@ from honeylink.api.openapi import openapi_document
 from honeylink.telemetry import REGISTRY
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from starlette.requests import Request
 
     from honeylink.services.runtime import Services
@@ -65,10 +67,18 @@ def _docs_text(settings: Settings) -> str:
     return render_docs(openapi_document(settings))
 
 
+def _route(path: str, answer: Callable[[Request], Awaitable[Response]]) -> Route:
+    async def serve(request: Request) -> Response:
+        request.scope["honeylink.route"] = path
+        return await answer(request)
+
+    return Route(path, serve)
+
+
 ROUTES = [
-    Route("/healthz", healthz),
-    Route("/readyz", readyz),
-    Route("/metrics", metrics),
-    Route("/openapi.json", openapi),
-    Route("/docs", docs),
+    _route("/healthz", healthz),
+    _route("/readyz", readyz),
+    _route("/metrics", metrics),
+    _route("/openapi.json", openapi),
+    _route("/docs", docs),
 ]

@@ -13,7 +13,7 @@ from honeylink.telemetry import current_trace_id
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["MEDIA_TYPE", "PROBLEMS", "problem_body", "problem_response", "problem_status"]
+__all__ = ["MEDIA_TYPE", "PROBLEMS", "problem_body", "problem_response", "problem_status", "render_problem"]
 
 MEDIA_TYPE = "application/problem+json"
 

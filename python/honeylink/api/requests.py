@@ -36,6 +36,9 @@ SEMVER = (
     r"(\+([0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*))?$"
 )
 
+PRINTABLE = r"^[^\u0000-\u001F\u007F-\u009F]*$"
+"""What every text is, as the document says it; `body` refuses the rest wherever it stands, with a better message."""
+
 Fault = tuple[str, str]
 """A JSON pointer, and what is wrong there."""
 
@@ -99,6 +102,11 @@ def _whole_number(value: object) -> int:
     raise ValueError(f"expected a whole number, found {shorten(value)}")
 
 
+def _integer(value: object) -> object:
+    # JSON has one kind of number, and JSON Schema counts 5.0 as an integer. Past 2**53 a float is no exact number.
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53 else value
+
+
 DeviceId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{3,63}$")]
 TimeBound = Annotated[datetime, BeforeValidator(_rfc3339), WithJsonSchema({"type": "string", "format": "date-time"})]
 PublicKey = Annotated[
@@ -106,21 +114,28 @@ PublicKey = Annotated[
     AfterValidator(_public_key),
     WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$"}),
 ]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-Kbps = Annotated[int, Field(ge=0, le=MAX_KBPS)]
+Word = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=PRINTABLE)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=PRINTABLE)]
+Kbps = Annotated[int, Field(ge=0, le=MAX_KBPS), BeforeValidator(_integer)]
+PositiveKbps = Annotated[int, Field(ge=1, le=MAX_KBPS), BeforeValidator(_integer)]
+Seconds = Annotated[int, Field(ge=1), BeforeValidator(_integer)]
+# Opaque, so the format is a name for "what next_cursor said": no pattern could tell a good one.
+CursorText = Annotated[
+    str, StringConstraints(min_length=1, max_length=512), WithJsonSchema({"type": "string", "format": "cursor"})
+]
 
 
 class Qos(_Body):
     """What a stream needs of the network."""
 
     priority: Annotated[Priority, BeforeValidator(_word_of(Priority))] = Field(description="Read in any case.")
-    bandwidth_kbps: int = Field(ge=1, le=MAX_KBPS)
+    bandwidth_kbps: PositiveKbps
 
 
 class StreamBody(_Body):
     """One flow of a session to open."""
 
-    name: str = Field(min_length=1, max_length=64)
+    name: Word
     mode: Annotated[Mode, BeforeValidator(_word_of(Mode))] = Field(description="Read in any case.")
     qos: Qos
 
@@ -132,7 +147,7 @@ class SessionBody(_Body):
 
     device_id: DeviceId
     streams: list[StreamBody] = Field(min_length=1, description="Each with a name of its own.")
-    ttl_seconds: int | None = Field(None, ge=1, description="The session's life; left out: the service's default.")
+    ttl_seconds: Seconds | None = Field(None, description="The session's life; left out: the service's default.")
 
     @classmethod
     def cross_faults(cls, value: object, settings: Settings) -> Iterator[Fault]:
@@ -140,7 +155,7 @@ class SessionBody(_Body):
         if not isinstance(value, dict):
             return
         ttl = value.get("ttl_seconds")
-        if isinstance(ttl, int) and ttl > settings.ttl_max_seconds:
+        if isinstance(ttl, (int, float)) and ttl > settings.ttl_max_seconds:
             yield "/ttl_seconds", f"expected at most {settings.ttl_max_seconds}, found {shorten(ttl)}"
         streams = value.get("streams")
         seen = set()
@@ -170,7 +185,7 @@ class DeviceBody(_Body):
     device_id: DeviceId
     public_key: PublicKey = Field(description="X25519, 32 bytes as base64url without padding.")
     firmware_version: str = Field(max_length=64, pattern=SEMVER, description="Semantic version 2.0.0.")
-    capabilities: list[Annotated[str, StringConstraints(min_length=1, max_length=64)]] = Field([], max_length=64)
+    capabilities: list[Word] = Field([], max_length=64)
     metadata: dict[str, Any] = Field({}, description="Whatever the owner wants to keep with the device.")
     pool_kbps: Kbps | None = Field(None, description="Capacity of the device's pool; left out: the service's default.")
 
@@ -191,7 +206,7 @@ class PairingBody(_Body):
 
     model_config = ConfigDict(json_schema_extra={"example": {"pairing_code": "K7QM-2XWD-94TB"}})
 
-    pairing_code: str = Field(min_length=1, max_length=64, description="Read in any case, hyphens or not.")
+    pairing_code: Word = Field(description="Read in any case, hyphens or not.")
 
 
 class RevocationBody(_Body):
@@ -206,7 +221,7 @@ class PageQuery(RequestModel):
     """Which page of a list."""
 
     limit: Annotated[int, BeforeValidator(_whole_number)] = Field(50, ge=1, le=200)
-    cursor: str | None = Field(None, min_length=1, max_length=512, description="The next_cursor of the page before.")
+    cursor: CursorText | None = Field(None, description="The next_cursor of the page before.")
 
 
 class SessionQuery(PageQuery):

@@ -16,6 +16,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import structlog
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -26,11 +27,14 @@ from honeylink.services.runtime import open_services
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
+    from types import FrameType
 
     from honeylink.services.runtime import Services
     from honeylink.settings import Settings
 
 __all__ = ["listen", "serve"]
+
+_log = structlog.get_logger(__name__)
 
 _MAX_HEADER_BYTES = 32_768
 _BACKLOG = 2048
@@ -57,6 +61,8 @@ async def serve(
         sweeping = asyncio.create_task(services.expiry.run(), name="expiry")
         with server.stopped_by_signals():
             serving = asyncio.create_task(server.serve([listener]), name="server")
+            host, port = listener.getsockname()[:2]
+            _log.info("serving", host=host, port=port)
             companion = asyncio.create_task(beside(services), name="beside") if beside else sweeping
             await asyncio.wait({serving, companion}, return_when=asyncio.FIRST_COMPLETED)
             failed = companion.exception() if companion.done() else None
@@ -110,6 +116,12 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop; at the second signal of whatever kind, without waiting for requests."""
+        del sig, frame
+        self.force_exit = self.should_exit
+        self.should_exit = True
 
     @contextmanager
     def stopped_by_signals(self) -> Iterator[None]:
@@ -194,7 +206,14 @@ def _protocol(settings: Settings) -> type[HttpToolsProtocol]:  # noqa: C901 - a 
                 self.transport.close()
 
         def _refuse(self, error: ServiceError) -> None:
-            """Answer outside of the application, and close."""
+            """Answer outside of the application, and close; but never in the place of another answer."""
+            if self._in_header and not self._idle():
+                # Earlier requests of the connection come first. It ends with the last of their answers.
+                self.cycle.keep_alive = False
+                return
+            if not self._in_header and self.cycle is not None and self.cycle.response_started:
+                self.transport.close()
+                return
             trace_id, span_id = secrets.token_hex(16), secrets.token_hex(8)
             body = problem_body(error.code, str(error), trace_id)
             content = json.dumps(body).encode()
@@ -204,5 +223,6 @@ def _protocol(settings: Settings) -> type[HttpToolsProtocol]:  # noqa: C901 - a 
             ).encode("ascii")
             self.transport.write(head + content)
             self.transport.close()
+            _log.info("request.unread", status=body["status"], reason=str(error), trace_id=trace_id)
 
     return DeadlineProtocol

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -74,7 +75,7 @@ def quickstart(
     settings = Settings.load(host=host, port=port)
     configure_logging("warning")
     _out.print(f"[bold]HoneyLink {__version__}[/bold]: starting …")
-    _serve(settings, lambda services: demonstrate(_out, settings, services, once=once))
+    _serve(settings, lambda settings, services: demonstrate(_out, settings, services, once=once))
 
 
 @app.command()
@@ -143,15 +144,16 @@ def check_pools() -> None:
     raise typer.Exit(1 if off else 0)
 
 
-def _serve(settings: Settings, beside: Callable[[Services], Coroutine[None, None, None]] | None) -> None:
+def _serve(settings: Settings, beside: Callable[[Settings, Services], Coroutine[None, None, None]] | None) -> None:
     if sys.platform != "win32":
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold keys
     exporter = install_exporter()
     with listen(settings) as listener:
+        settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         try:
-            _run(serve(settings, listener, beside))
+            _run(serve(settings, listener, None if beside is None else partial(beside, settings)))
         finally:
             if exporter is not None:
                 exporter.shutdown()

@@ -7,10 +7,9 @@ has not just been shown, so it needs no signature; one that was tampered with on
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Generic, TypeVar
 from uuid import UUID
 
@@ -44,7 +43,7 @@ class Cursor:
             ValidationFailed: it spells none; cursors come from `next_cursor`.
 
         Example:
-            >>> from datetime import UTC
+            >>> from datetime import UTC, datetime
             >>> cursor = Cursor(datetime(2026, 1, 1, tzinfo=UTC), "device-1")
             >>> Cursor.decode(cursor.encode()) == cursor
             True
@@ -52,10 +51,12 @@ class Cursor:
         try:
             raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
             at, row_id = json.loads(raw)
-            cursor = cls(datetime.fromisoformat(at), row_id)
-        except (binascii.Error, ValueError, TypeError, RecursionError):
+            moment = datetime.fromisoformat(at)
+            # In UTC, since the ends of the calendar have moments in other zones that UTC has no year for.
+            cursor = cls(moment.astimezone(UTC), row_id) if moment.tzinfo is not None else None
+        except (ValueError, TypeError, OverflowError, RecursionError):
             cursor = None
-        if cursor is None or cursor.at.tzinfo is None or not isinstance(cursor.row_id, str) or "\0" in cursor.row_id:
+        if cursor is None or not isinstance(cursor.row_id, str) or not cursor.row_id.isprintable():
             raise ValidationFailed([("/cursor", "cursor: expected the next_cursor of an earlier page")])
         return cursor
 

@@ -14,6 +14,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from honeylink.domain.keys import SealedKey
+from honeylink.errors import HoneyLinkError
 from honeylink.keys import contexts
 from honeylink.keys.derivation import derive
 from honeylink.keys.secret import Secret
@@ -26,7 +27,7 @@ __all__ = ["DataKey", "UnsealError", "open_session_key", "pairing_mac_key", "sea
 _NONCE_BYTES = 12
 
 
-class UnsealError(Exception):
+class UnsealError(HoneyLinkError):
     """A sealed key that does not belong to the row it was read from, or was altered."""
 
 

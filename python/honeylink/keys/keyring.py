@@ -37,9 +37,13 @@ class Keyring:
     def __init__(self, provider: KeyProvider) -> None:
         self._provider = provider
 
-    async def check(self) -> None:
-        """Show that the provider works now; see `KeyProvider.check`."""
-        await self._provider.check()
+    async def check(self, data_key: WrappedDataKey, tenant_id: UUID) -> None:
+        """Show that the provider works now, and still holds the key that `data_key` was wrapped by.
+
+        Raises:
+            KeyProviderError: it does not.
+        """
+        (await self._unwrap_data_key(data_key, tenant_id)).wipe()
 
     async def new_data_key(self, tenant_id: UUID, dek_id: UUID) -> WrappedDataKey:
         """A fresh data key for a tenant, wrapped."""

@@ -84,9 +84,6 @@ class LocalKeyProvider:
             except (InvalidTag, ValueError):
                 raise KeyProviderError("a wrapped key does not belong to its row, or was altered") from None
 
-    async def check(self) -> None:
-        """The key is in memory, so it is there."""
-
 
 def _make_if_missing(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -108,16 +105,17 @@ def _make_if_missing(path: Path) -> None:
 
 
 def _read(path: Path) -> Secret:
-    with path.open("rb") as file:
-        status = os.fstat(file.fileno())
+    # Not blocking: opening a pipe would wait for somebody to write into it.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise SettingsError(f"key file {path}: expected a regular file")
         content = file.read(KEY_BYTES + 1)
-    if not stat.S_ISREG(status.st_mode):
-        raise SettingsError(f"key file {path}: expected a regular file")
     mode = stat.S_IMODE(status.st_mode)
     if os.name == "posix" and mode & 0o077:
         raise SettingsError(f"key file {path}: expected mode 0600, found {mode:04o}; run: chmod 600 {path}")
     if len(content) != KEY_BYTES:
-        raise SettingsError(
-            f"key file {path}: expected {KEY_BYTES} bytes, found {'more' if content[KEY_BYTES:] else len(content)}"
-        )
+        found = "more" if len(content) > KEY_BYTES else len(content)
+        raise SettingsError(f"key file {path}: expected {KEY_BYTES} bytes, found {found}")
     return Secret(content)

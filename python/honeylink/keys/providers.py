@@ -47,14 +47,6 @@ class KeyProvider(Protocol):
         """
         ...
 
-    async def check(self) -> None:
-        """Show that the provider works now.
-
-        Raises:
-            KeyProviderError: it does not.
-        """
-        ...
-
 
 def device_master_key_context(tenant_id: UUID, device_id: str) -> bytes:
     """What a device's master key is wrapped for."""

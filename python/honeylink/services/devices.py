@@ -52,19 +52,11 @@ class RegisteredDevice:
 class Devices:
     """The devices of a tenant."""
 
-    def __init__(
-        self,
-        database: Database,
-        keyring: Keyring,
-        access: Access,
-        default_pool_kbps: int,
-        session_endpoint: str,
-    ) -> None:
+    def __init__(self, database: Database, keyring: Keyring, access: Access, default_pool_kbps: int) -> None:
         self._database = database
         self._keyring = keyring
         self._access = access
         self._default_pool_kbps = default_pool_kbps
-        self.session_endpoint = session_endpoint
 
     async def register(self, caller: Principal, registration: DeviceRegistration) -> RegisteredDevice:
         """Make a device known, with a token of its own and a code for pairing it.

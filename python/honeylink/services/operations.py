@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from honeylink.errors import DependencyUnavailable
+from honeylink.keys.providers import KeyProviderError
 from honeylink.store import pools as pool_store
+from honeylink.store import tenants as tenant_store
+from honeylink.store.database import RoleUnusable
 from honeylink.telemetry import POOL_CAPACITY_KBPS, POOL_RESERVED_KBPS
 
 if TYPE_CHECKING:
     from honeylink.keys.keyring import Keyring
-    from honeylink.store.database import Database
+    from honeylink.store.database import Database, UnitOfWork
     from honeylink.store.pools import PoolBalance
 
 __all__ = ["Operations"]
@@ -30,18 +33,27 @@ class Operations:
         try:
             async with self._database.work() as work:
                 revision = await pool_store.find_schema_revision(work)
-            if revision != self._schema_revision:
-                checks["migrations"] = (
-                    f"expected schema {self._schema_revision}, found {revision or 'none'}; run: honeylink migrate"
-                )
+                if revision != self._schema_revision:
+                    checks["migrations"] = (
+                        f"expected schema {self._schema_revision}, found {revision or 'none'}; run: honeylink migrate"
+                    )
+                if revision is not None:
+                    await self._check_keys(work)
+        except RoleUnusable as error:
+            checks["migrations"] = f"{error.reason}; run: honeylink migrate, and serve as a member of that role"
+        except KeyProviderError as error:
+            checks["key_provider"] = error.reason
         except DependencyUnavailable as error:
             checks["database"] = str(error)
-            checks["migrations"] = "unknown without the database"
-        try:
-            await self._keyring.check()
-        except DependencyUnavailable as error:
-            checks["key_provider"] = str(error)
+            checks["migrations"] = checks["key_provider"] = "unknown without the database"
         return checks
+
+    async def _check_keys(self, work: UnitOfWork) -> None:
+        """Unwrap a stored key: the provider works, and is the one that the stored keys need."""
+        newest = await tenant_store.find_newest_data_key(work)
+        if newest is not None:
+            tenant_id, data_key = newest
+            await self._keyring.check(data_key, tenant_id)
 
     async def check_pools(self) -> list[PoolBalance]:
         """Each pool beside what live sessions hold of it.

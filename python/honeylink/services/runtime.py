@@ -74,7 +74,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             database=database,
             access=access,
             audit=Audit(database, access),
-            devices=Devices(database, keyring, access, settings.device_pool_kbps, settings.session_endpoint),
+            devices=Devices(database, keyring, access, settings.device_pool_kbps),
             sessions=Sessions(database, keyring, access, settings.session_endpoint, settings.max_streams),
             tenants=Tenants(database, keyring, settings.tenant_pool_kbps),
             expiry=Expiry(database, settings.expiry_interval_seconds),

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenedSession", "Sessions"]
 
+_ATTEMPTS_MAX = 50
 _REFUSALS = (NotFound, StateConflict, TooManyStreams, BandwidthExceeded)
 
 
@@ -86,9 +87,8 @@ class Sessions:
     async def _open(self, work: UnitOfWork, caller: Principal, request: SessionRequest) -> OpenedSession:
         session_id = uuid7()
         stream_ids = [uuid7() for _ in request.streams]
-        # A store that finds the pools changed loses the race to somebody who got in, so this ends; the deadline, which
-        # makes the store refuse too, is only for a server that has become slow.
-        while True:
+        # A store that finds the pools changed has lost a race to somebody who got in, so few attempts are ever needed.
+        for _ in range(_ATTEMPTS_MAX):
             context = await session_store.find_session_context(work, caller.tenant_id, request.device_id)
             if context is None:
                 raise NotFound("device", request.device_id)
@@ -125,6 +125,7 @@ class Sessions:
             )
             if times is not None:
                 return OpenedSession(session_id, *times, self._session_endpoint, streams, keys.stream_keys)
+        raise DependencyUnavailable("the database")
 
     async def get(self, caller: Principal, session_id: UUID) -> Session:
         """One session, without keys.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from asyncpg import Record
     from asyncpg.pool import PoolConnectionProxy
 
-__all__ = ["Database", "UnitOfWork"]
+__all__ = ["Database", "RoleUnusable", "UnitOfWork"]
 
 _QUERIES = aiosql.from_path(Path(__file__).parent / "sql", "asyncpg", mandatory_parameters=False)
 
@@ -46,6 +46,14 @@ _UNAVAILABLE = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.TransactionRollbackError,
 )
+
+
+class RoleUnusable(DependencyUnavailable):
+    """The server lets the user in, but not in the service's role: it is not there yet, or the user is no member."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("the database")
+        self.reason = reason
 
 
 class UnitOfWork:
@@ -161,7 +169,10 @@ class Database:
         deadline = started + budget.seconds
         try:
             with _translated():
-                connection = await self._pool.acquire(timeout=max(budget.seconds, 0))
+                try:
+                    connection = await self._pool.acquire(timeout=max(budget.seconds, 0))
+                except (asyncpg.InvalidParameterValueError, asyncpg.InsufficientPrivilegeError) as error:
+                    raise RoleUnusable(str(error)) from error
                 watchdog = loop.call_at(deadline, connection.terminate)
                 try:
                     yield UnitOfWork(connection, deadline)

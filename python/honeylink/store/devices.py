@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import asyncpg
+
 from honeylink.domain.devices import (
     PAIRING_MAX_TRIES,
     PAIRING_TTL_SECONDS,
@@ -50,21 +52,29 @@ async def register_device(
     Returns:
         When it was registered, and when its pairing code expires.
     """
-    row = await work.fetchrow(
-        "register_device",
-        tenant_id=token.tenant_id,
-        device_id=registration.device_id,
-        public_key=registration.public_key,
-        firmware_version=registration.firmware_version,
-        capabilities=list(registration.capabilities),
-        metadata=json.dumps(registration.metadata),
-        pairing_code_mac=pairing_code_mac,
-        pairing_ttl_seconds=PAIRING_TTL_SECONDS,
-        pool_kbps=pool_kbps,
-        token_id=token.token_id,
-        token_sha256=token.sha256(),
-        **event_parameters(event),
-    )
+    while True:
+        try:
+            row = await work.fetchrow(
+                "register_device",
+                tenant_id=token.tenant_id,
+                device_id=registration.device_id,
+                public_key=registration.public_key,
+                firmware_version=registration.firmware_version,
+                capabilities=list(registration.capabilities),
+                metadata=json.dumps(registration.metadata),
+                pairing_code_mac=pairing_code_mac,
+                pairing_ttl_seconds=PAIRING_TTL_SECONDS,
+                pool_kbps=pool_kbps,
+                token_id=token.token_id,
+                token_sha256=token.sha256(),
+                **event_parameters(event),
+            )
+        except asyncpg.UniqueViolationError as error:
+            if error.constraint_name != "tokens_device":
+                raise
+            # Somebody registered the device at this moment: the token to replace is his, and can be seen only now.
+        else:
+            break
     return None if row is None else (row["registered_at"], row["pairing_expires_at"])
 
 

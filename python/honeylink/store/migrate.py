@@ -11,6 +11,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -44,8 +45,12 @@ async def migrate(dsn: str) -> tuple[str | None, str]:
     try:
         async with engine.begin() as connection:
             return await connection.run_sync(_upgrade)
-    except asyncpg.InsufficientPrivilegeError as error:
-        raise MigrationError(f"expected a user that may create tables and roles, found: {error}") from error
+    except (asyncpg.InsufficientPrivilegeError, ProgrammingError) as error:
+        # The driver's own error from our script; SQLAlchemy's around it from what Alembic does first.
+        reason = error.orig if isinstance(error, ProgrammingError) else error
+        if getattr(reason, "sqlstate", None) != asyncpg.InsufficientPrivilegeError.sqlstate:
+            raise
+        raise MigrationError(f"expected a user that may create tables and roles, found: {reason}") from error
     finally:
         await engine.dispose()
 

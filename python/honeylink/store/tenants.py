@@ -12,9 +12,11 @@ from honeylink.errors import Conflict
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from asyncpg import Record
+
     from honeylink.store.database import UnitOfWork
 
-__all__ = ["create_tenant", "find_data_key", "find_tenant_id", "set_node_pool"]
+__all__ = ["create_tenant", "find_data_key", "find_newest_data_key", "find_tenant_id", "set_node_pool"]
 
 
 async def create_tenant(work: UnitOfWork, tenant_id: UUID, name: str, pool_kbps: int, data_key: WrappedDataKey) -> None:
@@ -41,11 +43,13 @@ async def find_tenant_id(work: UnitOfWork, name: str) -> UUID | None:
 async def find_data_key(work: UnitOfWork, tenant_id: UUID) -> WrappedDataKey | None:
     """The tenant's newest data key; None if there is no such tenant."""
     row = await work.fetchrow("find_data_key", tenant_id=tenant_id)
-    if row is None:
-        return None
-    return WrappedDataKey(
-        row["dek_id"], WrappedKey(row["provider"], row["key_id"], row["key_version"], row["ciphertext"])
-    )
+    return None if row is None else _data_key(row)
+
+
+async def find_newest_data_key(work: UnitOfWork) -> tuple[UUID, WrappedDataKey] | None:
+    """The data key that was made last, with its tenant; None if there is no tenant yet."""
+    row = await work.fetchrow("find_newest_data_key")
+    return None if row is None else (row["tenant_id"], _data_key(row))
 
 
 async def set_node_pool(work: UnitOfWork, capacity_kbps: int) -> None:
@@ -60,3 +64,8 @@ async def set_node_pool(work: UnitOfWork, capacity_kbps: int) -> None:
         if error.constraint_name != "pools_capacity":
             raise
         raise Conflict(f"expected at least what live sessions hold, found {capacity_kbps} kbps") from None
+
+
+def _data_key(row: Record) -> WrappedDataKey:
+    wrapped = WrappedKey(row["provider"], row["key_id"], row["key_version"], row["ciphertext"])
+    return WrappedDataKey(row["dek_id"], wrapped)

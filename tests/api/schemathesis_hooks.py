@@ -1,0 +1,90 @@
+"""What the document can't tell Schemathesis: which token an operation takes, and what is there already.
+
+Schemathesis loads this file by itself, as its configuration says; see `test_schemathesis`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+import schemathesis
+from hypothesis import strategies as st
+
+if TYPE_CHECKING:
+    from schemathesis import AuthContext, Case, HookContext, Response
+
+OPERATOR, AUDITOR = os.environ["TOKEN_OPERATOR"], os.environ["TOKEN_AUDITOR"]
+PAIRED_DEVICE_ID = os.environ["PAIRED_DEVICE_ID"]
+PAIRING_CODES: dict[str, str] = {}
+DEVICE_TOKENS = {PAIRED_DEVICE_ID: os.environ["TOKEN_DEVICE"]}
+
+# A cursor is opaque: none can be made up that the service would take.
+schemathesis.openapi.format("cursor", st.just(os.environ["CURSOR"]))
+
+
+@schemathesis.auth(refresh_interval=None)
+class TokenByOperation:
+    """An operator's token, but where the operation is for another role."""
+
+    def get(self, case: Case[Any], context: AuthContext) -> str:
+        match context.operation.label:
+            case "GET /audit/events":
+                return AUDITOR
+            case "POST /devices/{device_id}/pair":
+                return DEVICE_TOKENS.get(str(case.path_parameters.get("device_id")), OPERATOR)
+            case _:
+                return OPERATOR
+
+    def set(self, case: Case[Any], data: str, context: AuthContext) -> None:
+        case.headers["Authorization"] = f"Bearer {data}"
+
+
+@schemathesis.hook
+def after_call(context: HookContext, case: Case[Any], response: Response) -> None:
+    """Keep what registrations give for pairing these devices."""
+    if case.operation.label == "POST /devices" and response.status_code == 201:
+        answer: dict[str, Any] = response.json()
+        DEVICE_TOKENS[answer["device_id"]] = answer["device_token"]
+        PAIRING_CODES[answer["device_id"]] = answer["pairing_code"]
+
+
+@schemathesis.hook
+def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -> None:
+    """Pair by the code that was given, where the body is to be a good one: a made-up code is good for a 403 only."""
+    is_good = case.meta is not None and case.meta.generation.mode.is_positive
+    if is_good and case.operation.label == "POST /devices/{device_id}/pair":
+        code = PAIRING_CODES.get(str(case.path_parameters.get("device_id")))
+        case.body = case.body if code is None else {"pairing_code": code}
+
+
+@schemathesis.hook
+def map_body(context: HookContext, body: Any) -> Any:
+    """Open sessions for a device that is there and paired, or most requests would end in a 404.
+
+    And register new devices: the id of the document's example can't be registered again once it has been revoked.
+    """
+    match body:
+        case {"device_id": "device-12345", "public_key": _}:
+            return {**body, "device_id": f"device-{crc32(repr(body).encode()):08x}"}
+        case {"device_id": str(device_id), "streams": _} if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{3,63}", device_id):
+            return {**body, "device_id": PAIRED_DEVICE_ID}
+    return body
+
+
+@schemathesis.hook
+def filter_body(context: HookContext, body: Any) -> bool:
+    """Leave out streams of one name twice: a fault that JSON Schema can't describe."""
+    match body:
+        case {"streams": list(streams)}:
+            names = [repr(stream.get("name")) for stream in streams if isinstance(stream, dict)]
+            return len(set(names)) == len(names)
+    return True
+
+
+@schemathesis.hook
+def filter_path_parameters(context: HookContext, path_parameters: dict[str, Any] | None) -> bool:
+    """Leave the paired device alone, so that it isn't revoked before a session has been opened."""
+    return path_parameters is None or path_parameters.get("device_id") != PAIRED_DEVICE_ID

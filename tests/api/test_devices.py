@@ -1,0 +1,352 @@
+"""`/devices` over HTTP on PostgreSQL: registering, pairing, revoking and reading."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.conftest import PUBLIC_KEY, Device, Service, session_body
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx
+
+PAIRING_CODE = re.compile(r"[2-9A-HJKMNP-TV-Z]{4}(-[2-9A-HJKMNP-TV-Z]{4}){2}")
+WRONG_CODE = "2222-2222-2222"
+
+
+def register(service: Service, device_id: str, **fields: object) -> httpx.Response:
+    body = {"device_id": device_id, "public_key": PUBLIC_KEY, "firmware_version": "1.0.0", **fields}
+    with service.client() as client:
+        return client.post("/devices", json=body)
+
+
+def registered(service: Service, device_id: str, **fields: object) -> tuple[Device, str]:
+    """A pending device and its pairing code."""
+    answer = register(service, device_id, **fields)
+    assert answer.status_code == 201, answer.text
+    return Device(device_id, answer.json()["device_token"]), answer.json()["pairing_code"]
+
+
+def pair(service: Service, device: Device, code: str) -> httpx.Response:
+    with service.client(device.token) as client:
+        return client.post(f"/devices/{device.device_id}/pair", json={"pairing_code": code})
+
+
+def revoke(service: Service, device: Device, reason: str = "lost in the field") -> httpx.Response:
+    with service.client() as client:
+        return client.post(f"/devices/{device.device_id}/revoke", json={"reason": reason})
+
+
+def get(service: Service, device: Device, token: str | None = None) -> dict[str, Any]:
+    with service.client(token) as client:
+        answer = client.get(f"/devices/{device.device_id}")
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def events_of(service: Service, device: Device, category: str) -> list[tuple[str, str]]:
+    """Actor and outcome of each event, the oldest first."""
+    rows = service.fetch(
+        "SELECT actor, outcome FROM audit_events WHERE device_id = $1 AND category = $2 ORDER BY at, event_id",
+        device.device_id,
+        category,
+    )
+    return [(row["actor"].partition("-")[0], row["outcome"]) for row in rows]
+
+
+def expire_code(service: Service, device: Device) -> None:
+    service.fetch(
+        "UPDATE devices SET pairing_expires_at = now() - interval '1 second' WHERE device_id = $1", device.device_id
+    )
+
+
+# Registering.
+
+
+@pytest.mark.parametrize("prefix", ["", "/api/v1"])
+def test_the_whole_answer_to_a_registration(service: Service, prefix: str) -> None:
+    device_id = f"register{prefix.replace('/', '-')}"
+    body = {"device_id": device_id, "public_key": PUBLIC_KEY, "firmware_version": "1.2.3-rc.1+build.5"}
+    with service.client() as client:
+        answer = client.post(f"{prefix}/devices", json=body)
+    assert answer.status_code == 201
+    assert answer.headers["location"] == f"{prefix}/devices/{device_id}"
+    assert answer.headers["cache-control"] == "no-store"
+    found = answer.json()
+    assert found.keys() == {
+        "device_id",
+        "status",
+        "device_token",
+        "pairing_code",
+        "registered_at",
+        "pairing_expires_at",
+    }
+    assert (found["device_id"], found["status"]) == (device_id, "pending")
+    assert PAIRING_CODE.fullmatch(found["pairing_code"])
+    assert found["device_token"].startswith("hl1_")
+    life = datetime.fromisoformat(found["pairing_expires_at"]) - datetime.fromisoformat(found["registered_at"])
+    assert life == timedelta(minutes=10)
+
+
+def test_a_device_is_read_as_it_was_registered(service: Service) -> None:
+    fields = {"capabilities": ["fec", "video"], "metadata": {"site": "north", "mast": {"height_m": 12.5, "π": None}}}
+    device, code = registered(service, "device-read", firmware_version="2.0.0", pool_kbps=4321, **fields)
+    pending = get(service, device)
+    assert pending.pop("registered_at").endswith("Z")
+    described = {
+        "device_id": "device-read",
+        "public_key": PUBLIC_KEY,
+        "firmware_version": "2.0.0",
+        "pool_kbps": 4321,
+        **fields,
+    }
+    assert pending == {"status": "pending", "paired_at": None, **described}
+    paired = pair(service, device, code).json()
+    assert (
+        get(service, device, device.token).items()
+        >= {
+            "status": "paired",
+            "paired_at": paired["paired_at"],
+        }.items()
+    )
+
+
+def test_the_pool_is_the_services_default_unless_told(service: Service) -> None:
+    assert get(service, service.new_device())["pool_kbps"] == 100_000
+    assert get(service, service.new_device(pool_kbps=None))["pool_kbps"] == 100_000
+    assert get(service, service.new_device(pool_kbps=7))["pool_kbps"] == 7
+
+
+def test_a_pool_of_nothing_admits_nothing(service: Service) -> None:
+    device = service.new_device(pool_kbps=0)
+    with service.client(device.token) as client:
+        problem = client.post("/sessions", json=session_body(device, 1)).json()
+    assert (problem["error_code"], problem["admissible_kbps"]) == ("ERR_CONFLICT", 0)
+
+
+def test_registering_a_pending_device_again_replaces_all_of_it(service: Service) -> None:
+    old, old_code = registered(service, "device-again", pool_kbps=1)
+    for _ in range(5):
+        pair(service, old, WRONG_CODE)
+    new, new_code = registered(service, "device-again", pool_kbps=2, firmware_version="3.0.0")
+    assert new_code != old_code
+    assert pair(service, old, new_code).status_code == 401
+    assert pair(service, new, old_code).status_code == 403
+    assert pair(service, new, new_code).status_code == 200
+    found = get(service, new)
+    assert (found["firmware_version"], found["pool_kbps"]) == ("3.0.0", 2)
+    assert events_of(service, new, "device-registration") == [("token:operator", "success")] * 2
+
+
+@pytest.mark.parametrize("status", ["paired", "revoked"])
+def test_a_device_past_pending_keeps_its_id(service: Service, status: str) -> None:
+    device = service.new_device()
+    if status == "revoked":
+        revoke(service, device)
+    before = get(service, device)
+    answer = register(service, device.device_id, firmware_version="9.9.9")
+    assert (answer.status_code, answer.json()["error_code"]) == (409, "ERR_STATE")
+    assert get(service, device) == before
+    assert events_of(service, device, "device-registration")[-1] == ("token:operator", "refused")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("device_id", "abc"),
+        ("device_id", "-starts-wrong"),
+        ("device_id", "a" * 65),
+        ("device_id", "device/1"),
+        ("public_key", PUBLIC_KEY[:-1]),
+        ("public_key", PUBLIC_KEY + "="),
+        ("public_key", PUBLIC_KEY[:-1] + "p"),
+        ("firmware_version", "1.0"),
+        ("firmware_version", "01.0.0"),
+        ("capabilities", "video"),
+        ("metadata", []),
+        ("pool_kbps", -1),
+        ("pool_kbps", 10**9 + 1),
+    ],
+)
+def test_a_field_that_does_not_fit(service: Service, field: str, value: object) -> None:
+    body = {"device_id": "device-fits", field: value}
+    answer = register(service, str(body.pop("device_id")), **body)
+    assert answer.status_code == 400
+    assert [fault["pointer"] for fault in answer.json()["errors"]] == [f"/{field}"]
+
+
+# Pairing.
+
+
+def test_the_whole_answer_to_a_pairing(service: Service) -> None:
+    device, code = registered(service, "device-pairs")
+    answer = pair(service, device, code)
+    assert answer.status_code == 200
+    found = answer.json()
+    assert found.pop("paired_at").endswith("Z")
+    assert found == {"device_id": "device-pairs", "status": "paired", "session_endpoint": "quic://127.0.0.1:7843"}
+    assert events_of(service, device, "device-pairing") == [("device:device", "success")]
+
+
+def test_a_code_is_read_in_any_case_with_or_without_hyphens(service: Service) -> None:
+    device, code = registered(service, "device-types")
+    assert pair(service, device, f" {code.lower().replace('-', ' ')} ").status_code == 200
+
+
+def test_a_wrong_code_five_times_and_the_right_one_too_late(service: Service) -> None:
+    device, code = registered(service, "device-guesses")
+    for left in (4, 3, 2, 1, 0):
+        answer = pair(service, device, WRONG_CODE)
+        assert (answer.status_code, answer.json()["error_code"]) == (403, "ERR_AUTHZ")
+        assert f"{left} tries left" in answer.json()["message"]
+    late = pair(service, device, code)
+    assert (late.status_code, late.json()["error_code"]) == (409, "ERR_STATE")
+    assert "register the device again" in late.json()["message"]
+    assert get(service, device)["status"] == "pending"
+    assert events_of(service, device, "device-pairing") == [("device:device", "refused")] * 6
+
+
+def test_the_fifth_try_may_still_be_right(service: Service) -> None:
+    device, code = registered(service, "device-fifth")
+    for _ in range(4):
+        pair(service, device, WRONG_CODE)
+    assert pair(service, device, code).status_code == 200
+
+
+def test_a_code_that_has_expired(service: Service) -> None:
+    device, code = registered(service, "device-late")
+    expire_code(service, device)
+    answer = pair(service, device, code)
+    assert (answer.status_code, answer.json()["error_code"]) == (409, "ERR_STATE")
+    assert "expired" in answer.json()["message"]
+    assert get(service, device)["status"] == "pending"
+    _, new_code = again = registered(service, "device-late")
+    assert pair(service, again[0], new_code).status_code == 200
+
+
+def test_a_device_pairs_once(service: Service) -> None:
+    device, code = registered(service, "device-twice")
+    pair(service, device, code)
+    before = get(service, device)
+    again = pair(service, device, code)
+    assert (again.status_code, again.json()["error_code"]) == (409, "ERR_STATE")
+    assert "found it paired" in again.json()["message"]
+    assert get(service, device) == before
+    assert events_of(service, device, "device-pairing") == [("device:device", "success"), ("device:device", "refused")]
+
+
+# Revoking.
+
+
+def test_revoking_a_device_ends_all_that_it_has(service: Service) -> None:
+    device = service.new_device()
+    with service.client(device.token) as client:
+        opened = [client.post("/sessions", json=session_body(device, 100)).json()["session_id"] for _ in range(3)]
+        client.delete(f"/sessions/{opened[0]}")
+    answer = revoke(service, device)
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "revoked"
+    with service.client() as client:
+        sessions = client.get("/sessions", params={"device_id": device.device_id}).json()["items"]
+        assert [(session["status"], session["end_reason"]) for session in sessions] == [
+            ("terminated", "device revoked"),
+            ("terminated", "device revoked"),
+            ("terminated", "requested"),
+        ]
+        refused = client.post("/sessions", json=session_body(device, 1))
+    assert (refused.status_code, refused.json()["error_code"]) == (409, "ERR_STATE")
+    with service.client(device.token) as client:
+        dead = client.get(f"/devices/{device.device_id}")
+    assert (dead.status_code, dead.json()["error_code"]) == (401, "ERR_AUTH")
+    rows = service.fetch("SELECT reserved_kbps FROM pools WHERE level = 0 AND pool_id = $1", device.device_id)
+    assert [row["reserved_kbps"] for row in rows] == [0]
+    assert len(events_of(service, device, "session-termination")) == 3
+
+
+def test_revoking_again_changes_nothing(service: Service) -> None:
+    device = service.new_device()
+    first, again = revoke(service, device, "stolen"), revoke(service, device, "another reason")
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert events_of(service, device, "device-revocation") == [("token:operator", "success")]
+    [row] = service.fetch("SELECT revoke_reason FROM devices WHERE device_id = $1", device.device_id)
+    assert row["revoke_reason"] == "stolen"
+
+
+def test_a_pending_device_can_be_revoked_and_then_never_pairs(service: Service) -> None:
+    device, code = registered(service, "device-pending-revoked")
+    assert revoke(service, device).json()["status"] == "revoked"
+    assert pair(service, device, code).status_code == 401
+
+
+def test_revoking_a_device_past_its_sessions_end_expires_them(service: Service) -> None:
+    device = service.new_device()
+    with service.client(device.token) as client:
+        client.post("/sessions", json=session_body(device, 100))
+    service.fetch("UPDATE sessions SET expires_at = now() WHERE device_id = $1", device.device_id)
+    revoke(service, device)
+    rows = service.fetch("SELECT status FROM sessions WHERE device_id = $1", device.device_id)
+    assert [row["status"] for row in rows] == ["expired"]
+    assert events_of(service, device, "session-expiry") == [("system", "success")]
+
+
+@pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": "x" * 201}, {"reason": 1}])
+def test_a_revocation_needs_a_reason(service: Service, body: dict[str, object]) -> None:
+    device = service.new_device()
+    with service.client() as client:
+        answer = client.post(f"/devices/{device.device_id}/revoke", json=body)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/reason")
+    assert get(service, device)["status"] == "paired"
+
+
+# Reading.
+
+
+@pytest.mark.parametrize("method", ["get", "revoke"])
+def test_a_device_that_is_not_there(service: Service, method: str) -> None:
+    nobody = Device("never-registered", "")
+    with service.client() as client:
+        answer = client.get("/devices/never-registered") if method == "get" else revoke(service, nobody)
+    assert (answer.status_code, answer.json()["error_code"]) == (404, "ERR_NOT_FOUND")
+    assert "'never-registered'" in answer.json()["message"]
+
+
+@pytest.mark.parametrize("limit", [1, 3, 200])
+def test_pages_hold_each_device_once(service: Service, limit: int) -> None:
+    made = {service.new_device(paired=False).device_id for _ in range(4)}
+    walked = list(walk(service, limit))
+    ids = [device["device_id"] for device in walked]
+    assert len(ids) == len(set(ids))
+    assert made <= set(ids)
+    times = [datetime.fromisoformat(device["registered_at"]) for device in walked]
+    assert times == sorted(times, reverse=True)
+
+
+def test_devices_of_one_moment_are_paged_by_id(service: Service) -> None:
+    made = [service.new_device(paired=False).device_id for _ in range(3)]
+    service.fetch("UPDATE devices SET registered_at = now() WHERE device_id = ANY ($1)", made)
+    assert [device["device_id"] for device in walk(service, 1)][:3] == sorted(made, reverse=True)
+
+
+def walk(service: Service, limit: int) -> Iterator[dict[str, Any]]:
+    cursor: dict[str, str] = {}
+    with service.client() as client:
+        for _ in range(200):  # far more than there are pages
+            page = client.get("/devices", params={"limit": limit, **cursor}).json()
+            yield from page["items"]
+            if page["next_cursor"] is None:
+                return
+            cursor = {"cursor": page["next_cursor"]}
+        pytest.fail("expected a last page")
+
+
+@pytest.mark.parametrize("cursor", ["nonsense", "W10", "WyIyMDI2LTAxLTAxIiwgImRldmljZS0xIl0"])
+def test_a_cursor_that_is_none(service: Service, cursor: str) -> None:
+    with service.client() as client:
+        answer = client.get("/devices", params={"cursor": cursor})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/cursor")

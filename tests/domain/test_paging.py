@@ -1,0 +1,97 @@
+"""Cursors: each one comes back as it was, and no other text does any harm."""
+
+from __future__ import annotations
+
+import base64
+import json
+import string
+from datetime import UTC, datetime, timedelta, timezone
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from honeylink.domain.paging import Cursor, Page
+from honeylink.errors import ValidationFailed
+
+ZONES = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+MOMENTS = st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=ZONES)  # noqa: DTZ001 - zones are drawn
+ROW_IDS = st.text(string.ascii_letters + string.digits + "._-", min_size=4, max_size=64)
+
+
+def spell(value: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+
+@given(MOMENTS, ROW_IDS)
+def test_a_cursor_comes_back_as_it_was(at: datetime, row_id: str) -> None:
+    text = Cursor(at, row_id).encode()
+    assert set(text) <= set(string.ascii_letters + string.digits + "-_")
+    assert Cursor.decode(text) == Cursor(at, row_id)
+
+
+@given(st.one_of(st.text(), st.recursive(st.none() | st.floats() | st.text(), st.lists).map(spell)))
+def test_any_other_text_is_refused_or_is_a_cursor(text: str) -> None:
+    try:
+        cursor = Cursor.decode(text)
+    except ValidationFailed as error:
+        assert [pointer for pointer, _ in error.faults] == ["/cursor"]  # noqa: PT017 - both ways are right
+    else:
+        assert Cursor.decode(cursor.encode()) == cursor
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        [],
+        ["2026-01-01T00:00:00+00:00"],
+        ["2026-01-01T00:00:00+00:00", "a", "b"],
+        ["2026-01-01T00:00:00", "no zone"],
+        [1767225600, "no text"],
+        ["2026-01-01T00:00:00+00:00", 1],
+        ["2026-01-01T00:00:00+00:00", "a\0b"],
+        ["2026-01-01T00:00:00+00:00", "a\nb"],
+        ["2026-01-01T00:00:00+00:00", "\ud800"],
+        ["0001-01-01T00:00:00+23:59", "before the first year in UTC"],
+        ["9999-12-31T23:59:59-23:59", "after the last year in UTC"],
+    ],
+)
+def test_what_is_no_cursor(value: object) -> None:
+    with pytest.raises(ValidationFailed):
+        Cursor.decode(spell(value))
+
+
+@pytest.mark.parametrize("text", ["*", "ä", "A", "gICA", "\ud800", "W" * 200_000])
+def test_what_is_no_base64_of_json(text: str) -> None:
+    with pytest.raises(ValidationFailed):
+        Cursor.decode(text)
+
+
+def test_deep_nesting_is_refused() -> None:
+    with pytest.raises(ValidationFailed):
+        Cursor.decode(base64.urlsafe_b64encode(b"[" * 100_000).decode().rstrip("="))
+
+
+def test_the_id_of_a_row_as_a_uuid() -> None:
+    at, row_id = datetime(2026, 1, 1, tzinfo=UTC), UUID(int=7)
+    assert Cursor(at, str(row_id)).row_uuid == row_id
+    with pytest.raises(ValidationFailed):
+        _ = Cursor(at, "device-1").row_uuid
+
+
+@given(st.lists(st.integers(0, 99), max_size=20), st.integers(1, 10))
+def test_pages_put_together_are_the_whole(rows: list[int], limit: int) -> None:
+    rows = sorted(set(rows), reverse=True)
+    walked: list[int] = []
+    after = 100
+    while True:
+        left = [row for row in rows if row < after][: limit + 1]
+        page = Page.cut(left, limit, lambda row: Cursor(datetime(2026, 1, 1, tzinfo=UTC), str(row)))
+        walked += page.items
+        if page.next_cursor is None:
+            break
+        assert len(page.items) == limit
+        after = int(Cursor.decode(page.next_cursor).row_id)
+    assert walked == rows

@@ -1,0 +1,195 @@
+"""The sweep: each session past its time ends once, and its bandwidth comes back."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from structlog.testing import capture_logs
+
+from honeylink.domain.access import Role
+from honeylink.services.expiry import Expiry
+from honeylink.store.database import Database
+from tests.conftest import Device, Service, run_service, session_body
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from honeylink.settings import Settings
+
+PATIENCE_SECONDS = 30
+
+
+@pytest.fixture(scope="module")
+def service(make_settings: Callable[..., Settings]) -> Iterator[Service]:
+    """A service whose own sweep stays out of the way."""
+    with run_service(make_settings(expiry_interval_seconds=3600)) as running:
+        yield running
+
+
+def open_sessions(service: Service, device: Device, count: int) -> None:
+    with service.client(device.token) as client:
+        for _ in range(count):
+            assert client.post("/sessions", json=session_body(device, 10)).status_code == 201
+
+
+def move_past_end(service: Service, devices: Sequence[Device]) -> None:
+    service.fetch(
+        "UPDATE sessions SET expires_at = now() - interval '1 second' WHERE device_id = ANY ($1)",
+        [device.device_id for device in devices],
+    )
+
+
+def copy_session(service: Service, device: Device, copies: int) -> None:
+    """Make many sessions out of the device's only one, without its streams."""
+    service.fetch(
+        """
+        WITH made AS (
+            INSERT INTO sessions (tenant_id, session_id, device_id, status, created_at, expires_at, session_endpoint,
+                                  dek_id, key_nonce, key_ciphertext)
+            SELECT tenant_id, gen_random_uuid(), device_id, status, created_at, expires_at, session_endpoint,
+                   dek_id, key_nonce, key_ciphertext
+            FROM sessions, generate_series(1, $2)
+            WHERE device_id = $1
+            RETURNING tenant_id, session_id
+        ),
+        held AS (
+            INSERT INTO reservations (tenant_id, session_id, level, pool_tenant_id, pool_id, reserved_kbps)
+            SELECT made.tenant_id, made.session_id, pool.level, pool.tenant_id, pool.pool_id, 10
+            FROM made JOIN pools AS pool USING (tenant_id)
+            WHERE pool.level = 1 OR pool.pool_id = $1
+        )
+        UPDATE pools SET reserved_kbps = reserved_kbps + 10 * $2
+        WHERE tenant_id = (SELECT tenant_id FROM devices WHERE device_id = $1) AND (level = 1 OR pool_id = $1)
+        """,
+        device.device_id,
+        copies,
+    )
+
+
+def expiry_events(service: Service, device: Device) -> list[str]:
+    rows = service.fetch(
+        "SELECT actor, outcome, details ->> 'session_id' AS session_id FROM audit_events"
+        " WHERE category = 'session-expiry' AND device_id = $1",
+        device.device_id,
+    )
+    assert {(row["actor"], row["outcome"]) for row in rows} <= {("system", "success")}
+    return [row["session_id"] for row in rows]
+
+
+def expired(service: Service, device: Device) -> list[str]:
+    rows = service.fetch(
+        "SELECT session_id FROM sessions WHERE device_id = $1 AND status = 'expired' AND end_reason = 'expired'"
+        " AND ended_at = expires_at",
+        device.device_id,
+    )
+    return [str(row["session_id"]) for row in rows]
+
+
+def check_books(service: Service, device: Device, reserved_kbps: int) -> None:
+    balances = service.loop.run(service.services.operations.check_pools())
+    assert all(balance.balanced for balance in balances)
+    assert [balance.reserved_kbps for balance in balances if balance.pool_id == device.device_id] == [reserved_kbps]
+
+
+def test_a_sweep_ends_what_is_due_and_nothing_else(service: Service) -> None:
+    due, live = service.new_device(), service.new_device()
+    open_sessions(service, due, 3)
+    open_sessions(service, live, 2)
+    move_past_end(service, [due])
+    check_books(service, due, 30)
+    assert service.loop.run(service.services.expiry.sweep()) == 3
+    assert sorted(expiry_events(service, due)) == sorted(expired(service, due))
+    assert len(expired(service, due)) == 3
+    assert expired(service, live) == expiry_events(service, live) == []
+    check_books(service, due, 0)
+    check_books(service, live, 20)
+
+
+def test_a_sweep_serves_all_tenants(service: Service) -> None:
+    devices = [
+        service.new_device(operator=service.token(Role.OPERATOR, tenant)) for tenant in ("acme", "globex", "initech")
+    ]
+    for device in devices:
+        open_sessions(service, device, 2)
+    move_past_end(service, devices)
+    assert service.loop.run(service.services.expiry.sweep()) == 6
+    assert [len(expiry_events(service, device)) for device in devices] == [2, 2, 2]
+
+
+def test_a_sweep_with_nothing_to_do(service: Service) -> None:
+    assert service.loop.run(service.services.expiry.sweep()) == 0
+
+
+def test_two_sweeps_at_once_end_each_session_once(service: Service) -> None:
+    device = service.new_device()
+    open_sessions(service, device, 1)
+    copy_session(service, device, 99)
+    check_books(service, device, 1000)
+    move_past_end(service, [device])
+
+    async def sweep_at_once() -> list[int]:
+        return await asyncio.gather(*(service.services.expiry.sweep() for _ in range(4)))
+
+    assert sum(service.loop.run(sweep_at_once())) == 100
+    assert sorted(expiry_events(service, device)) == sorted(expired(service, device))
+    assert len(set(expiry_events(service, device))) == 100
+    check_books(service, device, 0)
+
+
+def test_more_sessions_than_one_statement_takes(service: Service) -> None:
+    device = service.new_device()
+    open_sessions(service, device, 1)
+    copy_session(service, device, 404)
+    move_past_end(service, [device])
+    assert service.loop.run(service.services.expiry.sweep()) == 405
+    check_books(service, device, 0)
+
+
+def test_the_service_sweeps_by_itself(make_settings: Callable[..., Settings]) -> None:
+    with run_service(make_settings(expiry_interval_seconds=0.01)) as service:
+        device = service.new_device()
+        open_sessions(service, device, 2)
+        move_past_end(service, [device])
+        assert any(len(expired(service, device)) == 2 for _ in range(2000))
+
+
+def test_a_sweep_that_fails_is_logged_and_the_next_one_goes_on(service: Service) -> None:
+    device = service.new_device()
+    open_sessions(service, device, 1)
+    move_past_end(service, [device])
+    service.fetch("ALTER TABLE reservations RENAME TO reservations_elsewhere")
+
+    async def sweep_until_logged() -> None:
+        await until_logged(Expiry(service.services.database, 0.001), "expiry.failed")
+
+    service.loop.run(sweep_until_logged())
+    assert expired(service, device) == []
+    service.fetch("ALTER TABLE reservations_elsewhere RENAME TO reservations")
+    assert service.loop.run(service.services.expiry.sweep()) == 1
+
+
+def test_a_database_that_is_away_is_waited_for(service: Service, tmp_path_factory: pytest.TempPathFactory) -> None:
+    nowhere = Database(f"postgresql://nobody@/nothing?host={tmp_path_factory.mktemp('nowhere')}")
+
+    async def sweep_until_logged() -> None:
+        await nowhere.open()
+        try:
+            await until_logged(Expiry(nowhere, 0.001), "expiry.skipped")
+        finally:
+            await nowhere.close()
+
+    service.loop.run(sweep_until_logged())
+
+
+async def until_logged(expiry: Expiry, event: str, times: int = 2) -> None:
+    """Run the sweep until it has logged `event`, more than once: it went on after the first."""
+    with capture_logs() as logs:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            running = asyncio.create_task(expiry.run())
+            while [log["event"] for log in logs].count(event) < times:  # noqa: ASYNC110 - a log line is no event
+                await asyncio.sleep(0)
+            running.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await running

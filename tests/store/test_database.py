@@ -1,0 +1,200 @@
+"""Units of work: their deadline, their transaction, and what a server that is away looks like."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import pytest
+
+from honeylink.errors import DependencyUnavailable
+from honeylink.store.database import Database
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine
+    from pathlib import Path
+
+    from tests.conftest import LoopThread
+
+SHORT_SECONDS = 0.3
+
+
+@pytest.fixture(scope="module")
+def dsn(new_database: Callable[[], str]) -> str:
+    return new_database()
+
+
+@asynccontextmanager
+async def opened(dsn: str, **fields: Any) -> AsyncIterator[Database]:
+    database = Database(dsn, **fields)
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def locked(dsn: str) -> AsyncIterator[None]:
+    """Let nobody read the schema's revision."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE")
+            yield
+    finally:
+        await connection.close()
+
+
+async def revision(database: Database) -> str:
+    async with database.work() as work:
+        row = await work.fetchrow("find_schema_revision")
+    assert row is not None
+    text: str = row["version_num"]
+    return text
+
+
+def away(work: Coroutine[Any, Any, object], loop: LoopThread) -> DependencyUnavailable:
+    with pytest.raises(DependencyUnavailable) as caught:
+        loop.run(work)
+    assert caught.value.dependency == "the database"
+    assert caught.value.retry_after_seconds == 1
+    return caught.value
+
+
+def test_a_statement_that_waits_too_long_is_cut_off_and_the_next_one_works(loop: LoopThread, dsn: str) -> None:
+    async def wait() -> str:
+        async with opened(dsn, timeout_seconds=SHORT_SECONDS, pool_size=1) as database:
+            async with locked(dsn):
+                with pytest.raises(DependencyUnavailable):
+                    await revision(database)
+            return await revision(database)
+
+    assert loop.run(wait()) == "0001"
+
+
+def test_work_that_finds_no_free_connection_in_time(loop: LoopThread, dsn: str) -> None:
+    async def wait() -> None:
+        async with opened(dsn, timeout_seconds=SHORT_SECONDS, pool_size=1) as database, database.work():
+            await revision(database)
+
+    away(wait(), loop)
+
+
+def test_units_of_work_share_the_budget_of_a_block(loop: LoopThread, dsn: str) -> None:
+    async def spend() -> None:
+        async with opened(dsn, timeout_seconds=SHORT_SECONDS) as database:
+            with database.shared_budget():
+                async with locked(dsn):
+                    with pytest.raises(DependencyUnavailable):
+                        await revision(database)
+                with pytest.raises(DependencyUnavailable):  # nothing is left, though the server would answer now
+                    await revision(database)
+            await revision(database)
+
+    loop.run(spend())
+
+
+def test_what_remains_of_a_deadline(loop: LoopThread, dsn: str) -> None:
+    async def look() -> tuple[float, float]:
+        async with opened(dsn, timeout_seconds=60) as database, database.work() as work:
+            first = work.remaining.total_seconds()
+            await work.fetchrow("find_schema_revision")
+            return first, work.remaining.total_seconds()
+
+    first, second = loop.run(look())
+    assert 0 < second <= first <= 60
+
+
+@pytest.mark.parametrize("missing", ["server", "database", "role"])
+def test_a_server_that_is_away_or_not_ready(
+    loop: LoopThread, tmp_path: Path, postgres_dsn: Callable[[str], str], missing: str
+) -> None:
+    dsn = {
+        "server": f"postgresql://nobody@/nothing?host={tmp_path}",
+        "database": postgres_dsn("never_made"),
+        "role": postgres_dsn("postgres"),
+    }[missing]
+
+    async def look() -> None:
+        async with opened(dsn, role="never_made" if missing == "role" else "") as database:
+            await revision(database)
+
+    assert str(away(look(), loop)) == "the database is not available now; retry in 1 s"
+
+
+def test_a_connection_that_is_cut_is_replaced(loop: LoopThread, dsn: str) -> None:
+    async def cut() -> str:
+        async with opened(dsn, pool_size=1) as database:
+            await revision(database)
+            killer = await asyncpg.connect(dsn)
+            try:
+                await killer.execute(
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            finally:
+                await killer.close()
+            try:
+                return await revision(database)
+            except DependencyUnavailable:  # the news had not come yet
+                return await revision(database)
+
+    assert loop.run(cut()) == "0001"
+
+
+def test_a_statement_that_is_wrong_is_a_bug_not_an_outage(loop: LoopThread, new_database: Callable[[], str]) -> None:
+    dsn = new_database()
+
+    async def ask() -> None:
+        async with opened(dsn) as database, database.work() as work:
+            await work.execute("set_node_pool", capacity_kbps=-1)
+
+    with pytest.raises(asyncpg.CheckViolationError):
+        loop.run(ask())
+
+
+def test_a_transaction_is_whole_or_not_at_all(loop: LoopThread, new_database: Callable[[], str]) -> None:
+    dsn = new_database()
+
+    async def totals(database: Database) -> list[int]:
+        async with database.work() as work:
+            return [row["capacity_kbps"] for row in await work.fetch("sum_pools")]
+
+    async def change() -> list[list[int]]:
+        found = []
+        async with opened(dsn) as database:
+            with pytest.raises(ZeroDivisionError):  # noqa: PT012 - the error comes after a change
+                async with database.work() as work, work.transaction():
+                    await work.execute("set_node_pool", capacity_kbps=1000)
+                    _ = 1 // 0
+            found.append(await totals(database))
+            async with database.work() as work, work.transaction():
+                await work.execute("set_node_pool", capacity_kbps=1000)
+            found.append(await totals(database))
+        return found
+
+    assert loop.run(change()) == [[], [1000]]
+
+
+@pytest.mark.parametrize(("role", "expected"), [("honeylink_app", "honeylink_app"), ("", None)])
+def test_connections_take_on_their_role(loop: LoopThread, dsn: str, role: str, expected: str | None) -> None:
+    async def look() -> tuple[str, str]:
+        async with opened(dsn, role=role) as database, database.work() as work:
+            connection = work._connection
+            row = await connection.fetchrow("SELECT current_user, session_user")
+            assert row is not None
+            return row["current_user"], row["session_user"]
+
+    current, session = loop.run(look())
+    assert current == (expected or session)
+
+
+def test_many_units_of_work_take_turns(loop: LoopThread, dsn: str) -> None:
+    async def crowd() -> set[str]:
+        async with opened(dsn, pool_size=2, timeout_seconds=30) as database:
+            return set(await asyncio.gather(*(revision(database) for _ in range(50))))
+
+    assert loop.run(crowd()) == {"0001"}

@@ -1,0 +1,109 @@
+"""Bringing a schema up to date: once, again, and where it can't be done."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+
+from honeylink.store.database import Database
+from honeylink.store.migrate import MigrationError, head_revision, migrate
+from honeylink.store.pools import find_schema_revision
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.conftest import LoopThread
+
+PATIENCE_SECONDS = 50
+
+MIGRATE = """
+import asyncio, sys
+from honeylink.store.migrate import migrate
+
+asyncio.run(migrate(sys.argv[1]))
+"""
+
+_numbers = itertools.count(1)
+
+
+async def execute(dsn: str, *statements: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def stored_revision(dsn: str) -> str | None:
+    database = Database(dsn)
+    await database.open()
+    try:
+        async with database.work() as work:
+            return await find_schema_revision(work)
+    finally:
+        await database.close()
+
+
+@pytest.fixture
+def empty_database(loop: LoopThread, postgres_dsn: Callable[[str], str], template: str) -> Iterator[str]:
+    """A database without anything of ours."""
+    name = f"{template}_empty_{next(_numbers)}"
+    loop.run(execute(postgres_dsn("postgres"), f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}"))
+    yield postgres_dsn(name)
+    loop.run(execute(postgres_dsn("postgres"), f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+def test_a_new_database_and_once_more(loop: LoopThread, empty_database: str) -> None:
+    assert loop.run(stored_revision(empty_database)) is None
+    assert loop.run(migrate(empty_database)) == (None, head_revision())
+    assert loop.run(stored_revision(empty_database)) == head_revision()
+    assert loop.run(migrate(empty_database)) == (head_revision(), head_revision())
+
+
+def test_a_database_that_is_not_there(loop: LoopThread, postgres_dsn: Callable[[str], str], tmp_path: Path) -> None:
+    for dsn in (postgres_dsn("never_made"), f"postgresql://nobody@/nothing?host={tmp_path}"):
+        with pytest.raises(MigrationError, match="expected a database to connect to"):
+            loop.run(migrate(dsn))
+
+
+def test_a_user_without_the_rights(loop: LoopThread, empty_database: str) -> None:
+    role = "honeylink_without_rights"
+    loop.run(execute(empty_database, f"DROP ROLE IF EXISTS {role}", f"CREATE ROLE {role}"))
+    as_role = f"{empty_database}{'&' if '?' in empty_database else '?'}role={role}"
+    complaint = "expected a user that may create tables and roles, found: .*permission denied"
+    try:
+        with pytest.raises(MigrationError, match=complaint):
+            loop.run(migrate(as_role))
+        # One that may create tables gets further: to the service's role.
+        loop.run(execute(empty_database, f"GRANT CREATE ON SCHEMA public TO {role}"))
+        with pytest.raises(MigrationError, match=complaint):
+            loop.run(migrate(as_role))
+    finally:
+        loop.run(execute(empty_database, f"DROP OWNED BY {role}", f"DROP ROLE {role}"))
+    assert loop.run(stored_revision(empty_database)) is None
+
+
+def test_a_migration_that_fails_leaves_nothing_behind(loop: LoopThread, empty_database: str) -> None:
+    loop.run(execute(empty_database, "CREATE TABLE audit_events (from_elsewhere integer)"))
+    with pytest.raises(asyncpg.DuplicateTableError):
+        loop.run(migrate(empty_database))
+    assert loop.run(stored_revision(empty_database)) is None
+    loop.run(execute(empty_database, "DROP TABLE audit_events"))
+    assert loop.run(migrate(empty_database)) == (None, head_revision())
+
+
+def test_processes_that_start_at_once_make_one_schema(loop: LoopThread, empty_database: str) -> None:
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(subprocess.Popen([sys.executable, "-c", MIGRATE, empty_database])) for _ in range(3)
+        ]
+        assert [process.wait(PATIENCE_SECONDS) for process in processes] == [0, 0, 0]
+    assert loop.run(stored_revision(empty_database)) == head_revision()
