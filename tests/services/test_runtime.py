@@ -10,7 +10,7 @@ from honeylink.domain.access import Role
 from honeylink.errors import SettingsError
 from honeylink.services.runtime import migrate_database, open_services
 from honeylink.settings import Settings
-from honeylink.store.migrate import head_revision
+from honeylink.store.migrate import HEAD_REVISION
 from tests.conftest import run_service, session_body
 
 if TYPE_CHECKING:
@@ -36,12 +36,12 @@ def test_the_embedded_database_is_brought_up_to_date_on_the_way_in(loop: LoopThr
     readiness, pools = loop.run(first_start())
     assert readiness == {"database": "ok", "migrations": "ok", "key_provider": "ok"}
     assert pools == 1
-    assert loop.run(migrate_database(settings)) == (head_revision(), head_revision())
+    assert loop.run(migrate_database(settings)) == (HEAD_REVISION, HEAD_REVISION)
 
 
 def test_a_database_of_ones_own_is_left_as_it_is(loop: LoopThread, make_settings: Callable[..., Settings]) -> None:
     settings = make_settings()
-    assert loop.run(migrate_database(settings)) == (head_revision(), head_revision())
+    assert loop.run(migrate_database(settings)) == (HEAD_REVISION, HEAD_REVISION)
     assert loop.run(open_and_close(settings))["migrations"] == "ok"
 
 

@@ -6,18 +6,20 @@ import itertools
 import subprocess
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
+from alembic.script import ScriptDirectory
 
+from honeylink.store import migrations
 from honeylink.store.database import Database
-from honeylink.store.migrate import MigrationError, head_revision, migrate
+from honeylink.store.migrate import HEAD_REVISION, MigrationError, migrate
 from honeylink.store.pools import find_schema_revision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from tests.conftest import LoopThread
 
@@ -63,9 +65,9 @@ def empty_database(loop: LoopThread, postgres_dsn: Callable[[str], str], templat
 
 def test_a_new_database_and_once_more(loop: LoopThread, empty_database: str) -> None:
     assert loop.run(stored_revision(empty_database)) is None
-    assert loop.run(migrate(empty_database)) == (None, head_revision())
-    assert loop.run(stored_revision(empty_database)) == head_revision()
-    assert loop.run(migrate(empty_database)) == (head_revision(), head_revision())
+    assert loop.run(migrate(empty_database)) == (None, HEAD_REVISION)
+    assert loop.run(stored_revision(empty_database)) == HEAD_REVISION
+    assert loop.run(migrate(empty_database)) == (HEAD_REVISION, HEAD_REVISION)
 
 
 def test_a_database_that_is_not_there(loop: LoopThread, postgres_dsn: Callable[[str], str], tmp_path: Path) -> None:
@@ -97,7 +99,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(loop: LoopThread, empty_da
         loop.run(migrate(empty_database))
     assert loop.run(stored_revision(empty_database)) is None
     loop.run(execute(empty_database, "DROP TABLE audit_events"))
-    assert loop.run(migrate(empty_database)) == (None, head_revision())
+    assert loop.run(migrate(empty_database)) == (None, HEAD_REVISION)
 
 
 def test_processes_that_start_at_once_make_one_schema(loop: LoopThread, empty_database: str) -> None:
@@ -106,4 +108,11 @@ def test_processes_that_start_at_once_make_one_schema(loop: LoopThread, empty_da
             stack.enter_context(subprocess.Popen([sys.executable, "-c", MIGRATE, empty_database])) for _ in range(3)
         ]
         assert [process.wait(PATIENCE_SECONDS) for process in processes] == [0, 0, 0]
-    assert loop.run(stored_revision(empty_database)) == head_revision()
+    assert loop.run(stored_revision(empty_database)) == HEAD_REVISION
+
+
+def test_the_code_needs_the_newest_script() -> None:
+    scripts = Path(migrations.__file__).parent / "versions"
+    newest = max(scripts.glob("*.sql")).name
+    assert newest.startswith(f"{HEAD_REVISION}_")
+    assert ScriptDirectory(str(scripts.parent)).get_current_head() == HEAD_REVISION

@@ -21,7 +21,7 @@ from honeylink.services.tenants import Tenants
 from honeylink.store import tenants as tenant_store
 from honeylink.store.database import Database
 from honeylink.store.embedded import EmbeddedPostgres
-from honeylink.store.migrate import head_revision, migrate
+from honeylink.store.migrate import HEAD_REVISION, migrate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -78,7 +78,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             sessions=Sessions(database, keyring, access, settings.session_endpoint, settings.max_streams),
             tenants=Tenants(database, keyring, settings.tenant_pool_kbps),
             expiry=Expiry(database, settings.expiry_interval_seconds),
-            operations=Operations(database, keyring, head_revision()),
+            operations=Operations(database, keyring, HEAD_REVISION),
         )
 
 

@@ -1,0 +1,266 @@
+"""Connections that are too slow, too large or no HTTP: each gets its problem, soon, and the service stays well."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.api.peer import (
+    MAX_BODY_BYTES,
+    MAX_HEADER_BYTES,
+    PATIENCE_SECONDS,
+    Peer,
+    check_alive,
+    check_problem,
+    head,
+    post,
+)
+from tests.conftest import Device, Service, run_service, session_body
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from honeylink.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def impatient(make_settings: Callable[..., Settings]) -> Iterator[Service]:
+    """A service that waits for no one."""
+    with run_service(make_settings(header_timeout_seconds=0.3, body_timeout_seconds=0.3)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def device(service: Service) -> Device:
+    return service.new_device()
+
+
+@pytest.fixture(autouse=True)
+def _well_afterwards(service: Service) -> Iterator[None]:
+    yield
+    check_alive(service)
+
+
+class TestSize:
+    def test_length_above_the_limit_is_refused_before_the_body_comes(self, service: Service) -> None:
+        with Peer(service) as peer:
+            peer.send(head(service, "Content-Type: application/json", f"Content-Length: {10**12}"))
+            check_problem(peer.answer(), 413, "ERR_TOO_LARGE")
+
+    def test_chunks_above_the_limit_are_refused_before_all_came(self, service: Service) -> None:
+        chunk = b"4000\r\n" + b" " * 0x4000 + b"\r\n"
+        with Peer(service) as peer:
+            peer.send(head(service, "Content-Type: application/json", "Transfer-Encoding: chunked"))
+            for _ in range(MAX_BODY_BYTES // 0x4000 + 1):
+                peer.send(chunk)
+            check_problem(peer.answer(), 413, "ERR_TOO_LARGE")
+
+    def test_refused_body_without_end_ends_the_connection(self, impatient: Service) -> None:
+        chunk = b"400\r\n" + b" " * 0x400 + b"\r\n"
+        with Peer(impatient) as peer:
+            peer.send(head(impatient, "Content-Type: application/json", "Transfer-Encoding: chunked"))
+            for _ in range(10_000):
+                if not peer.send(chunk) or peer.next_byte(0.001) == b"":
+                    return
+        pytest.fail("the server took ten thousand chunks of a refused body")
+
+    def test_body_of_the_longest_length_is_read(self, service: Service, device: Device) -> None:
+        text = json.dumps(session_body(device, 1))
+        assert post(service, text.ljust(MAX_BODY_BYTES)).status_code == 201
+        check_problem(post(service, text.ljust(MAX_BODY_BYTES + 1)), 413, "ERR_TOO_LARGE")
+
+    def test_header_above_the_limit(self, service: Service) -> None:
+        with Peer(service) as peer:
+            peer.send("GET /healthz HTTP/1.1\r\n")
+            for number in range(MAX_HEADER_BYTES // 1024 + 1):
+                peer.send(f"X-Filler-{number}: {'x' * 1024}\r\n")
+            check_problem(peer.answer(), 413, "ERR_TOO_LARGE")
+            assert peer.rest() == b""
+
+    def test_one_header_line_without_end(self, service: Service) -> None:
+        with Peer(service) as peer:
+            peer.send("GET /healthz HTTP/1.1\r\nX-Filler: ")
+            for _ in range(2 * MAX_HEADER_BYTES // 1024):
+                peer.send("x" * 1024)
+            check_problem(peer.answer(), 413, "ERR_TOO_LARGE")
+
+    def test_long_path(self, service: Service) -> None:
+        with service.client() as client:
+            check_problem(client.get("/sessions/" + "x" * 20_000), 404, "ERR_NOT_FOUND")
+            check_problem(client.get("/" + "x" * 20_000), 404, "ERR_NOT_FOUND")
+
+
+class TestSlowness:
+    def test_silence_ends_the_connection(self, impatient: Service) -> None:
+        with Peer(impatient) as peer:
+            check_problem(peer.answer(), 408, "ERR_TIMEOUT")
+            assert peer.rest() == b""
+
+    @pytest.mark.parametrize("drop", [b"\r\n", b"G", b"x", b" "])
+    def test_dribble_ends_the_connection(self, impatient: Service, drop: bytes) -> None:
+        """Byte after byte, each well within the deadline; together they are not."""
+        with Peer(impatient) as peer:
+            for _ in range(1000):
+                if not peer.send(drop) or peer.next_byte(0.02) is not None:
+                    return
+        pytest.fail("the server took a thousand drops")
+
+    def test_dribbled_header(self, impatient: Service) -> None:
+        with Peer(impatient) as peer:
+            peer.send("GET /healthz HTTP/1.1\r\n")
+            for number in range(1000):
+                if not peer.send(f"X-Filler-{number}: x\r\n") or peer.next_byte(0.02) is not None:
+                    return
+        pytest.fail("the server took a header for twenty seconds")
+
+    def test_unfinished_header(self, impatient: Service) -> None:
+        with Peer(impatient) as peer:
+            peer.send("GET /healthz HTTP/1.1\r\nHost: te")
+            check_problem(peer.answer(), 408, "ERR_TIMEOUT")
+            assert peer.rest() == b""
+
+    def test_empty_lines_after_an_answer(self, impatient: Service) -> None:
+        with Peer(impatient) as peer:
+            peer.send("GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n")
+            assert peer.answer().status_code == 200
+            for _ in range(1000):
+                if not peer.send("\r\n") or peer.next_byte(0.02) is not None:
+                    return
+        pytest.fail("the server took a thousand empty lines")
+
+    def test_unfinished_body(self, impatient: Service) -> None:
+        with Peer(impatient) as peer:
+            peer.send(head(impatient, "Content-Type: application/json", "Content-Length: 100"), '{"device_id":')
+            check_problem(peer.answer(), 408, "ERR_TIMEOUT")
+
+    def test_dribbled_body(self, impatient: Service) -> None:
+        with Peer(impatient) as peer:
+            peer.send(head(impatient, "Content-Type: application/json", "Transfer-Encoding: chunked"))
+            for _ in range(1000):
+                if not peer.send("1\r\n \r\n") or peer.next_byte(0.02) is not None:
+                    return
+        pytest.fail("the server took a body for twenty seconds")
+
+    def test_body_for_nobody(self, impatient: Service) -> None:
+        """A body that no route reads is not waited for either."""
+        with Peer(impatient) as peer:
+            peer.send(head(impatient, "Content-Length: 100", method="GET"))
+            assert peer.answer().status_code == 200
+            assert peer.next_byte(PATIENCE_SECONDS) == b""
+
+    def test_silent_peers_keep_no_one_waiting(self, impatient: Service) -> None:
+        peers = [Peer(impatient) for _ in range(200)]
+        try:
+            check_alive(impatient)
+        finally:
+            for peer in peers:
+                peer.leave()
+
+
+class TestFraming:
+    @pytest.mark.parametrize(
+        "request_bytes",
+        [
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+            b"GET\r\n\r\n",
+            b"HELLO world\r\n\r\n",
+            b"GET /healthz HTTP/9.9\r\n\r\n",
+            b"GET /healthz\x00 HTTP/1.1\r\nHost: test\r\n\r\n",
+            b"GET /h\xc3\xa4lthz HTTP/1.1\r\nHost: test\r\n\r\n",
+            b"GET /\xff\xfe HTTP/1.1\r\nHost: test\r\n\r\n",
+            b"CONNECT example.com:443 HTTP/1.1\r\nHost: test\r\n\r\n",
+            b"OPTIONS * HTTP/1.1\r\nHost: test\r\n\r\n",
+            b"GET http://[::1 HTTP/1.1\r\nHost: test\r\n\r\n",
+            b"GET /healthz HTTP/1.1\r\nHost : test\r\n\r\n",
+            b"GET /healthz HTTP/1.1\r\nX-Name: a\x00b\r\n\r\n",
+            b"POST /sessions HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+            b"POST /sessions HTTP/1.1\r\nContent-Length: ten\r\n\r\n",
+            b"POST /sessions HTTP/1.1\r\nContent-Length: 1e3\r\n\r\n",
+            b"POST /sessions HTTP/1.1\r\nContent-Length: " + b"9" * 40 + b"\r\n\r\n",
+            b"POST /sessions HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+            b"POST /sessions HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            b"POST /sessions HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+        ],
+        ids=repr,
+    )
+    def test_no_request(self, service: Service, request_bytes: bytes) -> None:
+        with Peer(service) as peer:
+            peer.send(request_bytes)
+            answer = peer.answer()
+            assert 400 <= answer.status_code < 500
+            check_problem(answer, answer.status_code, answer.json()["error_code"])
+
+    @pytest.mark.parametrize("chunk", [b"zz\r\n", b"-1\r\n", b"fffffffffffffffff\r\n", b"5\r\nabcdefgh\r\n"], ids=repr)
+    def test_broken_chunks(self, service: Service, chunk: bytes) -> None:
+        with Peer(service) as peer:
+            peer.send(head(service, "Content-Type: application/json", "Transfer-Encoding: chunked"), chunk)
+            check_problem(peer.answer(), 400, "ERR_VALIDATION")
+            assert peer.rest() == b""
+
+    def test_pipelined_requests_are_answered_in_order(self, service: Service, device: Device) -> None:
+        bodies = [json.dumps(session_body(device, kbps)) for kbps in (1, 2, 3)]
+        opening = [
+            head(service, "Content-Type: application/json", f"Content-Length: {len(body)}") + body for body in bodies
+        ]
+        reading = head(service, method="GET", path="/nowhere")
+        with Peer(service) as peer:
+            peer.send(opening[0] + reading + opening[1] + reading + opening[2])
+            answers = [peer.answer() for _ in range(5)]
+        assert [answer.status_code for answer in answers] == [201, 404, 201, 404, 201]
+        opened = [answer.json()["streams"][0]["allocated_bandwidth_kbps"] for answer in answers[::2]]
+        assert opened == [1, 2, 3]
+
+    def test_garbage_behind_a_request_does_not_take_its_answer(self, service: Service, device: Device) -> None:
+        body = json.dumps(session_body(device, 1))
+        with Peer(service) as peer:
+            peer.send(head(service, "Content-Type: application/json", f"Content-Length: {len(body)}") + body)
+            peer.send(b"\x00garbage\r\n\r\n")
+            assert peer.answer().status_code == 201
+            assert b"HTTP/1.1 2" not in peer.rest()
+
+    def test_garbage_in_the_same_packet_does_not_take_the_answer(self, service: Service, device: Device) -> None:
+        body = json.dumps(session_body(device, 1))
+        opening = head(service, "Content-Type: application/json", f"Content-Length: {len(body)}") + body
+        with Peer(service) as peer:
+            peer.send(opening + opening + "\0garbage\r\n\r\n")
+            assert [peer.answer().status_code, peer.answer().status_code] == [201, 201]
+            assert peer.rest() == b""
+
+    def test_answer_before_a_broken_body_stays_the_only_one(self, service: Service) -> None:
+        with Peer(service) as peer:
+            peer.send("POST /sessions HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n")
+            check_problem(peer.answer(), 401, "ERR_AUTH")
+            peer.send("zz\r\n")
+            assert peer.rest() == b""
+
+    def test_expecting_100_continue(self, service: Service, device: Device) -> None:
+        body = json.dumps(session_body(device, 1))
+        lines = ("Content-Type: application/json", f"Content-Length: {len(body)}", "Expect: 100-continue")
+        with Peer(service) as peer:
+            peer.send(head(service, *lines))
+            assert peer.answer(body=False).status_code == 100
+            peer.send(body)
+            assert peer.answer().status_code == 201
+
+    def test_unauthorized_body_is_not_asked_for(self, service: Service) -> None:
+        with Peer(service) as peer:
+            peer.send("POST /sessions HTTP/1.1\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n")
+            assert check_problem(peer.answer(), 401, "ERR_AUTH")
+
+    def test_upgrade_is_not_followed(self, service: Service) -> None:
+        with Peer(service) as peer:
+            peer.send(head(service, "Connection: upgrade", "Upgrade: websocket", method="GET"))
+            assert peer.answer().status_code == 200
+
+    @pytest.mark.parametrize("sent_bytes", [0, 1, 40])
+    def test_leaving_in_the_middle_of_a_body(self, service: Service, device: Device, sent_bytes: int) -> None:
+        before = len(service.fetch("SELECT FROM sessions"))
+        body = json.dumps(session_body(device, 1))
+        for _ in range(20):
+            with Peer(service) as peer:
+                length = f"Content-Length: {len(body)}"
+                peer.send(head(service, "Content-Type: application/json", length), body[:sent_bytes])
+        check_alive(service)
+        assert len(service.fetch("SELECT FROM sessions")) == before
