@@ -128,7 +128,7 @@ def test_the_codes_are_as_drawn_and_each_has_a_status() -> None:
         ),
         (
             errors.BandwidthExceeded(9, 5, "device:d", 0),
-            "requested 9 kbps, pool device:d has 5 kbps left; retry when a session has ended",
+            "requested 9 kbps, pool device:d has 5 kbps left; nothing more fits now",
         ),
         (errors.TooLarge("body", 10), "expected a body of at most 10 bytes, found a longer one"),
         (errors.TooSlow("body", 1.5), "expected the whole body within 1.5 s"),

@@ -149,6 +149,7 @@ def test_every_statement_names_the_tenant_except_those_over_all_tenants() -> Non
     over_all_tenants = {name for name, body in statements.items() if ":tenant_id" not in body}
     assert over_all_tenants == {
         "check_pools",
+        "find_newest_data_key",
         "find_schema_revision",
         "find_tenant_by_name",
         "list_due_sessions",
