@@ -221,7 +221,9 @@ def make_settings(new_database: Callable[[], str], tmp_path_factory: pytest.Temp
 
     def make(**fields: Any) -> Settings:
         data_dir: Path = tmp_path_factory.mktemp("data")
-        return Settings(**{"database_dsn": new_database(), "data_dir": data_dir, "port": 0, **fields})
+        # A machine that runs all tests at once may drag; that is no fault of what is tested.
+        patience = {"database_timeout_seconds": 15}
+        return Settings(**{"database_dsn": new_database(), "data_dir": data_dir, "port": 0, **patience, **fields})
 
     return make
 

@@ -28,7 +28,7 @@
         ├── RateLimited              ERR_RATE_LIMITED
         └── DependencyUnavailable    ERR_DEPENDENCY
             ├── KeyProviderError     (in honeylink.keys.providers)
-            └── RoleUnusable         (in honeylink.store.database)
+            └── DatabaseUnprepared   (in honeylink.store.database)
 
 Each error carries its facts as attributes and builds its message from them: what was expected, what was found.
 The status of an answer is the API's business and stands in `honeylink.api.problems`.

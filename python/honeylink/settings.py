@@ -112,7 +112,10 @@ class Settings(BaseSettings):
         1000,
         ge=0,
         le=1_000_000,
-        description="Requests per second and token, in bursts of as many; 0: no limit.",
+        description="Requests per second, token and process, in bursts of as many; 0: no limit.",
+    )
+    max_waiting_sessions: int = Field(
+        512, ge=1, le=100_000, description="Sessions that may wait to be opened; one more is answered 503 at once."
     )
     expiry_interval_seconds: float = Field(1, gt=0, le=3600, description="How often sessions past their end are swept.")
     shutdown_timeout_seconds: int = Field(30, ge=1, le=30, description="How long a stopping server finishes requests.")
@@ -123,7 +126,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _ttl_order(self) -> Settings:
         if self.ttl_default_seconds > self.ttl_max_seconds:
-            raise ValueError("ttl_default_seconds: expected at most ttl_max_seconds")
+            raise ValueError(f"{_PREFIX}TTL_DEFAULT_SECONDS: expected at most {_PREFIX}TTL_MAX_SECONDS")
         return self
 
     @property
@@ -182,6 +185,7 @@ def _is_known(variable: str, settings: type[Settings]) -> bool:
 
 
 def _describe(location: tuple[int | str, ...], message: str) -> str:
+    message = message.removeprefix("Value error, ")
     if not location:
         return message
     return f"{_PREFIX}{str(location[0]).upper()}: {message}"

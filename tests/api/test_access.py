@@ -252,9 +252,9 @@ def test_a_forbidden_attempt_is_recorded(service: Service) -> None:
         {
             "category": "access-denied",
             "actor": f"device:{device.device_id}",
-            "device_id": device.device_id,
+            "device_id": other.device_id,
             "outcome": "refused",
-            "details": {"permission": "open sessions", "device_id": other.device_id, "message": message},
+            "details": {"permission": "open sessions", "message": message},
         }
     ]
 
@@ -300,12 +300,12 @@ def test_each_token_has_a_rate_of_its_own(make_settings: Callable[..., Settings]
 
 
 def test_guessing_tokens_fills_no_trail_and_stops_nobody_else(make_settings: Callable[..., Settings]) -> None:
-    with run_service(make_settings(rate_limit_per_second=2)) as service:
+    with run_service(make_settings()) as service:
         with service.client(forged_token(service)) as client:
-            statuses = [client.get("/devices").status_code for _ in range(50)]
-        assert statuses[:2] == [401, 401]
-        assert set(statuses) == {401, 429}
+            statuses = {client.get("/devices").status_code for _ in range(500)}
+        assert statuses == {401}
         [row] = service.fetch("SELECT count(*) AS events FROM audit_events WHERE category = 'access-denied'")
-        assert row["events"] == statuses.count(401)
+        # Ten a second; the guessing takes some seconds at most.
+        assert 10 <= row["events"] < 250
         with service.client() as client:
             assert client.get("/devices").status_code == 200

@@ -147,7 +147,7 @@ def test_a_key_file_that_was_replaced(make_settings: Callable[..., Settings]) ->
 
 def test_a_bug_leaks_nothing_but_its_trace(make_settings: Callable[..., Settings]) -> None:
     with run_service(make_settings()) as service:
-        service.fetch("ALTER TABLE streams RENAME TO streams_in_the_wrong_place")
+        service.fetch("ALTER TABLE streams RENAME COLUMN name TO name_in_the_wrong_place")
         device = service.new_device()
         with service.client() as client:
             problem = check_problem(client.post("/sessions", json=session_body(device, 1)), 500, "ERR_INTERNAL")

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from honeylink.domain.access import SYSTEM_TENANT_ID, Permission, Principal, Role, authorize
-from honeylink.errors import Forbidden
+from honeylink.domain.access import SYSTEM_TENANT_ID, Permission, Principal, Role, authorize, check_name
+from honeylink.errors import Forbidden, ValidationFailed
 
 READING = {Permission.READ_DEVICE, Permission.LIST_DEVICES, Permission.READ_SESSION, Permission.READ_AUDIT}
 SESSIONS = {Permission.OPEN_SESSION, Permission.READ_SESSION, Permission.END_SESSION}
@@ -53,3 +53,14 @@ def test_how_the_trail_names_a_principal() -> None:
 
 def test_the_systems_tenant() -> None:
     assert str(SYSTEM_TENANT_ID) == "00000000-0000-0000-0000-000000000000"
+
+
+@pytest.mark.parametrize("name", ["", " acme", "a" * 65, "a\nb", "\x1b[31m", "\udcff"])
+def test_names_that_none_can_have(name: str) -> None:
+    with pytest.raises(ValidationFailed, match="tenant: expected 1 to 64 printable characters"):
+        check_name("tenant", name)
+
+
+@pytest.mark.parametrize("name", ["a", "acme", "Acme & Söhne", "a" * 64])
+def test_names(name: str) -> None:
+    assert check_name("tenant", name) == name

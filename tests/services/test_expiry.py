@@ -159,14 +159,14 @@ def test_a_sweep_that_fails_is_logged_and_the_next_one_goes_on(service: Service)
     device = service.new_device()
     open_sessions(service, device, 1)
     move_past_end(service, [device])
-    service.fetch("ALTER TABLE reservations RENAME TO reservations_elsewhere")
+    service.fetch("ALTER TABLE reservations RENAME COLUMN pool_id TO pool_elsewhere")
 
     async def sweep_until_logged() -> None:
         await until_logged(Expiry(service.services.database, 0.001), "expiry.failed")
 
     service.loop.run(sweep_until_logged())
     assert expired(service, device) == []
-    service.fetch("ALTER TABLE reservations_elsewhere RENAME TO reservations")
+    service.fetch("ALTER TABLE reservations RENAME COLUMN pool_elsewhere TO pool_id")
     assert service.loop.run(service.services.expiry.sweep()) == 1
 
 
@@ -193,3 +193,29 @@ async def until_logged(expiry: Expiry, event: str, times: int = 2) -> None:
             running.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await running
+
+
+def test_a_device_with_more_sessions_than_one_statement_takes_is_revoked(service: Service) -> None:
+    device = service.new_device()
+    open_sessions(service, device, 1)
+    copy_session(service, device, 450)
+    with service.client() as client:
+        assert client.post(f"/devices/{device.device_id}/revoke", json={"reason": "lost"}).status_code == 200
+    check_books(service, device, 0)
+    [row] = service.fetch(
+        "SELECT drained_at IS NOT NULL AS drained FROM devices WHERE device_id = $1", device.device_id
+    )
+    assert row["drained"]
+
+
+def test_what_a_revocation_left_over_is_swept(service: Service) -> None:
+    device = service.new_device()
+    open_sessions(service, device, 1)
+    copy_session(service, device, 250)
+    # As if the process had died between revoking the device and ending its sessions.
+    service.fetch("UPDATE devices SET status = 'revoked', revoked_at = now() WHERE device_id = $1", device.device_id)
+    service.fetch("UPDATE pools SET accepting = false WHERE level = 0 AND pool_id = $1", device.device_id)
+    service.loop.run(service.services.expiry.sweep())
+    check_books(service, device, 0)
+    rows = service.fetch("SELECT DISTINCT status, end_reason FROM sessions WHERE device_id = $1", device.device_id)
+    assert [tuple(row) for row in rows] == [("terminated", "device revoked")]

@@ -149,10 +149,12 @@ def test_every_statement_names_the_tenant_except_those_over_all_tenants() -> Non
     over_all_tenants = {name for name, body in statements.items() if ":tenant_id" not in body}
     assert over_all_tenants == {
         "check_pools",
-        "find_newest_data_key",
         "find_schema_revision",
         "find_tenant_by_name",
+        "list_draining_devices",
         "list_due_sessions",
+        "list_sample_data_keys",
+        "notify",
         "set_node_pool",
         "sum_pools",
     }

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from honeylink.domain.paging import Page
     from honeylink.domain.sessions import FecParameters, Session
     from honeylink.services.devices import RegisteredDevice
-    from honeylink.services.sessions import OpenedSession
+    from honeylink.services.opening import OpenedSession
 
 
 def _render_time(value: datetime) -> str:
@@ -55,7 +55,7 @@ class OpenedStreamAnswer(_Answer):
     priority: Priority
     allocated_bandwidth_kbps: int
     connection_id: str
-    key_material: str = Field(description="32 bytes as base64url without padding; shown this once.")
+    key_material: str = Field(description="32 bytes as base64url without padding; shown this once.", repr=False)
     fec: FecAnswer
 
 
@@ -170,8 +170,8 @@ class RegisteredDeviceAnswer(_Answer):
 
     device_id: str
     status: DeviceStatus
-    device_token: str = Field(description="The device's bearer token; shown this once.")
-    pairing_code: str = Field(description="Shown this once; good for five tries.")
+    device_token: str = Field(description="The device's bearer token; shown this once.", repr=False)
+    pairing_code: str = Field(description="Shown this once; good for five tries.", repr=False)
     registered_at: Time
     pairing_expires_at: Time
 

@@ -21,6 +21,7 @@ from honeylink.errors import TooLarge, TooSlow, ValidationFailed
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from pydantic_core import ErrorDetails
     from starlette.requests import Request
 
     from honeylink.settings import Settings
@@ -159,7 +160,7 @@ def _validate(model: type[M], value: object, settings: Settings, faults: dict[st
         for fault in error.errors(include_url=False, include_input=False):
             pointer = "".join(_pointer(step) for step in fault["loc"])
             if not _UNPRINTABLE.search(pointer):
-                faults.setdefault(pointer, _message(fault["type"], fault["msg"]))
+                faults.setdefault(pointer, _message(fault))
     for pointer, message in model.cross_faults(value, settings):
         faults.setdefault(pointer, message)
     if valid is None or faults:
@@ -167,13 +168,28 @@ def _validate(model: type[M], value: object, settings: Settings, faults: dict[st
     return valid
 
 
-def _message(kind: str, message: str) -> str:
-    """Pydantic's message in the words of ours."""
-    if kind == "extra_forbidden":
-        return "expected no field of this name"
-    if kind == "missing":
-        return "expected this field, found none"
-    return message.removeprefix("Value error, ").replace("Input should be", "expected")
+# Pydantic's faults in our words, by their type; the others read well once "Input should be" is "expected".
+_WORDS = {
+    "extra_forbidden": "expected no field of this name",
+    "missing": "expected this field, found none",
+    "model_type": "expected an object",
+    "dict_type": "expected an object",
+    "list_type": "expected an array",
+    "string_type": "expected text",
+    "int_type": "expected a whole number",
+    "too_short": "expected at least {min_length} of them, found {actual_length}",
+    "too_long": "expected at most {max_length} of them, found {actual_length}",
+    "string_too_short": "expected at least {min_length} characters",
+    "string_too_long": "expected at most {max_length} characters",
+    "string_pattern_mismatch": "expected text that matches {pattern}",
+}
+
+
+def _message(fault: ErrorDetails) -> str:
+    words = _WORDS.get(fault["type"])
+    if words is not None:
+        return words.format_map(fault.get("ctx", {}))
+    return fault["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
 
 
 def _where(value: object, pointer: str) -> str:

@@ -105,7 +105,7 @@ class Endpoint:
         except ServiceError as error:
             if isinstance(error, DependencyUnavailable):
                 # The client is told to come back; the operator, what to mend.
-                reason = getattr(error, "reason", None) or str(error.__cause__ or error)
+                reason = getattr(error, "reason", None) or repr(error.__cause__ or error)
                 _log.warning("request.unavailable", reason=reason, trace_id=current_trace_id())
             return problem_response(error)
         return Response(answer.body.model_dump_json(), self.status, answer.headers, "application/json")

@@ -206,7 +206,7 @@ class PairingBody(_Body):
 
     model_config = ConfigDict(json_schema_extra={"example": {"pairing_code": "K7QM-2XWD-94TB"}})
 
-    pairing_code: Word = Field(description="Read in any case, hyphens or not.")
+    pairing_code: Word = Field(description="Read in any case, hyphens or not.", repr=False)
 
 
 class RevocationBody(_Body):

@@ -59,6 +59,7 @@ async def serve(
     async with open_services(settings) as services:
         server = _Server(settings, services)
         sweeping = asyncio.create_task(services.expiry.run(), name="expiry")
+        listening = asyncio.create_task(services.changes.run(), name="changes")
         with server.stopped_by_signals():
             serving = asyncio.create_task(server.serve([listener]), name="server")
             host, port = listener.getsockname()[:2]
@@ -68,9 +69,9 @@ async def serve(
             failed = companion.exception() if companion.done() else None
             server.should_exit = True
             await serving
-        for task in {sweeping, companion}:
+        for task in {sweeping, listening, companion}:
             task.cancel()
-        await asyncio.wait({sweeping, companion})
+        await asyncio.wait({sweeping, listening, companion})
         if failed is not None:
             raise failed
 
@@ -109,6 +110,7 @@ class _Server(uvicorn.Server):
             log_config=None,
             server_header=False,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            proxy_headers=False,
             timeout_graceful_shutdown=settings.shutdown_timeout_seconds,
         )
         super().__init__(config)

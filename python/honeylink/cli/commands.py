@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from honeylink import __version__
@@ -18,7 +19,7 @@ from honeylink.api.server import listen, serve
 from honeylink.cli.logs import configure_logging
 from honeylink.cli.quickstart import demonstrate
 from honeylink.domain.access import Role
-from honeylink.errors import HoneyLinkError
+from honeylink.errors import DependencyUnavailable, HoneyLinkError
 from honeylink.services.runtime import migrate_database, open_services
 from honeylink.settings import Settings
 
@@ -42,6 +43,7 @@ app.add_typer(tokens, name="token")
 app.add_typer(pools, name="pools")
 
 _out = Console(highlight=False)
+_COMMAND_TIMEOUT_SECONDS = 60
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on.")]
@@ -54,7 +56,10 @@ def run() -> None:
     try:
         app()
     except HoneyLinkError as error:
-        sys.exit(f"honeylink: {error}")
+        reason = getattr(error, "reason", None) or error.__cause__
+        sys.exit(
+            f"honeylink: {error}" + (f" ({reason})" if isinstance(error, DependencyUnavailable) and reason else "")
+        )
 
 
 @app.command("serve")
@@ -73,7 +78,7 @@ def quickstart(
 ) -> None:
     """Serve the API, register and pair a demo device, open a session, and show it all."""
     settings = Settings.load(host=host, port=port)
-    configure_logging("warning")
+    configure_logging("error")
     _out.print(f"[bold]HoneyLink {__version__}[/bold]: starting …")
     _serve(settings, lambda settings, services: demonstrate(_out, settings, services, once=once))
 
@@ -125,7 +130,9 @@ def check_pools() -> None:
     for each in balances:
         mark = "[green]ok[/green]" if each.balanced else "[red]OFF[/red]"
         figures = (each.capacity_kbps or 0, each.reserved_kbps, each.live_kbps)
-        table.add_row(each.tenant, each.level.label, each.pool_id, *(f"{figure:,}" for figure in figures), mark)
+        table.add_row(
+            escape(each.tenant), each.level.label, escape(each.pool_id), *(f"{figure:,}" for figure in figures), mark
+        )
     off = sum(not each.balanced for each in balances)
     rows = [
         {
@@ -164,7 +171,8 @@ def _with_services(use: Callable[[Services], Coroutine[Any, Any, Any]]) -> Any: 
         async with open_services(settings) as services:
             return await use(services)
 
-    settings = Settings.load()
+    # Nobody waits behind a command, so it may take its time.
+    settings = Settings.load().model_copy(update={"database_timeout_seconds": _COMMAND_TIMEOUT_SECONDS})
     configure_logging("warning")
     return _run(work())
 

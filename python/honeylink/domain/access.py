@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
-from honeylink.errors import Forbidden
+from honeylink.errors import Forbidden, ValidationFailed
 
-__all__ = ["SYSTEM_TENANT_ID", "Permission", "Principal", "Role", "authorize"]
+__all__ = ["SYSTEM_TENANT_ID", "Permission", "Principal", "Role", "authorize", "check_name"]
 
 SYSTEM_TENANT_ID = UUID(int=0)
 """Owner of what belongs to no tenant: the node pool, and refused attempts that name none."""
+
+
+_NAME_MAX = 64
 
 
 class Role(StrEnum):
@@ -87,6 +90,21 @@ class Principal:
     def actor(self) -> str:
         """How the audit trail names this principal: `device:{id}` or `token:{name}`."""
         return f"device:{self.device_id}" if self.device_id is not None else f"token:{self.name}"
+
+
+def check_name(kind: str, name: str) -> str:
+    """A name of a tenant or a token, which the audit trail and tables of the command line show as it is.
+
+    Raises:
+        ValidationFailed: it is no 1 to 64 printable characters.
+
+    Example:
+        >>> check_name("tenant", "acme")
+        'acme'
+    """
+    if not 0 < len(name) <= _NAME_MAX or not name.isprintable() or name != name.strip():
+        raise ValidationFailed([("", f"{kind}: expected 1 to {_NAME_MAX} printable characters, found {name!r:.80}")])
+    return name
 
 
 def authorize(principal: Principal, permission: Permission, device_id: str | None = None) -> None:

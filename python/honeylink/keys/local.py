@@ -98,10 +98,21 @@ def _make_if_missing(path: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.link(aside, path)
+        _sync_directory(path.parent)
     except FileExistsError:
         return
     finally:
         aside.unlink()
+
+
+def _sync_directory(path: Path) -> None:
+    # The keys that this one wraps are durable, so its name has to be too.
+    if os.name == "posix":
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _read(path: Path) -> Secret:

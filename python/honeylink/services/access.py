@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 from honeylink.domain.access import Principal, authorize
 from honeylink.domain.audit import AuditEvent, Category, Outcome
 from honeylink.domain.tokens import BearerToken
-from honeylink.errors import Forbidden, Unauthenticated
+from honeylink.errors import Forbidden, RateLimited, Unauthenticated
 from honeylink.store import audit as audit_store
 from honeylink.store import tokens as token_store
 from honeylink.telemetry import current_trace_id
@@ -19,18 +19,29 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from honeylink.domain.access import Permission
+    from honeylink.errors import ServiceError
     from honeylink.services.rate_limit import RateLimiter
+    from honeylink.services.token_cache import TokenCache
     from honeylink.store.database import Database
 
 __all__ = ["Access"]
 
 
 class Access:
-    """Verifies tokens, and records who was turned away."""
+    """Verifies tokens, and records who was turned away.
 
-    def __init__(self, database: Database, limiter: RateLimiter) -> None:
+    Args:
+        database: where tokens and events are.
+        limiter: how often a token may be used.
+        refusals: how many refused tokens of a tenant are written down.
+        tokens: those that were found live.
+    """
+
+    def __init__(self, database: Database, limiter: RateLimiter, refusals: RateLimiter, tokens: TokenCache) -> None:
         self._database = database
         self._limiter = limiter
+        self._refusals = refusals
+        self._tokens = tokens
 
     async def authenticate(self, authorization: str | None) -> Principal:
         """The principal behind an `Authorization` header.
@@ -40,7 +51,7 @@ class Access:
 
         Raises:
             Unauthenticated: there is no header, or no live token in it.
-            RateLimited: this token, or refused ones of this tenant, come too often.
+            RateLimited: this token comes too often.
         """
         scheme, _, text = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not text:
@@ -48,8 +59,15 @@ class Access:
         token = BearerToken.decode(text.strip())
         if token is None:
             raise Unauthenticated("expected a token as HoneyLink gave it out, found other text")
-        async with self._database.work() as work:
-            tenant_exists, stored = await token_store.find_token(work, token.tenant_id, token.token_id)
+        stored = self._tokens.get(token.tenant_id, token.token_id)
+        if stored is None:
+            generation = self._tokens.generation
+            async with self._database.work() as work:
+                tenant_exists, stored = await token_store.find_token(work, token.tenant_id, token.token_id)
+            if stored is not None and not stored.revoked:
+                self._tokens.put(token.tenant_id, token.token_id, stored, generation)
+        else:
+            tenant_exists = True
         if stored is None or not token.matches(stored.sha256) or stored.revoked:
             if tenant_exists:
                 await self._record_refused_token(token.tenant_id, token.token_id)
@@ -66,18 +84,26 @@ class Access:
         try:
             authorize(caller, permission, device_id)
         except Forbidden as refusal:
-            details = {"permission": permission.value, "device_id": device_id, "message": str(refusal)}
-            await self._record_denied(caller.tenant_id, caller.actor, caller.device_id, details)
+            await self.record_denied(caller, permission, device_id, refusal)
             raise
 
-    async def _record_refused_token(self, tenant_id: UUID, token_id: UUID) -> None:
-        # Under a rate, so that guessing can't fill the trail.
-        self._limiter.admit(("refused", tenant_id))
-        await self._record_denied(tenant_id, "unauthenticated", None, {"token_id": str(token_id)})
-
-    async def _record_denied(
-        self, tenant_id: UUID, actor: str, device_id: str | None, details: Mapping[str, object]
+    async def record_denied(
+        self, caller: Principal, permission: Permission, device_id: str | None, refusal: ServiceError
     ) -> None:
+        """Write down that `caller` was refused; `device_id` is the device it reached for, where there is one."""
+        details = {"permission": permission.value, "message": str(refusal)}
+        device_id = caller.device_id if device_id is None else device_id
+        await self._record(caller.tenant_id, caller.actor, device_id, details)
+
+    async def _record_refused_token(self, tenant_id: UUID, token_id: UUID) -> None:
+        try:
+            self._refusals.admit(tenant_id)
+        except RateLimited:
+            # Guessing must not fill the trail; the metrics count every refusal.
+            return
+        await self._record(tenant_id, "unauthenticated", None, {"token_id": str(token_id)})
+
+    async def _record(self, tenant_id: UUID, actor: str, device_id: str | None, details: Mapping[str, object]) -> None:
         event = AuditEvent(
             event_id=uuid7(),
             tenant_id=tenant_id,

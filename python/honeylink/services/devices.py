@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import structlog
 from uuid_utils.compat import uuid7
 
 from honeylink.domain.access import Permission
@@ -17,7 +18,7 @@ from honeylink.domain.devices import (
 )
 from honeylink.domain.paging import Cursor, Page
 from honeylink.domain.tokens import SECRET_BYTES, BearerToken
-from honeylink.errors import NotFound, StateConflict
+from honeylink.errors import DependencyUnavailable, NotFound, StateConflict
 from honeylink.services.audit import event_by
 from honeylink.store import audit as audit_store
 from honeylink.store import devices as device_store
@@ -27,6 +28,7 @@ from honeylink.telemetry import SESSIONS
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from uuid import UUID
 
     from honeylink.domain.access import Principal
     from honeylink.domain.devices import Device, DeviceRegistration
@@ -35,7 +37,11 @@ if TYPE_CHECKING:
     from honeylink.services.access import Access
     from honeylink.store.database import Database, UnitOfWork
 
-__all__ = ["Devices", "RegisteredDevice"]
+__all__ = ["Devices", "RegisteredDevice", "end_sessions_of"]
+
+_SESSIONS_AT_A_TIME = 200
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,7 @@ class RegisteredDevice:
 
     device_id: str
     device_token: BearerToken
-    pairing_code: str
+    pairing_code: str = field(repr=False)
     registered_at: datetime
     pairing_expires_at: datetime
 
@@ -128,23 +134,18 @@ class Devices:
             NotFound: the tenant has no such device.
         """
         await self._access.require(caller, Permission.REVOKE_DEVICE)
-        ended = []
+        event = event_by(caller, Category.DEVICE_REVOCATION, device_id, {"reason": reason})
         async with self._database.work() as work:
-            async with work.transaction():
-                event = event_by(caller, Category.DEVICE_REVOCATION, device_id, {"reason": reason})
-                if await device_store.revoke_device(work, caller.tenant_id, device_id, reason, event):
-                    live = await session_store.list_live_session_ids(work, caller.tenant_id, device_id)
-                    ended = await session_store.end_sessions(
-                        work,
-                        caller.tenant_id,
-                        {session_id: uuid7() for session_id in live},
-                        reason="device revoked",
-                        actor=caller.actor,
-                        trace_id=event.trace_id,
-                    )
+            revoked = await device_store.revoke_device(work, caller.tenant_id, device_id, reason, event)
             device = await device_store.find_device(work, caller.tenant_id, device_id)
-        for status in ended:
-            SESSIONS.labels(status.value).inc()
+        if device is None:
+            await self._access.record_denied(caller, Permission.REVOKE_DEVICE, device_id, NotFound("device", device_id))
+        elif revoked:
+            try:
+                await end_sessions_of(self._database, caller.tenant_id, device_id, caller.actor, event.trace_id)
+            except DependencyUnavailable as error:
+                # The device is revoked, and that is what was asked for. The sweep ends what is left.
+                _log.warning("device.drain_left_to_sweep", device_id=device_id, reason=str(error))
         return _found(device, device_id)
 
     async def get(self, caller: Principal, device_id: str) -> Device:
@@ -181,6 +182,26 @@ class Devices:
     ) -> None:
         details = {"message": str(refusal)}
         await audit_store.record_event(work, event_by(caller, category, device_id, details, Outcome.REFUSED))
+
+
+async def end_sessions_of(database: Database, tenant_id: UUID, device_id: str, actor: str, trace_id: str) -> None:
+    """End all sessions of a revoked device, some at a time: nobody knows how many there are."""
+    while True:
+        async with database.work() as work:
+            live = await session_store.list_live_session_ids(work, tenant_id, device_id, _SESSIONS_AT_A_TIME)
+            if not live:
+                await device_store.mark_device_drained(work, tenant_id, device_id)
+                return
+            ended = await session_store.end_sessions(
+                work,
+                tenant_id,
+                {session_id: uuid7() for session_id in live},
+                reason="device revoked",
+                actor=actor,
+                trace_id=trace_id,
+            )
+        for status in ended:
+            SESSIONS.labels(status.value).inc()
 
 
 def _found(device: Device | None, device_id: str) -> Device:

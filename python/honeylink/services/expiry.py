@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import structlog
 from uuid_utils.compat import uuid7
 
 from honeylink.errors import DependencyUnavailable
+from honeylink.services.devices import end_sessions_of
+from honeylink.store import devices as device_store
 from honeylink.store import sessions as session_store
-from honeylink.telemetry import SESSIONS, current_trace_id, span
+from honeylink.telemetry import SESSIONS, span
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -45,23 +48,28 @@ class Expiry:
             await asyncio.sleep(self._interval_seconds)
 
     async def sweep(self) -> int:
-        """End all sessions past their time by the database's clock.
+        """End all sessions past their time by the database's clock, and those that a revocation has left over.
 
         Returns:
-            How many ended.
+            How many ended because of their time.
 
         Raises:
             DependencyUnavailable: the database is away or too slow.
         """
+        trace_id = uuid4().hex  # one for all that this sweep writes
+        async with self._database.work() as work:
+            draining = await device_store.list_draining_devices(work, _BATCH)
+        for tenant_id, device_id in draining:
+            await end_sessions_of(self._database, tenant_id, device_id, "system", trace_id)
         total = 0
         while True:
             with span("expiry.sweep"):
-                due, ended = await self._sweep_batch()
+                due, ended = await self._sweep_batch(trace_id)
             total += ended
             if due < _BATCH:
                 return total
 
-    async def _sweep_batch(self) -> tuple[int, int]:
+    async def _sweep_batch(self, trace_id: str) -> tuple[int, int]:
         by_tenant: dict[UUID, list[UUID]] = defaultdict(list)
         ended = 0
         async with self._database.work() as work:
@@ -75,7 +83,7 @@ class Expiry:
                     {session_id: uuid7() for session_id in session_ids},
                     reason=None,
                     actor="system",
-                    trace_id=current_trace_id(),
+                    trace_id=trace_id,
                 )
                 ended += len(statuses)
                 SESSIONS.labels("expired").inc(len(statuses))

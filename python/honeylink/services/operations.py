@@ -8,7 +8,7 @@ from honeylink.errors import DependencyUnavailable
 from honeylink.keys.providers import KeyProviderError
 from honeylink.store import pools as pool_store
 from honeylink.store import tenants as tenant_store
-from honeylink.store.database import RoleUnusable
+from honeylink.store.database import DatabaseUnprepared
 from honeylink.telemetry import POOL_CAPACITY_KBPS, POOL_RESERVED_KBPS
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Operations:
                     )
                 if revision is not None:
                     await self._check_keys(work)
-        except RoleUnusable as error:
+        except DatabaseUnprepared as error:
             checks["migrations"] = f"{error.reason}; run: honeylink migrate, and serve as a member of that role"
         except KeyProviderError as error:
             checks["key_provider"] = error.reason
@@ -49,10 +49,8 @@ class Operations:
         return checks
 
     async def _check_keys(self, work: UnitOfWork) -> None:
-        """Unwrap a stored key: the provider works, and is the one that the stored keys need."""
-        newest = await tenant_store.find_newest_data_key(work)
-        if newest is not None:
-            tenant_id, data_key = newest
+        """Unwrap a stored key of each wrapping key: the provider works, and holds all that the stored keys need."""
+        for tenant_id, data_key in await tenant_store.list_sample_data_keys(work):
             await self._keyring.check(data_key, tenant_id)
 
     async def check_pools(self) -> list[PoolBalance]:

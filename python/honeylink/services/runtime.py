@@ -14,11 +14,14 @@ from honeylink.services.access import Access
 from honeylink.services.audit import Audit
 from honeylink.services.devices import Devices
 from honeylink.services.expiry import Expiry
+from honeylink.services.opening import Opening
 from honeylink.services.operations import Operations
 from honeylink.services.rate_limit import RateLimiter
 from honeylink.services.sessions import Sessions
 from honeylink.services.tenants import Tenants
+from honeylink.services.token_cache import TokenCache
 from honeylink.store import tenants as tenant_store
+from honeylink.store.changes import Changes
 from honeylink.store.database import Database
 from honeylink.store.embedded import EmbeddedPostgres
 from honeylink.store.migrate import HEAD_REVISION, migrate
@@ -30,11 +33,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Services", "migrate_database", "open_services"]
 
+# Of each tenant, in its audit trail: enough to see an attack by, too few to fill a disk.
+_REFUSED_TOKENS_PER_SECOND = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Services:
     """All use cases over one database and one key provider."""
 
+    changes: Changes
     database: Database
     access: Access
     audit: Audit
@@ -69,13 +76,24 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(database.close)
         if settings.node_pool_kbps is not None:
             await _set_node_pool(database, settings.node_pool_kbps)
-        access = Access(database, RateLimiter(settings.rate_limit_per_second, monotonic))
+        opening = Opening(
+            database, keyring, settings.session_endpoint, settings.max_streams, settings.max_waiting_sessions
+        )
+        tokens = TokenCache(lambda: changes.fresh())  # noqa: PLW0108 - made just below
+        changes = Changes(database, dsn, tokens.drop)
+        access = Access(
+            database,
+            RateLimiter(settings.rate_limit_per_second, monotonic),
+            RateLimiter(_REFUSED_TOKENS_PER_SECOND, monotonic),
+            tokens,
+        )
         yield Services(
+            changes=changes,
             database=database,
             access=access,
             audit=Audit(database, access),
             devices=Devices(database, keyring, access, settings.device_pool_kbps),
-            sessions=Sessions(database, keyring, access, settings.session_endpoint, settings.max_streams),
+            sessions=Sessions(database, access, opening),
             tenants=Tenants(database, keyring, settings.tenant_pool_kbps),
             expiry=Expiry(database, settings.expiry_interval_seconds),
             operations=Operations(database, keyring, HEAD_REVISION),

@@ -2,66 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from uuid_utils.compat import uuid7
-
 from honeylink.domain.access import Permission, Role
-from honeylink.domain.admission import decide
 from honeylink.domain.audit import Category, Outcome
 from honeylink.domain.paging import Cursor, Page
-from honeylink.errors import BandwidthExceeded, DependencyUnavailable, NotFound, StateConflict, TooManyStreams
+from honeylink.errors import BandwidthExceeded, NotFound, StateConflict, TooManyStreams
 from honeylink.services.audit import event_by
 from honeylink.store import audit as audit_store
 from honeylink.store import sessions as session_store
 from honeylink.telemetry import ADMISSION_REFUSALS, SESSIONS
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from uuid import UUID
 
     from honeylink.domain.access import Principal
-    from honeylink.domain.sessions import Session, SessionRequest, SessionStatus, Stream
-    from honeylink.keys.keyring import Keyring
-    from honeylink.keys.secret import Secret
+    from honeylink.domain.sessions import Session, SessionRequest, SessionStatus
     from honeylink.services.access import Access
+    from honeylink.services.opening import OpenedSession, Opening
     from honeylink.store.database import Database, UnitOfWork
 
-__all__ = ["OpenedSession", "Sessions"]
+__all__ = ["Sessions"]
 
-_ATTEMPTS_MAX = 50
 _REFUSALS = (NotFound, StateConflict, TooManyStreams, BandwidthExceeded)
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedSession:
-    """A session that has just been opened, with the keys of its streams; they are shown this once."""
-
-    session_id: UUID
-    created_at: datetime
-    expires_at: datetime
-    session_endpoint: str
-    streams: tuple[Stream, ...]
-    stream_keys: tuple[Secret, ...]
-
-    def wipe_keys(self) -> None:
-        """Overwrite the keys, once they have been shown."""
-        for key in self.stream_keys:
-            key.wipe()
 
 
 class Sessions:
     """The sessions of a tenant."""
 
-    def __init__(
-        self, database: Database, keyring: Keyring, access: Access, session_endpoint: str, max_streams: int
-    ) -> None:
+    def __init__(self, database: Database, access: Access, opening: Opening) -> None:
         self._database = database
-        self._keyring = keyring
         self._access = access
-        self._session_endpoint = session_endpoint
-        self._max_streams = max_streams
+        self._opening = opening
 
     async def open(self, caller: Principal, request: SessionRequest) -> OpenedSession:
         """Admit, key and store a session with its audit event, all or nothing.
@@ -75,57 +47,14 @@ class Sessions:
             DependencyUnavailable: database or key provider are away or too slow.
         """
         await self._access.require(caller, Permission.OPEN_SESSION, request.device_id)
-        async with self._database.work() as work:
-            try:
-                opened = await self._open(work, caller, request)
-            except _REFUSALS as refusal:
+        try:
+            opened = await self._opening.open(caller, request)
+        except _REFUSALS as refusal:
+            async with self._database.work() as work:
                 await self._record_refused(work, caller, request, refusal)
-                raise
+            raise
         SESSIONS.labels("opened").inc()
         return opened
-
-    async def _open(self, work: UnitOfWork, caller: Principal, request: SessionRequest) -> OpenedSession:
-        session_id = uuid7()
-        stream_ids = [uuid7() for _ in request.streams]
-        # A store that finds the pools changed has lost a race to somebody who got in, so few attempts are ever needed.
-        for _ in range(_ATTEMPTS_MAX):
-            context = await session_store.find_session_context(work, caller.tenant_id, request.device_id)
-            if context is None:
-                raise NotFound("device", request.device_id)
-            remaining = work.remaining
-            if remaining.total_seconds() <= 0:
-                raise DependencyUnavailable("the database")
-            streams = decide(request, context.device_status, context.path, stream_ids, self._max_streams)
-            assert context.device_master_key is not None  # noqa: S101 - a paired device has one, by constraint
-            keys = await self._keyring.session_keys(
-                context.device_master_key,
-                context.data_key,
-                caller.tenant_id,
-                request.device_id,
-                session_id,
-                stream_ids,
-            )
-            details = {
-                "session_id": str(session_id),
-                "stream_count": len(streams),
-                "total_bandwidth_kbps": sum(stream.bandwidth_kbps for stream in streams),
-                "ttl_seconds": request.ttl_seconds,
-            }
-            times = await session_store.create_session(
-                work,
-                caller.tenant_id,
-                session_id,
-                request,
-                streams,
-                context.path,
-                keys.sealed,
-                self._session_endpoint,
-                context.now + remaining,
-                event_by(caller, Category.SESSION_CREATION, request.device_id, details),
-            )
-            if times is not None:
-                return OpenedSession(session_id, *times, self._session_endpoint, streams, keys.stream_keys)
-        raise DependencyUnavailable("the database")
 
     async def get(self, caller: Principal, session_id: UUID) -> Session:
         """One session, without keys.
@@ -170,8 +99,12 @@ class Sessions:
             NotFound: the caller can see no such session.
         """
         await self._access.require(caller, Permission.END_SESSION)
+        try:
+            await self.get(caller, session_id)
+        except NotFound as refusal:
+            await self._access.record_denied(caller, Permission.END_SESSION, None, refusal)
+            raise
         async with self._database.work() as work:
-            await self._visible(work, caller, session_id)
             event = event_by(caller, Category.SESSION_TERMINATION, None, {})
             ended = await session_store.end_sessions(
                 work,

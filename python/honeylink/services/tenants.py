@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from uuid_utils.compat import uuid7
 
-from honeylink.domain.access import SYSTEM_TENANT_ID
+from honeylink.domain.access import SYSTEM_TENANT_ID, check_name
 from honeylink.domain.audit import AuditEvent, Category, Outcome
 from honeylink.domain.tokens import SECRET_BYTES, BearerToken
 from honeylink.errors import Conflict, NotFound
@@ -41,8 +41,11 @@ class Tenants:
             The token; only its hash is kept.
 
         Raises:
+            ValidationFailed: a name that none can have.
             Conflict: a live token of the tenant has that name, or the tenant is the system's own.
         """
+        check_name("tenant", tenant)
+        check_name("name", name)
         async with self._database.work() as work:
             tenant_id = await self._ensure_tenant(work, tenant)
             token = BearerToken(tenant_id, uuid7(), secrets.token_bytes(SECRET_BYTES))
@@ -58,6 +61,8 @@ class Tenants:
         Raises:
             NotFound: the tenant has no live token of that name.
         """
+        check_name("tenant", tenant)
+        check_name("name", name)
         async with self._database.work() as work:
             tenant_id = await tenant_store.find_tenant_id(work, tenant)
             if tenant_id is None:

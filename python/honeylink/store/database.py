@@ -11,14 +11,13 @@ import asyncio
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiosql
 import asyncpg
 
-from honeylink.errors import DependencyUnavailable
+from honeylink.errors import DependencyUnavailable, ServiceError
 from honeylink.telemetry import span
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from asyncpg import Record
     from asyncpg.pool import PoolConnectionProxy
 
-__all__ = ["Database", "RoleUnusable", "UnitOfWork"]
+__all__ = ["Database", "DatabaseUnprepared", "UnitOfWork"]
 
 _QUERIES = aiosql.from_path(Path(__file__).parent / "sql", "asyncpg", mandatory_parameters=False)
 
@@ -48,8 +47,8 @@ _UNAVAILABLE = (
 )
 
 
-class RoleUnusable(DependencyUnavailable):
-    """The server lets the user in, but not in the service's role: it is not there yet, or the user is no member."""
+class DatabaseUnprepared(DependencyUnavailable):
+    """The server lets the user in, but has no tables for the service, or no role that the user may take on."""
 
     def __init__(self, reason: str) -> None:
         super().__init__("the database")
@@ -57,16 +56,10 @@ class RoleUnusable(DependencyUnavailable):
 
 
 class UnitOfWork:
-    """Statements on one connection, each its own transaction unless inside `transaction`."""
+    """Statements on one connection, each its own transaction."""
 
-    def __init__(self, connection: PoolConnectionProxy[Record], deadline: float) -> None:
+    def __init__(self, connection: PoolConnectionProxy[Record]) -> None:
         self._connection = connection
-        self._deadline = deadline
-
-    @property
-    def remaining(self) -> timedelta:
-        """How long this unit of work may still go on."""
-        return timedelta(seconds=self._deadline - asyncio.get_running_loop().time())
 
     async def fetch(self, statement: str, **parameters: object) -> list[Record]:
         """All rows of a named statement."""
@@ -83,12 +76,6 @@ class UnitOfWork:
         """Run a statement whose name ends in `!`."""
         with span(f"store.{statement}"):
             await _query(statement)(self._connection, **parameters)
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[None]:
-        """Make the statements of the block one transaction."""
-        async with self._connection.transaction():
-            yield
 
 
 def _query(statement: str) -> Callable[..., Any]:
@@ -137,8 +124,19 @@ class Database:
             max_size=self._pool_size,
             timeout=self._timeout_seconds,
             connection_class=_Connection,
-            server_settings={"role": self._role, "application_name": "honeylink"} if self._role else {},
+            server_settings=self._session_settings(),
         )
+
+    def _session_settings(self) -> dict[str, str]:
+        # Without a role there is a pooler in between, and that takes no settings.
+        if not self._role:
+            return {}
+        return {
+            "application_name": "honeylink",
+            "role": self._role,
+            # A statement that nobody waits for any more, such as one behind a lock, must not hold its connection.
+            "statement_timeout": str(round(self._timeout_seconds * 1000)),
+        }
 
     async def close(self) -> None:
         """Close the pool: at once, since no unit of work outlives its request."""
@@ -155,6 +153,11 @@ class Database:
         finally:
             _BUDGET.reset(token)
 
+    def remaining_seconds(self) -> float:
+        """What is left of the budget that this request shares; the whole of it outside of one."""
+        budget = _BUDGET.get()
+        return self._timeout_seconds if budget is None else budget.seconds
+
     @asynccontextmanager
     async def work(self) -> AsyncIterator[UnitOfWork]:
         """A unit of work.
@@ -166,29 +169,30 @@ class Database:
         loop = asyncio.get_running_loop()
         budget = _BUDGET.get() or _Budget(self._timeout_seconds)
         started = loop.time()
-        deadline = started + budget.seconds
         try:
-            with _translated():
-                try:
-                    connection = await self._pool.acquire(timeout=max(budget.seconds, 0))
-                except (asyncpg.InvalidParameterValueError, asyncpg.InsufficientPrivilegeError) as error:
-                    raise RoleUnusable(str(error)) from error
-                watchdog = loop.call_at(deadline, connection.terminate)
-                try:
-                    yield UnitOfWork(connection, deadline)
-                finally:
-                    watchdog.cancel()
-                    await self._pool.release(connection)
+            connection = await self._acquire(self._pool, max(budget.seconds, 0))
+            watchdog = loop.call_at(started + budget.seconds, connection.terminate)
+            try:
+                yield UnitOfWork(connection)
+            except ServiceError:
+                raise
+            except asyncpg.UndefinedTableError as error:
+                raise DatabaseUnprepared(str(error)) from error
+            except Exception as error:
+                # One that is cut in the middle of something raises whatever that something makes of it.
+                if isinstance(error, _UNAVAILABLE) or connection.is_closed():
+                    raise DependencyUnavailable("the database") from error
+                raise
+            finally:
+                watchdog.cancel()
+                await self._pool.release(connection)
         finally:
             budget.seconds -= loop.time() - started
 
-
-class _translated:  # noqa: N801 - a context manager that reads as a verb
-    """Turns what a missing server raises into `DependencyUnavailable`; other errors pass."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if isinstance(error, _UNAVAILABLE):
+    async def _acquire(self, pool: asyncpg.Pool[Record], timeout_seconds: float) -> PoolConnectionProxy[Record]:
+        try:
+            return await pool.acquire(timeout=timeout_seconds)
+        except (asyncpg.InvalidParameterValueError, asyncpg.InsufficientPrivilegeError) as error:
+            raise DatabaseUnprepared(str(error)) from error
+        except _UNAVAILABLE as error:
             raise DependencyUnavailable("the database") from error

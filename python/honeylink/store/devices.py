@@ -34,6 +34,8 @@ __all__ = [
     "find_device",
     "find_device_status",
     "list_devices",
+    "list_draining_devices",
+    "mark_device_drained",
     "register_device",
     "revoke_device",
 ]
@@ -123,6 +125,16 @@ async def revoke_device(work: UnitOfWork, tenant_id: UUID, device_id: str, reaso
         "revoke_device", tenant_id=tenant_id, device_id=device_id, reason=reason, **event_parameters(event)
     )
     return row is not None
+
+
+async def list_draining_devices(work: UnitOfWork, limit: int) -> list[tuple[UUID, str]]:
+    """Tenant and id of at most `limit` revoked devices whose sessions have not all been ended."""
+    return [(row["tenant_id"], row["device_id"]) for row in await work.fetch("list_draining_devices", limit=limit)]
+
+
+async def mark_device_drained(work: UnitOfWork, tenant_id: UUID, device_id: str) -> None:
+    """Note that no session of a revoked device is live any more."""
+    await work.execute("mark_device_drained", tenant_id=tenant_id, device_id=device_id)
 
 
 async def find_device(work: UnitOfWork, tenant_id: UUID, device_id: str) -> Device | None:

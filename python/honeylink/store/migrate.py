@@ -46,6 +46,8 @@ async def migrate(dsn: str) -> tuple[str | None, str]:
         before: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
     except asyncpg.UndefinedTableError:
         before = None
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise MigrationError(f"expected a user that may read and make tables, found: {error}") from error
     finally:
         await connection.close()
     if before != HEAD_REVISION:

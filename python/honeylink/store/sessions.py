@@ -11,10 +11,9 @@ from honeylink.domain.admission import Pool, PoolLevel
 from honeylink.domain.devices import DeviceStatus
 from honeylink.domain.keys import WrappedDataKey, WrappedKey
 from honeylink.domain.sessions import FecParameters, Mode, Priority, Session, SessionStatus, Stream
-from honeylink.store.audit import event_parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from asyncpg import Record
@@ -25,11 +24,12 @@ if TYPE_CHECKING:
     from honeylink.store.database import UnitOfWork
 
 __all__ = [
+    "NewSession",
     "SessionContext",
-    "create_session",
+    "create_sessions",
     "end_sessions",
     "find_session",
-    "find_session_context",
+    "find_session_contexts",
     "list_due_sessions",
     "list_live_session_ids",
     "list_sessions",
@@ -47,77 +47,81 @@ class SessionContext:
     now: datetime
 
 
-async def find_session_context(work: UnitOfWork, tenant_id: UUID, device_id: str) -> SessionContext | None:
-    """The snapshot for one device; None if there is no such device."""
-    row = await work.fetchrow("find_session_context", tenant_id=tenant_id, device_id=device_id)
-    if row is None:
-        return None
-    return SessionContext(
-        device_status=DeviceStatus(row["status"]),
-        device_master_key=_wrapped_key(row, "dmk") if row["dmk_provider"] is not None else None,
-        data_key=WrappedDataKey(row["dek_id"], _wrapped_key(row, "dek")),
-        path=tuple(
-            Pool(tenant, PoolLevel(level), pool_id, capacity_kbps, reserved_kbps)
-            for tenant, level, pool_id, capacity_kbps, reserved_kbps in zip(
-                row["tenant_ids"],
-                row["levels"],
-                row["pool_ids"],
-                row["capacities_kbps"],
-                row["reserved_kbps"],
-                strict=True,
-            )
-        ),
-        now=row["now"],
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """A session that has been admitted and keyed, to be stored.
+
+    `deadline` is by the database's clock; past it nothing is stored, as nobody waits for the answer any more.
+    """
+
+    session_id: UUID
+    request: SessionRequest
+    streams: tuple[Stream, ...]
+    path: tuple[Pool, ...]
+    sealed: SealedKey
+    deadline: datetime
+    event: AuditEvent
+
+
+async def find_session_contexts(
+    work: UnitOfWork, devices: Collection[tuple[UUID, str]]
+) -> dict[tuple[UUID, str], SessionContext]:
+    """The snapshots for some devices, by tenant and device id; a device that does not exist has none."""
+    rows = await work.fetch(
+        "find_session_contexts",
+        tenant_ids=[tenant_id for tenant_id, _ in devices],
+        device_ids=[device_id for _, device_id in devices],
     )
+    return {(row["tenant_id"], row["device_id"]): _context(row) for row in rows}
 
 
-async def create_session(
-    work: UnitOfWork,
-    tenant_id: UUID,
-    session_id: UUID,
-    request: SessionRequest,
-    streams: Sequence[Stream],
-    path: Sequence[Pool],
-    sealed: SealedKey,
-    session_endpoint: str,
-    deadline: datetime,
-    event: AuditEvent,
-) -> tuple[datetime, datetime] | None:
-    """Store an admitted session, all of it or nothing.
-
-    Args:
-        deadline: by the database's clock; past it nothing is stored, as nobody waits for the answer any more.
+async def create_sessions(
+    work: UnitOfWork, sessions: Sequence[NewSession], session_endpoint: str
+) -> dict[UUID, tuple[datetime, datetime]]:
+    """Store a group of sessions in one statement and one commit, each of them whole or not at all.
 
     Returns:
-        When it was created and when it expires; None if the pools have no room for it any more, the device has been
-        revoked meanwhile, or the deadline has passed.
+        When each that was stored was created, and when it expires. One that is missing lost its room to somebody else,
+        or its device was revoked, or its deadline has passed.
     """
-    row = await work.fetchrow(
-        "create_session",
-        tenant_id=tenant_id,
-        session_id=session_id,
-        device_id=request.device_id,
-        ttl_seconds=request.ttl_seconds,
-        total_kbps=sum(stream.bandwidth_kbps for stream in streams),
+    hops = [(position, pool) for position, session in enumerate(sessions, 1) for pool in session.path]
+    streams = [
+        (position, place, stream)
+        for position, session in enumerate(sessions, 1)
+        for place, stream in enumerate(session.streams)
+    ]
+    rows = await work.fetch(
+        "create_sessions",
+        tenant_ids=[session.event.tenant_id for session in sessions],
+        session_ids=[session.session_id for session in sessions],
+        device_ids=[session.request.device_id for session in sessions],
+        ttls_seconds=[session.request.ttl_seconds for session in sessions],
+        dek_ids=[session.sealed.dek_id for session in sessions],
+        key_nonces=[session.sealed.nonce for session in sessions],
+        key_ciphertexts=[session.sealed.ciphertext for session in sessions],
+        totals_kbps=[sum(stream.bandwidth_kbps for stream in session.streams) for session in sessions],
+        deadlines=[session.deadline for session in sessions],
+        event_ids=[session.event.event_id for session in sessions],
+        actors=[session.event.actor for session in sessions],
+        details=[json.dumps(session.event.details) for session in sessions],
+        trace_ids=[session.event.trace_id for session in sessions],
         session_endpoint=session_endpoint,
-        dek_id=sealed.dek_id,
-        key_nonce=sealed.nonce,
-        key_ciphertext=sealed.ciphertext,
-        deadline=deadline,
-        pool_tenant_ids=[pool.tenant_id for pool in path],
-        levels=[pool.level for pool in path],
-        pool_ids=[pool.pool_id for pool in path],
-        stream_ids=[stream.stream_id for stream in streams],
-        names=[stream.name for stream in streams],
-        modes=[stream.mode for stream in streams],
-        priorities=[stream.priority for stream in streams],
-        bandwidths_kbps=[stream.bandwidth_kbps for stream in streams],
-        connection_ids=[stream.connection_id for stream in streams],
-        data_shards=[stream.fec.data_shards for stream in streams],
-        parity_shards=[stream.fec.parity_shards for stream in streams],
-        **event_parameters(event),
+        hop_positions=[position for position, _ in hops],
+        hop_tenant_ids=[pool.tenant_id for _, pool in hops],
+        hop_levels=[pool.level for _, pool in hops],
+        hop_pool_ids=[pool.pool_id for _, pool in hops],
+        stream_positions=[position for position, _, _ in streams],
+        places=[place for _, place, _ in streams],
+        stream_ids=[stream.stream_id for _, _, stream in streams],
+        names=[stream.name for _, _, stream in streams],
+        modes=[stream.mode for _, _, stream in streams],
+        priorities=[stream.priority for _, _, stream in streams],
+        bandwidths_kbps=[stream.bandwidth_kbps for _, _, stream in streams],
+        connection_ids=[stream.connection_id for _, _, stream in streams],
+        data_shards=[stream.fec.data_shards for _, _, stream in streams],
+        parity_shards=[stream.fec.parity_shards for _, _, stream in streams],
     )
-    return None if row is None else (row["created_at"], row["expires_at"])
+    return {row["session_id"]: (row["created_at"], row["expires_at"]) for row in rows}
 
 
 async def end_sessions(
@@ -155,9 +159,9 @@ async def list_due_sessions(work: UnitOfWork, limit: int) -> list[tuple[UUID, UU
     return [(row["tenant_id"], row["session_id"]) for row in await work.fetch("list_due_sessions", limit=limit)]
 
 
-async def list_live_session_ids(work: UnitOfWork, tenant_id: UUID, device_id: str) -> list[UUID]:
-    """The sessions of a device that still hold bandwidth."""
-    rows = await work.fetch("list_live_session_ids", tenant_id=tenant_id, device_id=device_id)
+async def list_live_session_ids(work: UnitOfWork, tenant_id: UUID, device_id: str, limit: int) -> list[UUID]:
+    """At most `limit` sessions of a device that still hold bandwidth."""
+    rows = await work.fetch("list_live_session_ids", tenant_id=tenant_id, device_id=device_id, limit=limit)
     return [row["session_id"] for row in rows]
 
 
@@ -185,6 +189,22 @@ async def list_sessions(
         limit=limit,
     )
     return [_session(row) for row in rows]
+
+
+def _context(row: Record) -> SessionContext:
+    pools = zip(
+        row["tenant_ids"], row["levels"], row["pool_ids"], row["capacities_kbps"], row["reserved_kbps"], strict=True
+    )
+    return SessionContext(
+        device_status=DeviceStatus(row["status"]),
+        device_master_key=_wrapped_key(row, "dmk") if row["dmk_provider"] is not None else None,
+        data_key=WrappedDataKey(row["dek_id"], _wrapped_key(row, "dek")),
+        path=tuple(
+            Pool(tenant, PoolLevel(level), pool_id, capacity_kbps, reserved_kbps)
+            for tenant, level, pool_id, capacity_kbps, reserved_kbps in pools
+        ),
+        now=row["now"],
+    )
 
 
 def _session(row: Record) -> Session:

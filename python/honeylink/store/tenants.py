@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from honeylink.store.database import UnitOfWork
 
-__all__ = ["create_tenant", "find_data_key", "find_newest_data_key", "find_tenant_id", "set_node_pool"]
+__all__ = ["create_tenant", "find_data_key", "find_tenant_id", "list_sample_data_keys", "set_node_pool"]
 
 
 async def create_tenant(work: UnitOfWork, tenant_id: UUID, name: str, pool_kbps: int, data_key: WrappedDataKey) -> None:
@@ -46,10 +46,9 @@ async def find_data_key(work: UnitOfWork, tenant_id: UUID) -> WrappedDataKey | N
     return None if row is None else _data_key(row)
 
 
-async def find_newest_data_key(work: UnitOfWork) -> tuple[UUID, WrappedDataKey] | None:
-    """The data key that was made last, with its tenant; None if there is no tenant yet."""
-    row = await work.fetchrow("find_newest_data_key")
-    return None if row is None else (row["tenant_id"], _data_key(row))
+async def list_sample_data_keys(work: UnitOfWork) -> list[tuple[UUID, WrappedDataKey]]:
+    """For each key that wraps data keys one of those, with its tenant."""
+    return [(row["tenant_id"], _data_key(row)) for row in await work.fetch("list_sample_data_keys")]
 
 
 async def set_node_pool(work: UnitOfWork, capacity_kbps: int) -> None:

@@ -41,7 +41,9 @@ event AS (
            :trace_id::text
     FROM device
 )
-SELECT registered_at, pairing_expires_at FROM device;
+SELECT registered_at, pairing_expires_at,
+       (SELECT count(pg_notify('honeylink_changes', token_id::text)) FROM old_token) AS told
+FROM device;
 
 -- name: attempt_pairing^
 -- Count one try, and pair the device if it is pending, the code is right and in time, and tries are left. The audit event says how it went. Returns the device as it now is; no row means no such device.
@@ -87,7 +89,7 @@ SELECT status, paired_at, pairing_tries, pairing_expires_at > now() AS in_time F
 SELECT status FROM devices WHERE tenant_id = :tenant_id AND device_id = :device_id;
 
 -- name: revoke_device^
--- Revoke a device and its tokens, close its pool and write the audit event. No row comes back if it was revoked before or does not exist. Its live sessions are ended by a later statement of the same transaction, which sees those that were being opened while this one waited for the pool.
+-- Revoke a device and its tokens, close its pool, tell every process and write the audit event. No row comes back if it was revoked before or does not exist. Its live sessions are ended by later statements; the closed pool lets no new ones in.
 WITH device AS (
     UPDATE devices
     SET status = 'revoked', revoked_at = now(), revoke_reason = :reason::text
@@ -105,6 +107,7 @@ token AS (
     SET revoked_at = now()
     FROM device
     WHERE token.tenant_id = device.tenant_id AND token.device_id = device.device_id AND token.revoked_at IS NULL
+    RETURNING token.token_id
 ),
 event AS (
     INSERT INTO audit_events (tenant_id, event_id, category, actor, device_id, outcome, details, trace_id)
@@ -112,7 +115,20 @@ event AS (
            :trace_id::text
     FROM device
 )
-SELECT device_id FROM device;
+SELECT device_id, (SELECT count(pg_notify('honeylink_changes', token_id::text)) FROM token) AS told FROM device;
+
+-- name: list_draining_devices
+-- Revoked devices whose sessions have not all been ended yet, of whichever tenant.
+SELECT tenant_id, device_id
+FROM devices
+WHERE status = 'revoked' AND drained_at IS NULL
+ORDER BY revoked_at
+LIMIT :limit::integer;
+
+-- name: mark_device_drained!
+-- Note that no session of a revoked device is live any more.
+UPDATE devices SET drained_at = now()
+WHERE tenant_id = :tenant_id AND device_id = :device_id AND status = 'revoked';
 
 -- name: find_device^
 -- One device with the capacity of its pool.

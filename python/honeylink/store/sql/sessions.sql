@@ -1,96 +1,134 @@
--- name: find_session_context^
--- All that deciding on a session of one device takes: the device, its wrapped key, the tenant's data key and the pools on the device's path.
-SELECT device.status,
+-- name: find_session_contexts
+-- All that deciding on sessions of some devices takes: each device with its wrapped key, its tenant's data key and the pools on its path. A device that does not exist has no row.
+SELECT asked.tenant_id, asked.device_id, device.status,
        device.dmk_provider, device.dmk_key_id, device.dmk_key_version, device.dmk_ciphertext,
        dek.dek_id, dek.provider AS dek_provider, dek.key_id AS dek_key_id, dek.key_version AS dek_key_version,
        dek.ciphertext AS dek_ciphertext,
        path.tenant_ids, path.levels, path.pool_ids, path.capacities_kbps, path.reserved_kbps,
        now() AS now
-FROM devices AS device
+FROM unnest(:tenant_ids::uuid[], :device_ids::text[]) AS asked (tenant_id, device_id)
+JOIN devices AS device ON device.tenant_id = asked.tenant_id AND device.device_id = asked.device_id
 CROSS JOIN LATERAL (
     SELECT * FROM data_keys
-    WHERE data_keys.tenant_id = device.tenant_id
+    WHERE data_keys.tenant_id = asked.tenant_id
     ORDER BY data_keys.created_at DESC, data_keys.dek_id DESC
     LIMIT 1
 ) AS dek
 CROSS JOIN LATERAL (
-    SELECT array_agg(pool.tenant_id ORDER BY pool.level) AS tenant_ids,
-           array_agg(pool.level ORDER BY pool.level) AS levels,
-           array_agg(pool.pool_id ORDER BY pool.level) AS pool_ids,
-           array_agg(pool.capacity_kbps ORDER BY pool.level) AS capacities_kbps,
-           array_agg(pool.reserved_kbps ORDER BY pool.level) AS reserved_kbps
-    FROM pools AS pool
-    WHERE (pool.tenant_id = device.tenant_id AND pool.level = 0 AND pool.pool_id = device.device_id)
-       OR (pool.tenant_id = device.tenant_id AND pool.level = 1)
-       OR (pool.tenant_id = '00000000-0000-0000-0000-000000000000' AND pool.level = 2)
-) AS path
-WHERE device.tenant_id = :tenant_id AND device.device_id = :device_id;
+    SELECT array_agg(pool.tenant_id) AS tenant_ids, array_agg(pool.level) AS levels, array_agg(pool.pool_id) AS pool_ids,
+           array_agg(pool.capacity_kbps) AS capacities_kbps, array_agg(pool.reserved_kbps) AS reserved_kbps
+    FROM (
+        SELECT * FROM pools
+        WHERE pools.tenant_id = asked.tenant_id AND pools.level = 0 AND pools.pool_id = asked.device_id
+        UNION ALL
+        SELECT * FROM pools WHERE pools.tenant_id = asked.tenant_id AND pools.level = 1
+        UNION ALL
+        SELECT * FROM pools WHERE pools.tenant_id = '00000000-0000-0000-0000-000000000000' AND pools.level = 2
+    ) AS pool
+) AS path;
 
--- name: create_session^
--- Store a session with its streams, reservations and audit event, provided that each pool on its path still accepts sessions and has room and that the request's deadline has not passed. No row comes back if it was not stored; then nothing has changed.
+-- name: create_sessions
+-- Store a group of sessions with their streams, reservations and audit events. Each is stored whole, provided that every pool on its path accepts sessions and has room for it after those before it in the group, and that its deadline has not passed; or nothing of it is. Returns those that were stored.
 WITH ask AS (
     SELECT *
-    FROM unnest(:pool_tenant_ids::uuid[], :levels::smallint[], :pool_ids::text[])
-        AS ask (tenant_id, level, pool_id)
+    FROM unnest(
+        :tenant_ids::uuid[], :session_ids::uuid[], :device_ids::text[], :ttls_seconds::integer[], :dek_ids::uuid[],
+        :key_nonces::bytea[], :key_ciphertexts::bytea[], :totals_kbps::bigint[], :deadlines::timestamptz[],
+        :event_ids::uuid[], :actors::text[], :details::text[], :trace_ids::text[]
+    ) WITH ORDINALITY AS ask (
+        tenant_id, session_id, device_id, ttl_seconds, dek_id, key_nonce, key_ciphertext, total_kbps, deadline,
+        event_id, actor, details, trace_id, position
+    )
 ),
-room AS (
-    -- The locks are taken in this order; a row that changed while its lock was awaited is judged as it is now.
-    SELECT pool.level
+hop AS (
+    -- One row for each session and each pool on its path.
+    SELECT *
+    FROM unnest(:hop_positions::bigint[], :hop_tenant_ids::uuid[], :hop_levels::smallint[], :hop_pool_ids::text[])
+        AS hop (position, tenant_id, level, pool_id)
+),
+held AS MATERIALIZED (
+    -- The locks, in the order of all pool locks. A row that changed while its lock was awaited shows what it is now.
+    SELECT pool.tenant_id, pool.level, pool.pool_id, pool.accepting, pool.capacity_kbps - pool.reserved_kbps AS room_kbps
     FROM pools AS pool
-    JOIN ask USING (tenant_id, level, pool_id)
-    WHERE pool.accepting AND pool.reserved_kbps + :total_kbps::bigint <= pool.capacity_kbps
-    ORDER BY pool.level, pool.pool_id
+    WHERE (pool.tenant_id, pool.level, pool.pool_id) IN (SELECT hop.tenant_id, hop.level, hop.pool_id FROM hop)
+    ORDER BY pool.level, pool.pool_id, pool.tenant_id
     FOR NO KEY UPDATE OF pool
+),
+fit AS (
+    -- The sum counts those before it in the group whether they fit or not: at worst one that would fit is asked again.
+    SELECT each.position
+    FROM (
+        SELECT hop.position,
+               held.accepting AND held.room_kbps >= sum(ask.total_kbps) OVER (
+                   PARTITION BY hop.tenant_id, hop.level, hop.pool_id ORDER BY hop.position
+               ) AS fits
+        FROM hop
+        JOIN ask ON ask.position = hop.position
+        LEFT JOIN held
+            ON held.tenant_id = hop.tenant_id AND held.level = hop.level AND held.pool_id = hop.pool_id
+    ) AS each
+    GROUP BY each.position
+    HAVING bool_and(coalesce(each.fits, false))
+),
+locked AS MATERIALIZED (
+    -- The time when the last lock had been taken: an aggregate ends after all it counts.
+    SELECT count(*) AS pools, clock_timestamp() AS at FROM held
+),
+admitted AS MATERIALIZED (
+    SELECT ask.*
+    FROM ask
+    JOIN fit ON fit.position = ask.position
+    JOIN locked ON locked.at < ask.deadline
 ),
 reserved AS (
     UPDATE pools AS pool
-    SET reserved_kbps = pool.reserved_kbps + :total_kbps::bigint
-    FROM ask
-    WHERE pool.tenant_id = ask.tenant_id AND pool.level = ask.level AND pool.pool_id = ask.pool_id
-      AND (SELECT count(*) FROM room) = cardinality(:levels::smallint[])
-      AND clock_timestamp() < :deadline::timestamptz
-    RETURNING pool.tenant_id, pool.level, pool.pool_id
+    SET reserved_kbps = pool.reserved_kbps + total.kbps
+    FROM (
+        SELECT hop.tenant_id, hop.level, hop.pool_id, sum(admitted.total_kbps)::bigint AS kbps
+        FROM hop
+        JOIN admitted ON admitted.position = hop.position
+        GROUP BY hop.tenant_id, hop.level, hop.pool_id
+    ) AS total
+    WHERE pool.tenant_id = total.tenant_id AND pool.level = total.level AND pool.pool_id = total.pool_id
 ),
 session AS (
     INSERT INTO sessions (
         tenant_id, session_id, device_id, status, created_at, expires_at, session_endpoint,
         dek_id, key_nonce, key_ciphertext
     )
-    SELECT :tenant_id::uuid, :session_id::uuid, :device_id::text, 'active', now(),
-           now() + make_interval(secs => :ttl_seconds::integer), :session_endpoint::text,
-           :dek_id::uuid, :key_nonce::bytea, :key_ciphertext::bytea
-    WHERE (SELECT count(*) FROM reserved) = cardinality(:levels::smallint[])
-    RETURNING tenant_id, session_id, created_at, expires_at
+    SELECT tenant_id, session_id, device_id, 'active', now(), now() + make_interval(secs => ttl_seconds),
+           :session_endpoint::text, dek_id, key_nonce, key_ciphertext
+    FROM admitted
+    RETURNING session_id, created_at, expires_at
 ),
 stream AS (
     INSERT INTO streams (
         tenant_id, session_id, position, stream_id, name, mode, priority, bandwidth_kbps, connection_id,
         data_shards, parity_shards
     )
-    SELECT session.tenant_id, session.session_id, ask.position - 1, ask.stream_id, ask.name, ask.mode, ask.priority,
-           ask.bandwidth_kbps, ask.connection_id, ask.data_shards, ask.parity_shards
-    FROM session
-    CROSS JOIN unnest(
-        :stream_ids::uuid[], :names::text[], :modes::text[], :priorities::text[], :bandwidths_kbps::bigint[],
-        :connection_ids::text[], :data_shards::smallint[], :parity_shards::smallint[]
-    ) WITH ORDINALITY AS ask (
-        stream_id, name, mode, priority, bandwidth_kbps, connection_id, data_shards, parity_shards, position
+    SELECT admitted.tenant_id, admitted.session_id, stream.place, stream.stream_id, stream.name, stream.mode,
+           stream.priority, stream.bandwidth_kbps, stream.connection_id, stream.data_shards, stream.parity_shards
+    FROM unnest(
+        :stream_positions::bigint[], :places::smallint[], :stream_ids::uuid[], :names::text[], :modes::text[],
+        :priorities::text[], :bandwidths_kbps::bigint[], :connection_ids::text[], :data_shards::smallint[],
+        :parity_shards::smallint[]
+    ) AS stream (
+        position, place, stream_id, name, mode, priority, bandwidth_kbps, connection_id, data_shards, parity_shards
     )
+    JOIN admitted ON admitted.position = stream.position
 ),
 reservation AS (
     INSERT INTO reservations (tenant_id, session_id, level, pool_tenant_id, pool_id, reserved_kbps)
-    SELECT session.tenant_id, session.session_id, reserved.level, reserved.tenant_id, reserved.pool_id,
-           :total_kbps::bigint
-    FROM session
-    CROSS JOIN reserved
+    SELECT admitted.tenant_id, admitted.session_id, hop.level, hop.tenant_id, hop.pool_id, admitted.total_kbps
+    FROM hop
+    JOIN admitted ON admitted.position = hop.position
 ),
 event AS (
     INSERT INTO audit_events (tenant_id, event_id, category, actor, device_id, outcome, details, trace_id)
-    SELECT session.tenant_id, :event_id::uuid, :category::text, :actor::text, :device_id::text, :outcome::text,
-           :details::jsonb, :trace_id::text
-    FROM session
+    SELECT tenant_id, event_id, 'session-creation', actor, device_id, 'success', details::jsonb, trace_id
+    FROM admitted
 )
-SELECT created_at, expires_at FROM session;
+SELECT session_id, created_at, expires_at FROM session;
 
 -- name: end_sessions
 -- End those of the given sessions that are still live, give their bandwidth back and write an audit event for each. One that is past its end expires, whatever was asked for; without a reason only such ones end. Returns what ended.
@@ -157,10 +195,11 @@ ORDER BY expires_at
 LIMIT :limit::integer;
 
 -- name: list_live_session_ids
--- The sessions of one device that still hold bandwidth.
+-- Some of the sessions of one device that still hold bandwidth.
 SELECT session_id
 FROM sessions
-WHERE tenant_id = :tenant_id AND device_id = :device_id AND status = 'active';
+WHERE tenant_id = :tenant_id AND device_id = :device_id AND status = 'active'
+LIMIT :limit::integer;
 
 -- name: find_session^
 -- One session with its streams.

@@ -28,12 +28,11 @@ WHERE tenant_id = :tenant_id
 ORDER BY created_at DESC, dek_id DESC
 LIMIT 1;
 
--- name: find_newest_data_key^
--- The data key that was made last, of whichever tenant: one to try the key provider on.
-SELECT tenant_id, dek_id, provider, key_id, key_version, ciphertext
+-- name: list_sample_data_keys
+-- For each key that wraps data keys one of those, of whichever tenant: to try the key provider on.
+SELECT DISTINCT ON (provider, key_id, key_version) tenant_id, dek_id, provider, key_id, key_version, ciphertext
 FROM data_keys
-ORDER BY created_at DESC
-LIMIT 1;
+ORDER BY provider, key_id, key_version;
 
 -- name: set_node_pool!
 -- Give the pool that all tenants share this capacity.

@@ -22,7 +22,7 @@ event AS (
 SELECT token_id FROM token;
 
 -- name: revoke_token^
--- Revoke a token by its name and write the audit event. No row comes back if no live token has that name.
+-- Revoke a token by its name, write the audit event and tell every process. No row comes back if no live token has that name.
 WITH token AS (
     UPDATE tokens
     SET revoked_at = now()
@@ -35,4 +35,9 @@ event AS (
            :trace_id::text
     FROM token
 )
-SELECT token_id FROM token;
+SELECT token_id, pg_notify('honeylink_changes', token_id::text) FROM token;
+
+
+-- name: notify^
+-- Tell every process that listens.
+SELECT pg_notify(:channel::text, :payload::text);

@@ -36,6 +36,7 @@ CREATE TABLE devices (
     paired_at          timestamptz,
     revoked_at         timestamptz,
     revoke_reason      text,
+    drained_at         timestamptz, -- when the last session of the revoked device had been ended
     -- The device master key, wrapped; made at pairing.
     dmk_provider       text,
     dmk_key_id         text,
@@ -49,6 +50,7 @@ CREATE TABLE devices (
 );
 
 CREATE INDEX devices_newest ON devices (tenant_id, registered_at, device_id);
+CREATE INDEX devices_draining ON devices (revoked_at) WHERE status = 'revoked' AND drained_at IS NULL;
 
 CREATE TABLE tokens (
     tenant_id  uuid NOT NULL REFERENCES tenants,
@@ -83,7 +85,7 @@ CREATE TABLE pools (
 ) WITH (fillfactor = 50); -- each session updates these rows; room on the page keeps the updates heap-only
 
 CREATE TABLE sessions (
-    tenant_id        uuid NOT NULL REFERENCES tenants,
+    tenant_id        uuid NOT NULL,
     session_id       uuid NOT NULL,
     device_id        text NOT NULL,
     status           text NOT NULL CHECK (status IN ('active', 'expired', 'terminated')),
@@ -105,6 +107,9 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_by_device ON sessions (tenant_id, device_id, session_id);
 CREATE INDEX sessions_due ON sessions (expires_at) WHERE status = 'active';
 
+-- Streams and reservations have no foreign key to their session. The statement that writes a session writes them, nothing
+-- else does, and no session is ever deleted; the checks, one a row, would cost more than all the inserts.
+
 CREATE TABLE streams (
     tenant_id      uuid NOT NULL,
     session_id     uuid NOT NULL,
@@ -117,8 +122,7 @@ CREATE TABLE streams (
     connection_id  text NOT NULL,
     data_shards    smallint NOT NULL,
     parity_shards  smallint NOT NULL,
-    PRIMARY KEY (tenant_id, session_id, position),
-    FOREIGN KEY (tenant_id, session_id) REFERENCES sessions
+    PRIMARY KEY (tenant_id, session_id, position)
 );
 
 -- What each live session holds of each pool; the rows go when the session ends.
@@ -129,8 +133,7 @@ CREATE TABLE reservations (
     pool_tenant_id uuid NOT NULL, -- the tenant's own, or the system's for the node pool
     pool_id        text NOT NULL,
     reserved_kbps  bigint NOT NULL CHECK (reserved_kbps > 0),
-    PRIMARY KEY (tenant_id, session_id, level),
-    FOREIGN KEY (tenant_id, session_id) REFERENCES sessions
+    PRIMARY KEY (tenant_id, session_id, level)
 );
 
 -- Sessions as readers see them: one past its end is expired from that moment on, also before the sweep has come by.
@@ -161,6 +164,8 @@ CREATE TABLE audit_events (
     trace_id  text NOT NULL,
     PRIMARY KEY (tenant_id, at, event_id)
 );
+
+CREATE INDEX audit_events_by_device ON audit_events (tenant_id, device_id, at, event_id);
 
 CREATE FUNCTION audit_events_are_final() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

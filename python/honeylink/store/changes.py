@@ -1,0 +1,92 @@
+"""News of changes that other processes have to know at once: PostgreSQL's LISTEN and NOTIFY.
+
+A notification is queued with the commit that sends it and arrives in the order of commits. So a *beat*, sent through
+the pool and received by the listening connection, proves that everything committed before it has arrived too. While
+beats come, what is cached is at most as old as the last one; when they stop (the server is away, the network is cut, a
+pooler in between swallows notifications) nothing that is cached counts any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import structlog
+
+from honeylink.errors import DependencyUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from honeylink.store.database import Database
+
+__all__ = ["STALE_SECONDS", "Changes"]
+
+STALE_SECONDS = 1.0
+"""How old news may be."""
+
+_CHANNEL = "honeylink_changes"
+_BEAT_SECONDS = 0.3  # three of them within STALE_SECONDS, so that one may come late
+_RETRY_SECONDS = 1.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Changes:
+    """Listens for changes for as long as `run` runs.
+
+    Args:
+        database: sends the beats.
+        dsn: of the same database, not through a pooler that shares connections between transactions.
+        on_change: called with each payload, such as a token's id; with None when some may have been missed.
+    """
+
+    def __init__(self, database: Database, dsn: str, on_change: Callable[[str | None], None]) -> None:
+        self._database = database
+        self._dsn = dsn
+        self._on_change = on_change
+        self._sent: dict[str, float] = {}
+        self._fresh_at = float("-inf")
+
+    def fresh(self) -> bool:
+        """Whether every change that is older than `STALE_SECONDS` has been heard of."""
+        return asyncio.get_running_loop().time() - self._fresh_at < STALE_SECONDS
+
+    async def run(self) -> None:
+        """Listen, and listen again after each loss, until cancelled."""
+        while True:
+            try:
+                connection = await asyncpg.connect(self._dsn, timeout=_RETRY_SECONDS)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue
+            try:
+                await self._listen(connection)
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                _log.warning("changes.lost", reason=str(error) or type(error).__name__)
+            finally:
+                self._sent.clear()
+                self._on_change(None)
+                connection.terminate()
+            await asyncio.sleep(_BEAT_SECONDS)
+
+    async def _listen(self, connection: asyncpg.Connection[Any]) -> None:
+        await asyncio.wait_for(connection.add_listener(_CHANNEL, self._receive), _RETRY_SECONDS)
+        number = 0
+        while not connection.is_closed():
+            number += 1
+            beat = f"beat {id(self)} {number}"
+            self._sent = {beat: asyncio.get_running_loop().time()}
+            try:
+                async with self._database.work() as work:
+                    await work.fetchrow("notify", channel=_CHANNEL, payload=beat)
+            except DependencyUnavailable:
+                return
+            await asyncio.sleep(_BEAT_SECONDS)
+
+    def _receive(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
+        if not isinstance(payload, str) or payload.startswith("beat "):
+            self._fresh_at = max(self._fresh_at, self._sent.pop(str(payload), float("-inf")))
+        else:
+            self._on_change(payload)

@@ -1,0 +1,155 @@
+"""Sessions that are opened at the same moment: one commit, and each on its own feet."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from honeylink.domain.access import Principal, Role
+from honeylink.domain.sessions import Mode, Priority, SessionRequest, StreamRequest
+from honeylink.errors import BandwidthExceeded, DependencyUnavailable, NotFound
+from tests.conftest import run_service
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from honeylink.services.opening import OpenedSession
+    from honeylink.settings import Settings
+    from tests.conftest import Device, Service
+
+
+def request(device: Device | str, kbps: int, name: str = "video") -> SessionRequest:
+    device_id = device if isinstance(device, str) else device.device_id
+    return SessionRequest(device_id, (StreamRequest(name, Mode.UNRELIABLE, Priority.BURST, kbps),), 60)
+
+
+def principal(service: Service) -> Principal:
+    [row] = service.fetch("SELECT tenant_id FROM tenants WHERE name = 'acme'")
+    return Principal(row["tenant_id"], uuid4(), "test", Role.OPERATOR)
+
+
+def open_at_once(service: Service, *requests: SessionRequest) -> list[OpenedSession | BaseException]:
+    """Ask for all of them in one turn of the service's loop."""
+    caller = principal(service)
+
+    async def run() -> list[Any]:
+        return await asyncio.gather(
+            *(service.services.sessions.open(caller, each) for each in requests), return_exceptions=True
+        )
+
+    return service.loop.run(run())
+
+
+def opened(results: list[OpenedSession | BaseException]) -> list[UUID]:
+    return [each.session_id for each in results if not isinstance(each, BaseException)]
+
+
+def commits_of(service: Service, session_ids: list[UUID]) -> int:
+    rows = service.fetch("SELECT DISTINCT xmin::text FROM sessions WHERE session_id = ANY ($1)", session_ids)
+    return len(rows)
+
+
+def test_many_share_a_commit(service: Service) -> None:
+    devices = [service.new_device() for _ in range(20)]
+    results = open_at_once(service, *(request(device, 100) for device in devices))
+    session_ids = opened(results)
+    assert len(session_ids) == 20
+    # Two groups leave at once with one member each; the other eighteen share what follows.
+    assert commits_of(service, session_ids) <= 4
+    for device in devices:
+        [pool] = service.fetch("SELECT reserved_kbps FROM pools WHERE level = 0 AND pool_id = $1", device.device_id)
+        assert pool["reserved_kbps"] == 100
+
+
+def test_a_group_does_not_compete_with_itself(service: Service) -> None:
+    device = service.new_device(pool_kbps=1000)
+    results = open_at_once(service, *(request(device, 300) for _ in range(12)))
+    assert len(opened(results)) == 3
+    refused = [each for each in results if isinstance(each, BandwidthExceeded)]
+    assert len(refused) == 9
+    assert {each.available_kbps for each in refused} <= {100, 400, 700}
+    [pool] = service.fetch("SELECT reserved_kbps FROM pools WHERE level = 0 AND pool_id = $1", device.device_id)
+    assert pool["reserved_kbps"] == 900
+
+
+def test_a_refused_one_does_not_hold_up_its_neighbours(service: Service) -> None:
+    device = service.new_device()
+    results = open_at_once(
+        service, request(device, 1), request("nowhere", 1), request(device, 10**9), request(device, 2)
+    )
+    assert [type(each).__name__ for each in results] == [
+        "OpenedSession",
+        "NotFound",
+        "BandwidthExceeded",
+        "OpenedSession",
+    ]
+    assert isinstance(results[1], NotFound)
+
+
+def test_one_that_the_database_can_not_take_fails_alone(service: Service) -> None:
+    # No body gets this far with a NUL in it. That something does is what the test is about.
+    device = service.new_device()
+    requests = [request(device, 1, name) for name in ("a", "b", "nul\0", "c", "d")]
+    results = open_at_once(service, *requests)
+    assert [isinstance(each, BaseException) for each in results] == [False, False, True, False, False]
+    assert not isinstance(results[2], DependencyUnavailable)
+
+
+@pytest.fixture
+def small(make_settings: Callable[..., Settings]) -> Iterator[Service]:
+    with run_service(make_settings(max_waiting_sessions=3)) as running:
+        yield running
+
+
+def test_no_more_wait_than_may(small: Service) -> None:
+    device = small.new_device()
+    results = open_at_once(small, *(request(device, 1) for _ in range(20)))
+    # Two are on their way at once, three wait, and the rest hear so before they have waited.
+    assert len(opened(results)) == 5
+    assert sum(isinstance(each, DependencyUnavailable) for each in results) == 15
+    assert len(opened(open_at_once(small, request(device, 1)))) == 1
+
+
+def test_one_whose_client_is_gone_is_not_opened(service: Service) -> None:
+    devices = [service.new_device() for _ in range(6)]
+    caller = principal(service)
+
+    async def run() -> None:
+        tasks = [asyncio.create_task(service.services.sessions.open(caller, request(each, 7))) for each in devices]
+        await asyncio.sleep(0)
+        tasks[-1].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    service.loop.run(run())
+    held = [
+        service.fetch("SELECT reserved_kbps FROM pools WHERE level = 0 AND pool_id = $1", each.device_id)[0][0]
+        for each in devices
+    ]
+    assert held == [7, 7, 7, 7, 7, 0]
+
+
+def test_a_deadline_at_any_moment_leaves_the_books_balanced(make_settings: Callable[..., Settings]) -> None:
+    """From far too early for the statement to far enough: a session is stored with all it reserves, or not at all."""
+    with run_service(make_settings(node_pool_kbps=10**9, expiry_interval_seconds=3600)) as service:
+        device = service.new_device(pool_kbps=10**9)
+        caller = principal(service)
+        database = service.services.database
+
+        async def run() -> int:
+            stored = 0
+            for step in range(300):
+                database._timeout_seconds = 0.0005 + step * 0.00003
+                try:
+                    await service.services.sessions.open(caller, request(device, 1))
+                    stored += 1
+                except DependencyUnavailable:
+                    pass
+            database._timeout_seconds = 10
+            return stored
+
+        service.loop.run(run())
+        service.loop.run(service.services.sessions.open(caller, request(device, 1)))
+        assert all(balance.balanced for balance in service.loop.run(service.services.operations.check_pools()))
