@@ -18,7 +18,7 @@ export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint types imports test-rust test-python test-long bench wheel lock fmt clean always
+.PHONY: help run test lint types imports test-rust test-python test-long bench bench-api bench-growth wheel lock fmt clean always
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,14 @@ bench: .venv/dev.stamp .venv/native.stamp ## measure, and write the table in ben
 	@mkdir -p build
 	@$(BIN)/python -m pytest benches --benchmark-json=build/bench.json
 	@$(BIN)/python benches/report.py build/bench.json
+
+bench-api: .venv/dev.stamp .venv/native.stamp ## the API under load, beside pgbench; QUICK=1 takes under three minutes
+	$(say) 'Loading the API$(if $(QUICK), (quick))'
+	@QUICK=$(QUICK) $(BIN)/python -m benches.api
+
+bench-growth: .venv/dev.stamp .venv/native.stamp ## what a session costs by how many are stored
+	$(say) 'Measuring growth'
+	@$(BIN)/python -m benches.api.growth
 
 wheel: .venv/dev.stamp dist/.stamp ## an sdist and an abi3 manylinux wheel in dist/, proven in an empty environment
 	$(say) 'Testing the wheel in an empty environment'

@@ -134,6 +134,8 @@ class Database:
         return {
             "application_name": "honeylink",
             "role": self._role,
+            # Our statements are planned the same whatever their parameters are; planning anew costs as much as running.
+            "plan_cache_mode": "force_generic_plan",
             # A statement that nobody waits for any more, such as one behind a lock, must not hold its connection.
             "statement_timeout": str(round(self._timeout_seconds * 1000)),
         }
