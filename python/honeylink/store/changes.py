@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import asyncpg
 import structlog
@@ -73,10 +74,10 @@ class Changes:
 
     async def _listen(self, connection: asyncpg.Connection[Any]) -> None:
         await asyncio.wait_for(connection.add_listener(_CHANNEL, self._receive), _RETRY_SECONDS)
-        number = 0
+        # Nobody listened until now, so what was cached meanwhile may have changed unheard.
+        self._on_change(None)
         while not connection.is_closed():
-            number += 1
-            beat = f"beat {id(self)} {number}"
+            beat = f"beat {uuid4()}"  # no other process's: that one proves nothing about when ours was sent
             self._sent = {beat: asyncio.get_running_loop().time()}
             try:
                 async with self._database.work() as work:

@@ -108,7 +108,8 @@ CREATE INDEX sessions_by_device ON sessions (tenant_id, device_id, session_id);
 CREATE INDEX sessions_due ON sessions (expires_at) WHERE status = 'active';
 
 -- Streams and reservations have no foreign key to their session. The statement that writes a session writes them, nothing
--- else does, and no session is ever deleted; the checks, one a row, would cost more than all the inserts.
+-- else does, and no session is ever deleted. The checks, one a row, are planned while the tables are young, and cost more
+-- than all the inserts as these grow.
 
 CREATE TABLE streams (
     tenant_id      uuid NOT NULL,
