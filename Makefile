@@ -67,11 +67,11 @@ bench: .venv/dev.stamp .venv/native.stamp ## measure, and write the table in ben
 	@$(BIN)/python -m pytest benches --benchmark-json=build/bench.json
 	@$(BIN)/python benches/report.py build/bench.json
 
-bench-api: .venv/dev.stamp .venv/native.stamp ## the API under load, beside pgbench; QUICK=1 takes under three minutes
+bench-api: .venv/dev.stamp .venv/native.stamp ## the API under load, in half an hour; QUICK=1 takes under three minutes
 	$(say) 'Loading the API$(if $(QUICK), (quick))'
 	@QUICK=$(QUICK) $(BIN)/python -m benches.api
 
-bench-growth: .venv/dev.stamp .venv/native.stamp ## what a session costs by how many are stored
+bench-growth: .venv/dev.stamp .venv/native.stamp ## only what a session costs by how many are stored
 	$(say) 'Measuring growth'
 	@$(BIN)/python -m benches.api.growth
 

@@ -45,19 +45,32 @@ def numbered_id(number: int) -> UUID:
     return UUID(f"{ID_PREFIX}{number:0{_ID_DIGITS}}")
 
 
-async def populate(data_dir: Path, tenants: int, devices_per_tenant: int) -> list[Device]:
-    """Make the tenants 1 … `tenants`, each with the devices 1 … `devices_per_tenant`."""
+@dataclass(frozen=True, slots=True)
+class Population:
+    """Who there is to call the service."""
+
+    devices: list[Device]
+    operators: list[str]
+    """A token for each tenant."""
+
+
+async def populate(data_dir: Path, tenants: int, devices_per_tenant: int) -> Population:
+    """Make the tenants 1 … `tenants`, each with an operator and the devices 1 … `devices_per_tenant`."""
     keyring = Keyring(LocalKeyProvider.open(data_dir / "kek.key"))
     now = datetime.now(UTC)
     pairing_expires_at = now + timedelta(minutes=10)
-    made: list[Device] = []
-    tenant_rows, key_rows, device_rows, pool_rows, token_rows = [], [], [], [], []
+    made = Population([], [])
+    tenant_rows, key_rows, device_rows, pool_rows = [], [], [], []
+    token_rows: list[tuple[object, ...]] = []
     for tenant in range(1, tenants + 1):
         tenant_id = numbered_id(tenant)
         dek = (await keyring.new_data_key(tenant_id, tenant_id)).wrapped
         tenant_rows.append((tenant_id, f"bench-{tenant}"))
         key_rows.append((tenant_id, tenant_id, dek.provider, dek.key_id, dek.key_version, dek.ciphertext))
         pool_rows.append((tenant_id, 1, "tenant", POOL_KBPS, True))
+        operator = BearerToken(tenant_id, uuid7(), os.urandom(SECRET_BYTES))
+        token_rows.append((tenant_id, operator.token_id, "operator", "operator", None, operator.sha256()))
+        made.operators.append(operator.encode())
         for number in range(1, devices_per_tenant + 1):
             device_id = f"{DEVICE_PREFIX}{number:0{_DEVICE_DIGITS}}"
             dmk = await keyring.new_device_master_key(tenant_id, device_id)
@@ -67,17 +80,13 @@ async def populate(data_dir: Path, tenants: int, devices_per_tenant: int) -> lis
             device_rows.append((tenant_id, device_id, "paired", *told, *key))
             pool_rows.append((tenant_id, 0, device_id, POOL_KBPS, True))
             token_rows.append((tenant_id, token.token_id, f"device {device_id}", "device", device_id, token.sha256()))
-            made.append(Device(tenant, device_id, token.encode()))
+            made.devices.append(Device(tenant, device_id, token.encode()))
     connection = await asyncpg.connect(dsn(data_dir))
     try:
         for table, columns, rows in (
             ("tenants", "tenant_id name", tenant_rows),
             ("data_keys", "tenant_id dek_id provider key_id key_version ciphertext", key_rows),
-            (
-                "devices",
-                _DEVICE_COLUMNS,
-                device_rows,
-            ),
+            ("devices", _DEVICE_COLUMNS, device_rows),
             ("pools", "tenant_id level pool_id capacity_kbps accepting", pool_rows),
             ("tokens", "tenant_id token_id name role device_id sha256", token_rows),
         ):

@@ -2,73 +2,56 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import re
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benches.api import charts, goals, page
+from benches.api.crowd import CREATES_PER_SECOND, CROWDED, EMPTY, LISTS_PER_SECOND, PAGE
+from benches.api.results import percentile_ms
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
+    from benches.api.findings import Findings
+    from benches.api.overload import Overload
     from benches.api.results import Row
+    from benches.api.throughput import Throughput
 
-BENCHES = Path(__file__).parents[1]
-BEGIN, END = "<!-- api results: begin -->", "<!-- api results: end -->"
 HEADER = (
     "what", "connections", "sessions/s", "p50", "p95", "p99", "p99.9",
     "CPU serve", "CPU PostgreSQL", "CPU of strangers", "not 201",
 )  # fmt: skip
-SERIES = {"1 worker": "#93c5fd", "2 workers": "#2563eb", "pgbench": "#9ca3af"}
+SERIES = ("1 worker", "2 workers", "pgbench")
 CLIENTS = ("1", "8", "32")
 
 
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """What the run is for."""
-
-    rows: Sequence[Row]
-    statements_per_create: Mapping[int, float]
-    half: Row
-    light: Row
-
-    def best(self, names: set[str], clients: str) -> float:
-        """The best round of any of these."""
-        return max(row.best_per_second for row in self.rows if row.name in names and row.clients == clients)
-
-
-def summary(findings: Findings) -> str:
-    """The three numbers to compare versions by, for machines."""
-    ratio = findings.best({"1 worker", "2 workers"}, "32") / findings.best({"pgbench"}, "32")
-    p99 = findings.half.load.percentile_ms(99)
-    p95 = findings.light.load.percentile_ms(95)
-    return f"ratio={ratio:.3f} p99_half_ms={p99:.2f} p95_100rps_ms={p95:.2f}"
-
-
 def write(findings: Findings, *, quick: bool) -> None:
-    """Print the table, and put it into the page with the chart."""
-    text = "\n".join(_lines(findings, quick=quick))
-    print(f"\n{text}\n")
-    page = BENCHES / "README.md"
-    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    page.write_text(f"{before.rstrip()}\n\n{BEGIN}\n{text}\n{END}{rest.partition(END)[2] or chr(10)}", encoding="utf-8")
-    (BENCHES / "api.svg").write_text(_chart(findings), encoding="utf-8")
+    """Print the tables, and put them into the page with the chart."""
+    page.put("api", lines(findings, quick=quick))
+    rows = findings.throughput.rows
+    rates = {name: {row.clients: row.load.per_second for row in rows if row.name == name} for name in SERIES}
+    chart = charts.bars("POST /sessions: sessions per second by busy connections", CLIENTS, rates)
+    (page.BENCHES / "api.svg").write_text(chart, encoding="utf-8")
 
 
-def _lines(findings: Findings, *, quick: bool) -> Iterator[str]:
-    yield f"- machine: {_cpu_model()}, {os.cpu_count()} cores, shared by clients, service and database"
-    yield f"- system: {platform.system()} {platform.release()} {platform.machine()}, Python {platform.python_version()}"
-    yield f"- date: {datetime.now(UTC):%Y-%m-%d}{', quick run' if quick else ''}"
-    counted = ", ".join(f"{number:.2f} at {clients}" for clients, number in findings.statements_per_create.items())
+def lines(findings: Findings, *, quick: bool) -> Iterator[str]:
+    """Everything for the page, as Markdown."""
+    found = findings.throughput
+    yield from page.circumstances(quick=quick)
+    counted = ", ".join(f"{number:.2f} at {clients}" for clients, number in found.statements_per_create.items())
     yield f"- statements and round trips per session, of 1 worker by connections: {counted}"
-    yield f"- `{summary(findings)}`"
+    yield f"- `{findings.summary()}`"
+    yield ""
+    yield from goals.table(goals.goals(findings))
     yield ""
     yield f"| {' | '.join(HEADER)} |"
     yield f"|---|{'---:|' * (len(HEADER) - 1)}"
-    for row in findings.rows:
+    for row in found.rows:
         yield f"| {' | '.join(_cells(row))} |"
+    yield ""
+    yield from _notes(findings)
+    if found.shares:
+        yield ""
+        yield from _parts(found)
 
 
 def _cells(row: Row) -> Iterator[str]:
@@ -77,42 +60,58 @@ def _cells(row: Row) -> Iterator[str]:
     yield f"{row.load.per_second:,.0f}"
     for percent in (50, 95, 99, 99.9):
         yield f"{row.load.percentile_ms(percent):.2f} ms"
-    served = not row.name.startswith("pgbench")
-    yield f"{row.server_cpu_seconds / row.load.created * 1e6:.0f} µs" if served else ""
-    yield f"{row.postgres_cpu_seconds / row.load.created * 1e6:.0f} µs"
+    yield "" if row.name.startswith("pgbench") else f"{row.server_cpu_us:.0f} µs"
+    yield f"{row.postgres_cpu_seconds / row.load.answered * 1e6:.0f} µs"
     yield f"{row.strange_cpu_seconds / row.load.seconds:.2f} cores"
     yield ", ".join(f"{count} x {status}" for status, count in row.load.others.items()) or "0"
 
 
-def _chart(findings: Findings) -> str:
-    """Sessions per second by connections: a bar for each series that was measured."""
-    rates = {(row.name, row.clients): row.load.per_second for row in findings.rows if row.name in SERIES}
-    top, height, bar, left, base = max(rates.values()), 200, 44, 40, 250
-    parts = [
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 600 300" font-family="sans-serif" font-size="12">',
-        '<rect width="600" height="300" fill="#ffffff"/>',
-        f'<text x="{left}" y="20" font-size="14">POST /sessions: sessions per second by busy connections</text>',
-    ]
-    x = left
-    for clients in CLIENTS:
-        start = x
-        for name, colour in SERIES.items():
-            if (name, clients) not in rates:
-                continue
-            rate = rates[name, clients]
-            y = base - height * rate / top
-            parts.append(f'<rect x="{x}" y="{y:.0f}" width="{bar - 4}" height="{base - y:.0f}" fill="{colour}"/>')
-            parts.append(f'<text x="{x + bar // 2 - 2}" y="{y - 4:.0f}" text-anchor="middle">{rate:,.0f}</text>')
-            x += bar
-        parts.append(f'<text x="{(start + x) // 2}" y="{base + 16}" text-anchor="middle">{clients}</text>')
-        x += bar
-    for place, (name, colour) in enumerate(SERIES.items()):
-        parts.append(f'<rect x="{left + 110 * place}" y="278" width="12" height="12" fill="{colour}"/>')
-        parts.append(f'<text x="{left + 18 + 110 * place}" y="289">{name}</text>')
-    return "\n".join([*parts, "</svg>", ""])
+def _notes(findings: Findings) -> Iterator[str]:
+    """What does not fit a table of sessions."""
+    for row in (findings.throughput.half, findings.throughput.light):
+        late, cpu_us = percentile_ms(row.load.late_us, 99), row.load.client_cpu_seconds / row.load.answered * 1e6
+        yield f"- the client at {row.clients}: sent p99 {late:.2f} ms after it was due, {cpu_us:.0f} µs CPU a request"
+    yield from _overload(findings.overload)
+    for what, rate in (
+        ("create", f"{CREATES_PER_SECOND:.0f}/s"),
+        ("list", f"{PAGE} at a time, {LISTS_PER_SECOND:.0f}/s"),
+    ):
+        places = ((CROWDED, findings.crowd.crowded), (EMPTY, findings.crowd.empty))
+        loads = [(f"with {stored:,} stored", side[what]) for stored, side in places]
+        texts = [f"{name} p50 {it.percentile_ms(50):.2f} ms, p99 {it.percentile_ms(99):.2f} ms" for name, it in loads]
+        yield f"- {what}, 1 worker, {rate}: {'; '.join(texts)}"
+    if findings.memory:
+        points = findings.memory.points
+        first, last = (f"{held / 2**20:.1f} MiB after {created:,}" for created, held in (points[0], points[-1]))
+        yield f"- memory of 1 worker: {first} creates, {last}: {findings.memory.bytes_per_create:.2f} bytes a create"
 
 
-def _cpu_model() -> str:
-    info = Path("/proc/cpuinfo")
-    model = re.search(r"^model name\s*: (.+)$", info.read_text(), re.MULTILINE) if info.exists() else None
-    return model[1] if model else platform.machine()
+def _overload(overload: Overload) -> Iterator[str]:
+    load = overload.load
+    yield (
+        f"- overload for {overload.seconds:.0f} s: {load.offered_per_second:,.0f}/s answered of "
+        f"{overload.wanted_per_second:,.0f}/s wanted; admitted {load.per_second:,.0f}/s, "
+        f"p50 {load.percentile_ms(50):.1f} ms, p99 {load.percentile_ms(99):.1f} ms; at full load p99 was "
+        f"{overload.full_p99_ms:.1f} ms"
+    )
+    counts = ", ".join(f"{count:,} x {status}" for status, count in load.others.items()) or "none"
+    times = (
+        f"; refusals p99 {percentile_ms(load.refusals_us, 99):.1f} ms, slowest {overload.refusal_max_ms:.1f} ms, "
+        f"{load.without_retry_after:,} without `Retry-After`"
+    )
+    yield f"- not admitted: {counts}{times if overload.refusals else ''}"
+
+
+def _parts(found: Throughput) -> Iterator[str]:
+    """CPU of one session by part: what share of the samples it had, of the CPU measured while nobody sampled."""
+    rows = {row.clients: row for row in found.rows if row.name == "1 worker"}
+    every = {clients: rows[f"{clients}"].server_cpu_us for clients in found.shares}
+    yield f"| CPU of 1 worker for one session | {' | '.join(f'{clients} connections' for clients in every)} |"
+    yield f"|---|{'---:|' * len(every)}"
+    for part in next(iter(found.shares.values())):
+        cells = [
+            f"{found.shares[clients][part] * cpu_us:.0f} µs ({found.shares[clients][part]:.0%})"
+            for clients, cpu_us in every.items()
+        ]
+        yield f"| {part} | {' | '.join(cells)} |"
+    yield f"| all | {' | '.join(f'{cpu_us:.0f} µs' for cpu_us in every.values())} |"

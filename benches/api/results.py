@@ -5,29 +5,48 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+NAN = float("nan")
+
+
+def percentile_ms(latencies_us: Counter[int], percent: float) -> float:
+    """The least latency that `percent` of all do not exceed."""
+    left = latencies_us.total() * percent / 100
+    for latency_us in sorted(latencies_us):
+        left -= latencies_us[latency_us]
+        if left <= 0:
+            return latency_us / 1000
+    return NAN
+
 
 @dataclass(slots=True)
 class Load:
-    """Sessions created in a time, and how long each took, as a histogram of microseconds."""
+    """Requests answered as expected in a time, and how long each took, as a histogram of microseconds."""
 
-    created: int = 0
+    answered: int = 0
     seconds: float = 0.0
     latencies_us: Counter[int] = field(default_factory=Counter)
     others: Counter[str] = field(default_factory=Counter)
-    """Answers that were not the expected 201 with its keys, by status."""
+    """Answers that were not the expected ones, by status."""
+    refusals_us: Counter[int] = field(default_factory=Counter)
+    """How long the refusals of an overloaded service took: 429 and 503."""
+    without_retry_after: int = 0
+    """Refusals that don't say when to come again."""
+    late_us: Counter[int] = field(default_factory=Counter)
+    """How long after they were due requests were sent. It is part of their latencies, but not the service's doing."""
+    client_cpu_seconds: float = 0.0
 
     @property
     def per_second(self) -> float:
-        return self.created / self.seconds if self.seconds else 0.0
+        return self.answered / self.seconds if self.seconds else 0.0
+
+    @property
+    def offered_per_second(self) -> float:
+        """All requests that were sent and came to an end, one way or the other, in a second."""
+        ended = self.answered + self.others.total() - self.others["never sent"]
+        return ended / self.seconds if self.seconds else 0.0
 
     def percentile_ms(self, percent: float) -> float:
-        """The least latency that `percent` of all do not exceed."""
-        left = self.latencies_us.total() * percent / 100
-        for latency_us in sorted(self.latencies_us):
-            left -= self.latencies_us[latency_us]
-            if left <= 0:
-                return latency_us / 1000
-        return float("nan")
+        return percentile_ms(self.latencies_us, percent)
 
     def add(self, other: Load) -> None:
         """Count in what ran after this."""
@@ -36,10 +55,14 @@ class Load:
 
     def add_beside(self, other: Load) -> None:
         """Count in what ran at the same time."""
-        self.created += other.created
+        self.answered += other.answered
         self.seconds = max(self.seconds, other.seconds)
         self.latencies_us += other.latencies_us
         self.others += other.others
+        self.refusals_us += other.refusals_us
+        self.without_retry_after += other.without_retry_after
+        self.late_us += other.late_us
+        self.client_cpu_seconds += other.client_cpu_seconds
 
 
 @dataclass(slots=True)
@@ -54,6 +77,11 @@ class Row:
     postgres_cpu_seconds: float = 0.0
     strange_cpu_seconds: float = 0.0
     """What programs took that are no part of the benchmark: much of it, and the row says little."""
+
+    @property
+    def server_cpu_us(self) -> float:
+        """The service's CPU for one session."""
+        return self.server_cpu_seconds / self.load.answered * 1e6
 
     def add(
         self, load: Load, server_cpu_seconds: float, postgres_cpu_seconds: float, strange_cpu_seconds: float

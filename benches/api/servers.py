@@ -80,6 +80,11 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
 
 
+def memory_bytes(pid: int) -> int:
+    """What a process holds of the machine's memory at the moment."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def family_cpu_seconds(pid: int) -> float:
     """The same for a process, its living children and those that have ended."""
     while True:

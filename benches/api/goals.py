@@ -1,0 +1,74 @@
+"""What the service is held to under load, and how far a run met it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from benches.api.findings import Findings
+
+FLAT = 1.05
+"""Memory: less than a twentieth more after ten times as many sessions is no leak that a test of this length can see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A figure with its limits, which are inclusive; `found` is None where the run did not measure it."""
+
+    what: str
+    least: float
+    aim: float
+    found: float | None
+    unit: str = ""
+    more_is_better: bool = False
+
+    @property
+    def verdict(self) -> str:
+        if self.found is None:
+            return "not measured"
+        if self._meets(self.found, self.aim):
+            return "aim met"
+        return "met" if self._meets(self.found, self.least) else "**missed**"
+
+    def _meets(self, found: float, limit: float) -> bool:
+        return found >= limit if self.more_is_better else found <= limit
+
+    def text(self, value: float | None) -> str:
+        """A value with its unit."""
+        return "" if value is None else f"{value:.3g}{self.unit}"
+
+
+def goals(findings: Findings) -> list[Goal]:
+    """All of them, from what the run found."""
+    served, crowd, overload, memory = findings.throughput, findings.crowd, findings.overload, findings.memory
+    unexplained = overload.load.without_retry_after / overload.refusals if overload.refusals else None
+    times = " times"
+    return [
+        Goal(
+            "creates/s over pgbench's one-statement rate, 32 connections",
+            0.5, 1.0, findings.ratio, times, more_is_better=True,
+        ),
+        Goal("p99 at half of the maximum rate", 20, 5, served.half.load.percentile_ms(99), " ms"),
+        Goal("p95 at 100 requests/s", 10, 3, served.light.load.percentile_ms(95), " ms"),
+        Goal("one hot tenant over many tenants", 0.5, 0.9, findings.hot_ratio, times, more_is_better=True),
+        Goal("100,000 live sessions: create p99 against empty", 1.5, 1.1, crowd.p99_ratio("create"), times),
+        Goal("100,000 live sessions: list p99 against empty", 1.5, 1.1, crowd.p99_ratio("list"), times),
+        Goal("memory of one worker, 10⁶ creates against 10⁵", FLAT, FLAT, memory.growth if memory else None, times),
+        Goal("overload: admitted p99 against full load", 2, 2, overload.p99_ratio, times),
+        Goal("overload: slowest refusal", 50, 50, overload.refusal_max_ms if overload.refusals else None, " ms"),
+        Goal("overload: share of refusals without `Retry-After`", 0, 0, unexplained),
+        Goal("overload: normal again after", 5, 5, overload.recovered_after_seconds, " s"),
+    ]  # fmt: skip
+
+
+def table(all_goals: Sequence[Goal]) -> Iterator[str]:
+    """Lines of Markdown."""
+    yield "| what | at least | aim | found | |"
+    yield "|---|---:|---:|---:|---|"
+    for goal in all_goals:
+        sign = "≥" if goal.more_is_better else "≤"
+        limits = " | ".join(f"{sign} {goal.text(limit)}" for limit in (goal.least, goal.aim))
+        yield f"| {goal.what} | {limits} | {goal.text(goal.found)} | {goal.verdict} |"

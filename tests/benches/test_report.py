@@ -1,0 +1,125 @@
+"""What a run writes: verdicts, tables, charts, and where they go in the page."""
+
+from collections import Counter
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from benches.api import charts, goals, growth, page, report
+from benches.api.crowd import Crowd
+from benches.api.findings import Findings
+from benches.api.memory import Memory
+from benches.api.overload import Overload
+from benches.api.parts import shares
+from benches.api.results import Load, Row
+from benches.api.throughput import Throughput
+
+
+def load(answered: int, latency_us: int) -> Load:
+    return Load(answered, 10, Counter({latency_us: answered}))
+
+
+def row(name: str, clients: str, answered: int, latency_us: int) -> Row:
+    made = Row(name, clients)
+    made.add(load(answered, latency_us), server_cpu_seconds=1, postgres_cpu_seconds=0.5, strange_cpu_seconds=0)
+    return made
+
+
+def findings(memory: Memory | None = None) -> Findings:
+    rows = [
+        row("1 worker", "8", 10_000, 8_000),
+        row("1 worker", "32", 15_000, 20_000),
+        row("2 workers", "32", 20_000, 15_000),
+        row("2 workers, one tenant", "32", 19_000, 16_000),
+        row("pgbench", "32", 25_000, 12_000),
+    ]
+    half, light = row("2 workers, half of its maximum", "1,000/s", 10_000, 4_000), row("light", "100/s", 1_000, 2_500)
+    stacks = shares(["Runner.run (asyncio/runners.py:118) 1", "decide (honeylink/domain/admission.py:9) 3"])
+    overloaded = load(20_000, 40_000)
+    overloaded.others["503"] = 40_000
+    overloaded.refusals_us = Counter({9_000: 39_999, 60_000: 1})
+    crowd = Crowd(
+        {"create": load(900, 2_400), "list": load(900, 3_000)}, {"create": load(900, 2_000), "list": load(900, 3_000)}
+    )
+    throughput = Throughput(rows, {1: 2.0, 8: 0.5}, {8: stacks}, rows[2], half, light)
+    return Findings(throughput, Overload(6_000, 10, overloaded, 15, 1.5), crowd, memory)
+
+
+@pytest.mark.parametrize(
+    ("found", "more_is_better", "verdict"),
+    [
+        (1.0, True, "aim met"),
+        (0.5, True, "met"),
+        (0.49, True, "**missed**"),
+        (0.5, False, "aim met"),
+        (1.0, False, "met"),
+        (1.01, False, "**missed**"),
+        (float("inf"), False, "**missed**"),
+        (float("nan"), False, "**missed**"),
+        (None, False, "not measured"),
+    ],
+)
+def test_a_goal_says_how_far_it_was_met(found: float | None, more_is_better: bool, verdict: str) -> None:
+    least, aim = (0.5, 1.0) if more_is_better else (1.0, 0.5)
+
+    assert goals.Goal("a figure", least, aim, found, more_is_better=more_is_better).verdict == verdict
+
+
+def test_every_figure_has_a_goal() -> None:
+    verdicts = [goal.verdict for goal in goals.goals(findings())]
+
+    assert verdicts == [
+        "met", "aim met", "aim met", "aim met", "met", "aim met", "not measured", "**missed**", "**missed**", "aim met",
+        "aim met",
+    ]  # fmt: skip
+
+
+def test_the_last_line_is_for_machines() -> None:
+    assert findings().summary() == "ratio=0.800 p99_half_ms=4.00 p95_100rps_ms=2.50"
+
+
+def test_memory_is_flat_if_the_last_is_like_the_first() -> None:
+    flat = Memory([(100_000, 100_000_000), (500_000, 100_400_000), (1_000_000, 100_900_000)])
+
+    assert flat.bytes_per_create == pytest.approx(1)
+    assert next(goal for goal in goals.goals(findings(flat)) if "memory" in goal.what).verdict == "aim met"
+
+
+def test_tables_have_as_many_cells_in_every_line() -> None:
+    memory = Memory([(100_000, 2**20), (1_000_000, 2**21)])
+    lines = [line for line in report.lines(findings(memory), quick=True) if line.startswith("|")]
+    widths = [line.count("|") for line in lines]
+
+    assert set(widths) == {len(report.HEADER) + 1, 6, 3}
+    assert "| decide | 75 µs (75%) |" in lines
+    assert "| all | 100 µs |" in lines
+
+
+def test_a_text_replaces_the_one_before_and_nothing_else() -> None:
+    begin, end = "<!-- api results: begin -->", "<!-- api results: end -->"
+
+    assert (
+        page.replaced(f"above\n\n{begin}\nold\n{end}\nbelow\n", "api", "new")
+        == f"above\n\n{begin}\nnew\n{end}\nbelow\n"
+    )
+    assert page.replaced("above\n", "api", "new") == f"above\n\n{begin}\nnew\n{end}\n"
+
+
+def test_charts_are_drawn_on_a_ground_of_their_own() -> None:
+    bars = charts.bars("bars", ["1", "8"], {"one": {"1": 10, "8": 20}, "two": {"8": 30}})
+    lines = charts.lines("lines", ["1,000", "10,000"], {"p50": [0.5, 0.6], "p99": [2.0, 11.0]})
+
+    for chart in (bars, lines):
+        ground = ET.fromstring(chart)[0]
+        assert ground.attrib["fill"] == "#ffffff"
+    assert "30" in bars
+    assert 'points="100,' in lines
+
+
+def test_growth_is_a_line_for_each_size() -> None:
+    costs = [growth.Cost(1_000, 0.5, 1.25, 80), growth.Cost(10_000, 0.5, 1.5, 90)]
+
+    assert list(growth.table(costs))[2:] == [
+        "| 1,000 | 0.50 ms | 1.25 ms | 80 µs |",
+        "| 10,000 | 0.50 ms | 1.50 ms | 90 µs |",
+    ]
