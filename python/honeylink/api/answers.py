@@ -72,23 +72,25 @@ class OpenedSessionAnswer(_Answer):
     @classmethod
     def of(cls, opened: OpenedSession) -> Self:
         """As an answer shows it, keys and all."""
-        return cls(
-            session_id=opened.session_id,
-            expires_at=opened.expires_at,
-            session_endpoint=opened.session_endpoint,
-            streams=[
-                OpenedStreamAnswer(
-                    stream_id=stream.stream_id,
-                    name=stream.name,
-                    mode=stream.mode,
-                    priority=stream.priority,
-                    allocated_bandwidth_kbps=stream.bandwidth_kbps,
-                    connection_id=stream.connection_id,
-                    key_material=_base64url(key.reveal()),
-                    fec=FecAnswer.of(stream.fec),
-                )
-                for stream, key in zip(opened.streams, opened.stream_keys, strict=True)
-            ],
+        return cls.model_validate(
+            {
+                "session_id": opened.session_id,
+                "expires_at": opened.expires_at,
+                "session_endpoint": opened.session_endpoint,
+                "streams": [
+                    {
+                        "stream_id": stream.stream_id,
+                        "name": stream.name,
+                        "mode": stream.mode,
+                        "priority": stream.priority,
+                        "allocated_bandwidth_kbps": stream.bandwidth_kbps,
+                        "connection_id": stream.connection_id,
+                        "key_material": _base64url(key.reveal()),
+                        "fec": {"data_shards": stream.fec.data_shards, "parity_shards": stream.fec.parity_shards},
+                    }
+                    for stream, key in zip(opened.streams, opened.stream_keys, strict=True)
+                ],
+            }
         )
 
 

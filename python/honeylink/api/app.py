@@ -26,7 +26,7 @@ __all__ = ["create_app"]
 
 def create_app(settings: Settings, services: Services) -> ASGIApp:
     """The open services as an ASGI application."""
-    endpoints = (*devices.ENDPOINTS, *sessions.ENDPOINTS, *audit.ENDPOINTS)
+    endpoints = (*sessions.ENDPOINTS, *devices.ENDPOINTS, *audit.ENDPOINTS)
     app = Starlette(
         routes=[*routes_of(endpoints), *operations.ROUTES],
         exception_handlers={HTTPException: _http_problem, Exception: _internal_problem},

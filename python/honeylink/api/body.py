@@ -19,7 +19,7 @@ from honeylink.api.requests import RequestModel
 from honeylink.errors import TooLarge, TooSlow, ValidationFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from pydantic_core import ErrorDetails
     from starlette.requests import Request
@@ -52,7 +52,9 @@ async def read_body(request: Request, settings: Settings, model: type[M]) -> M:
     except TimeoutError:
         raise TooSlow("body", settings.body_timeout_seconds) from None
     value = _parse(raw)
-    return _validate(model, value, settings, dict(_walk(value, "", 0)))
+    faults: dict[str, str] = {}
+    _walk(value, (), faults)
+    return _validate(model, value, settings, faults)
 
 
 def read_query(request: Request, settings: Settings, model: type[M]) -> M:
@@ -127,28 +129,27 @@ def _parse(raw: bytes) -> Any:  # noqa: ANN401 - any JSON
     raise ValidationFailed([("", message)])
 
 
-def _walk(value: Any, pointer: str, depth: int) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - any JSON
-    """What is wrong with a JSON value whatever its schema, each with its pointer."""
-    match value:
-        case str():
-            if _UNPRINTABLE.search(value):
-                yield pointer, "expected text without control characters"
-        case float():
-            if not math.isfinite(value):
-                yield pointer, "expected a finite number"
-        case dict() | list() if depth >= _MAX_DEPTH:
-            yield pointer, f"expected at most {_MAX_DEPTH} levels of nesting"
-        case dict():
-            if isinstance(value, _Duplicated):
-                yield from ((f"{pointer}{_pointer(name)}", "expected each key once") for name in value.keys_twice)
-            for name, member in value.items():
-                if _UNPRINTABLE.search(name):
-                    yield pointer, "expected keys without control characters"
-                else:
-                    yield from _walk(member, f"{pointer}{_pointer(name)}", depth + 1)
-        case list():
-            for position, member in enumerate(value):
-                yield from _walk(member, f"{pointer}/{position}", depth + 1)
+def _walk(value: Any, path: tuple[int | str, ...], faults: dict[str, str]) -> None:  # noqa: ANN401 - any JSON
+    """Add to `faults` what is wrong with a JSON value whatever its schema, each with its pointer."""
+    if isinstance(value, str):
+        if _UNPRINTABLE.search(value):
+            faults[_pointer(*path)] = "expected text without control characters"
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            faults[_pointer(*path)] = "expected a finite number"
+    elif isinstance(value, dict | list) and len(path) >= _MAX_DEPTH:
+        faults[_pointer(*path)] = f"expected at most {_MAX_DEPTH} levels of nesting"
+    elif isinstance(value, dict):
+        if isinstance(value, _Duplicated):
+            faults.update({_pointer(*path, name): "expected each key once" for name in value.keys_twice})
+        for name, member in value.items():
+            if _UNPRINTABLE.search(name):
+                faults[_pointer(*path)] = "expected keys without control characters"
+            else:
+                _walk(member, (*path, name), faults)
+    elif isinstance(value, list):
+        for position, member in enumerate(value):
+            _walk(member, (*path, position), faults)
 
 
 def _validate(model: type[M], value: object, settings: Settings, faults: dict[str, str]) -> M:
@@ -158,7 +159,7 @@ def _validate(model: type[M], value: object, settings: Settings, faults: dict[st
         valid = model.model_validate(value)
     except ValidationError as error:
         for fault in error.errors(include_url=False, include_input=False):
-            pointer = "".join(_pointer(step) for step in fault["loc"])
+            pointer = _pointer(*fault["loc"])
             if not _UNPRINTABLE.search(pointer):
                 faults.setdefault(pointer, _message(fault))
     for pointer, message in model.cross_faults(value, settings):
@@ -212,6 +213,6 @@ def _stream_name(streams: list[object], position: int) -> str:
     return f"#{position + 1}"
 
 
-def _pointer(step: int | str) -> str:
-    """One step of a JSON pointer (RFC 6901)."""
-    return "/" + str(step).replace("~", "~0").replace("/", "~1")
+def _pointer(*steps: int | str) -> str:
+    """A JSON pointer (RFC 6901)."""
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)

@@ -114,7 +114,7 @@ class Endpoint:
 def routes_of(endpoints: tuple[Endpoint, ...]) -> list[Route]:
     """The endpoints under every prefix."""
     routes = []
-    for prefix in PREFIXES:
+    for prefix in reversed(PREFIXES):  # the short one is what most clients use, and routes are tried in order
         by_path: dict[str, list[Endpoint]] = {}
         for endpoint in endpoints:
             by_path.setdefault(prefix + endpoint.path, []).append(endpoint)

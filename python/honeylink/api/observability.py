@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import random
+from functools import cache
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import structlog
 from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from starlette.datastructures import Headers, MutableHeaders
 
 from honeylink.telemetry import REQUEST_SECONDS, REQUESTS, current_trace_id
 
@@ -22,13 +22,15 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from opentelemetry.sdk.trace import TracerProvider
+    from prometheus_client import Counter, Histogram
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["Observability", "install_exporter"]
 
 _log = structlog.get_logger("honeylink.request")
 _propagator = TraceContextTextMapPropagator()
-_random = random.SystemRandom()
+_random = random.Random()  # noqa: S311 - ids have to differ, no more
+_CARRIED = {b"traceparent": "traceparent", b"tracestate": "tracestate"}
 
 
 def install_exporter() -> TracerProvider | None:
@@ -78,7 +80,7 @@ class Observability:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["traceparent"] = traceparent
+                message["headers"] = [*message["headers"], (b"traceparent", traceparent)]
             await send(message)
 
         try:
@@ -90,8 +92,8 @@ class Observability:
 
     def _span(self, scope: Scope) -> AbstractContextManager[trace.Span]:
         """A span for the request, current while it is served."""
-        carrier = {name: value for name, value in Headers(scope=scope).items() if name in {"traceparent", "tracestate"}}
-        parent = _propagator.extract(carrier)
+        carrier = {_CARRIED[name]: value.decode("latin-1") for name, value in scope["headers"] if name in _CARRIED}
+        parent = _propagator.extract(carrier) if carrier else None
         span = self._tracer.start_span(scope["method"], parent, kind=trace.SpanKind.SERVER)
         if not span.is_recording():
             context = trace.get_current_span(parent).get_span_context()
@@ -107,8 +109,9 @@ class Observability:
         # Templates only: labels made of what clients send would grow without end.
         route = scope.get("honeylink.route", "unmatched")
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        REQUESTS.labels(method, route, str(status)).inc()
-        REQUEST_SECONDS.labels(method, route).observe(seconds)
+        requests, request_seconds = _meters(method, route, status)
+        requests.inc()
+        request_seconds.observe(seconds)
         if span.is_recording():
             span.update_name(f"{method} {route}")
             span.set_attribute("http.request.method", method)
@@ -128,5 +131,10 @@ class Observability:
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-def _traceparent(context: trace.SpanContext) -> str:
-    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+def _traceparent(context: trace.SpanContext) -> bytes:
+    return b"00-%032x-%016x-%02x" % (context.trace_id, context.span_id, context.trace_flags)
+
+
+@cache
+def _meters(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    return REQUESTS.labels(method, route, str(status)), REQUEST_SECONDS.labels(method, route)

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 
 import structlog
 
 __all__ = ["configure_logging"]
+
+
+class _Stderr:
+    """Where our own lines go: straight to stderr, since each request has one and the way through `logging` is long."""
+
+    def __init__(self, name: str = "honeylink") -> None:
+        self.name = name
+
+    def _write(self, line: str) -> None:
+        # A line that can't be written is lost, but not the request that it tells of.
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(line + "\n")
+
+    debug = info = warning = error = critical = _write
 
 
 def configure_logging(level: str) -> None:
@@ -20,23 +35,18 @@ def configure_logging(level: str) -> None:
         # Tracebacks as text, without local variables: those could hold keys.
         structlog.processors.format_exc_info,
     ]
+    render = structlog.processors.JSONRenderer()
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        processors=[*shared, render],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=_Stderr,
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(),
-            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
         )
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import aiosql
 import asyncpg
@@ -21,14 +21,28 @@ from honeylink.errors import DependencyUnavailable, ServiceError
 from honeylink.telemetry import span
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from asyncpg import Record
     from asyncpg.pool import PoolConnectionProxy
 
 __all__ = ["Database", "DatabaseUnprepared", "UnitOfWork"]
 
-_QUERIES = aiosql.from_path(Path(__file__).parent / "sql", "asyncpg", mandatory_parameters=False)
+_Statements = dict[str, tuple[str, tuple[str, ...]]]
+
+
+def _load_statements() -> _Statements:
+    """The text of each named statement and the order of its parameters.
+
+    aiosql reads the files; its own calls would cost more than the driver's behind them.
+    """
+    queries = aiosql.from_path(Path(__file__).parent / "sql", "asyncpg", mandatory_parameters=False)
+    order: dict[str, list[str]] = queries.driver_adapter.var_sorted
+    names = [name for name in queries.available_queries if not name.endswith("_cursor")]
+    return {name: (getattr(queries, name).sql, tuple(order[name])) for name in names}
+
+
+_STATEMENTS = _load_statements()
 
 # What says that the server is away, overloaded or on its way down, as opposed to a statement that is wrong.
 _UNAVAILABLE = (
@@ -63,24 +77,21 @@ class UnitOfWork:
 
     async def fetch(self, statement: str, **parameters: object) -> list[Record]:
         """All rows of a named statement."""
+        sql, order = _STATEMENTS[statement]
         with span(f"store.{statement}"):
-            return [row async for row in _query(statement)(self._connection, **parameters)]
+            return await self._connection.fetch(sql, *[parameters[name] for name in order])
 
     async def fetchrow(self, statement: str, **parameters: object) -> Record | None:
         """The one row of a statement whose name ends in `^`, or None."""
+        sql, order = _STATEMENTS[statement]
         with span(f"store.{statement}"):
-            row: Record | None = await _query(statement)(self._connection, **parameters)
-            return row
+            return await self._connection.fetchrow(sql, *[parameters[name] for name in order])
 
     async def execute(self, statement: str, **parameters: object) -> None:
         """Run a statement whose name ends in `!`."""
+        sql, order = _STATEMENTS[statement]
         with span(f"store.{statement}"):
-            await _query(statement)(self._connection, **parameters)
-
-
-def _query(statement: str) -> Callable[..., Any]:
-    query: Callable[..., Any] = getattr(_QUERIES, statement)
-    return query
+            await self._connection.execute(sql, *[parameters[name] for name in order])
 
 
 class _Connection(asyncpg.Connection):
