@@ -49,9 +49,9 @@ class Overload:
     def refusals(self) -> int:
         return self.load.refusals_us.total()
 
-    @property
-    def refusal_max_ms(self) -> float:
-        return percentile_ms(self.load.refusals_us, 100)
+    def refusal_ms(self, percent: float) -> float | None:
+        """What `percent` of the refusals did not exceed; None if there were none."""
+        return percentile_ms(self.load.refusals_us, percent) if self.refusals else None
 
 
 def measure(bench: Bench, found: Throughput) -> Overload:

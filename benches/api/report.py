@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from benches.api import charts, goals, page
 from benches.api.crowd import CREATES_PER_SECOND, CROWDED, EMPTY, LISTS_PER_SECOND, PAGE
+from benches.api.overload import TIMES
 from benches.api.results import percentile_ms
 
 if TYPE_CHECKING:
@@ -88,18 +89,18 @@ def _notes(findings: Findings) -> Iterator[str]:
 
 def _overload(overload: Overload) -> Iterator[str]:
     load = overload.load
+    offered, wanted = load.offered_per_second, overload.wanted_per_second
     yield (
-        f"- overload for {overload.seconds:.0f} s: {load.offered_per_second:,.0f}/s answered of "
-        f"{overload.wanted_per_second:,.0f}/s wanted; admitted {load.per_second:,.0f}/s, "
+        f"- overload for {overload.seconds:.0f} s: {offered:,.0f}/s answered of {wanted:,.0f}/s wanted, "
+        f"{TIMES * offered / wanted:.1f} times the maximum; admitted {load.per_second:,.0f}/s, "
         f"p50 {load.percentile_ms(50):.1f} ms, p99 {load.percentile_ms(99):.1f} ms; at full load p99 was "
         f"{overload.full_p99_ms:.1f} ms"
     )
     counts = ", ".join(f"{count:,} x {status}" for status, count in load.others.items()) or "none"
-    times = (
-        f"; refusals p99 {percentile_ms(load.refusals_us, 99):.1f} ms, slowest {overload.refusal_max_ms:.1f} ms, "
-        f"{load.without_retry_after:,} without `Retry-After`"
+    slowest = ", ".join(
+        f"p{percent:g} {percentile_ms(load.refusals_us, percent):.1f} ms" for percent in (50, 99, 99.9, 100)
     )
-    yield f"- not admitted: {counts}{times if overload.refusals else ''}"
+    yield f"- not admitted: {counts}{f'; refusals {slowest}' if overload.refusals else ''}"
 
 
 def _parts(found: Throughput) -> Iterator[str]:
