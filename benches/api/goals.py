@@ -38,7 +38,9 @@ class Goal:
 
     def text(self, value: float | None) -> str:
         """A value with its unit."""
-        return "" if value is None else f"{value:.3g}{self.unit}"
+        if value is None:
+            return ""
+        return f"{value:,.0f}{self.unit}" if value >= 100 else f"{value:.3g}{self.unit}"
 
 
 def goals(findings: Findings) -> list[Goal]:

@@ -65,6 +65,13 @@ def test_a_goal_says_how_far_it_was_met(found: float | None, more_is_better: boo
     assert goals.Goal("a figure", least, aim, found, more_is_better=more_is_better).verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.947, "0.947 ms"), (5.0, "5 ms"), (5110.4, "5,110 ms"), (float("inf"), "inf ms"), (None, "")]
+)
+def test_a_figure_is_told_in_three_digits(value: float | None, text: str) -> None:
+    assert goals.Goal("a figure", 1, 1, value, " ms").text(value) == text
+
+
 def test_every_figure_has_a_goal() -> None:
     verdicts = [goal.verdict for goal in goals.goals(findings())]
 
