@@ -35,7 +35,7 @@ RULES = {
     "decide": (r"honeylink/domain/admission\.py",),
     "keys": (r"honeylink/keys/", r"cryptography/"),
     "commit": (r"create_sessions\b", r"honeylink/store/database\.py", r"honeylink/services/audit\.py"),
-    "grouping": (r"honeylink/services/(opening|sessions)\.py",),
+    "grouping": (r"honeylink/services/",),
     "render": (
         r"honeylink/api/(answers|problems)\.py",
         r"model_dump_json .*\(pydantic/",

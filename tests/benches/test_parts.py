@@ -29,6 +29,7 @@ GROUP = f"{SERVER};Opening._try_group (honeylink/services/opening.py:170)"
         (f"{GROUP};create_sessions (honeylink/store/sessions.py:200);_do_execute (asyncpg/connection.py:1)", "commit"),
         (f"{GROUP};Database.work (honeylink/store/database.py:175);timeout (asyncio/timeouts.py:145)", "commit"),
         (f"{GROUP};uuid7 (uuid_utils/compat/__init__.py:9)", "grouping"),
+        (f"{SERVE};Limit.enter (honeylink/services/limit_of_tomorrow.py:1)", "grouping"),
         (f"{SERVE};BaseModel.model_dump_json (pydantic/main.py:500)", "render"),
         (f"{CYCLE};start_as_current_span (trace/__init__.py:400)", "observing"),
         (f"{SERVE};info (structlog/_native.py:140);StreamHandler.emit (logging/__init__.py:1110)", "observing"),
