@@ -40,6 +40,7 @@ from typing import ClassVar
 
 __all__ = [
     "BandwidthExceeded",
+    "ClientGone",
     "CodeParameterError",
     "Conflict",
     "DependencyUnavailable",
@@ -236,6 +237,15 @@ class TooSlow(ServiceError):
     def __init__(self, part: str, timeout_seconds: float) -> None:
         super().__init__(f"expected the whole {part} within {timeout_seconds:g} s")
         self.timeout_seconds = timeout_seconds
+
+
+class ClientGone(ServiceError):
+    """The client gave up before its request was carried out, so it was not. Nobody reads this answer but the log."""
+
+    code = "ERR_TIMEOUT"
+
+    def __init__(self) -> None:
+        super().__init__("expected the client to wait for the answer, found it gone; nothing was done")
 
 
 class RateLimited(ServiceError):

@@ -114,8 +114,12 @@ class Settings(BaseSettings):
         le=1_000_000,
         description="Requests per second, token and process, in bursts of as many; 0: no limit.",
     )
-    max_waiting_sessions: int = Field(
-        512, ge=1, le=100_000, description="Sessions that may wait to be opened; one more is answered 503 at once."
+    max_opening_sessions: int = Field(
+        512,
+        ge=1,
+        le=100_000,
+        description="Sessions in the course of opening, in a process; one more is answered 503 at once. "
+        "Under overload the process finds a lower limit itself.",
     )
     expiry_interval_seconds: float = Field(1, gt=0, le=3600, description="How often sessions past their end are swept.")
     shutdown_timeout_seconds: int = Field(30, ge=1, le=30, description="How long a stopping server finishes requests.")

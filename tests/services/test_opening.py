@@ -10,7 +10,7 @@ import pytest
 
 from honeylink.domain.access import Principal, Role
 from honeylink.domain.sessions import Mode, Priority, SessionRequest, StreamRequest
-from honeylink.errors import BandwidthExceeded, DependencyUnavailable, NotFound
+from honeylink.errors import BandwidthExceeded, ClientGone, DependencyUnavailable, NotFound
 from tests.conftest import run_service
 
 if TYPE_CHECKING:
@@ -47,6 +47,12 @@ def opened(results: list[OpenedSession | BaseException]) -> list[UUID]:
     return [each.session_id for each in results if not isinstance(each, BaseException)]
 
 
+def held_kbps(service: Service, device: Device) -> int:
+    [pool] = service.fetch("SELECT reserved_kbps FROM pools WHERE level = 0 AND pool_id = $1", device.device_id)
+    held: int = pool["reserved_kbps"]
+    return held
+
+
 def commits_of(service: Service, session_ids: list[UUID]) -> int:
     rows = service.fetch("SELECT DISTINCT xmin::text FROM sessions WHERE session_id = ANY ($1)", session_ids)
     return len(rows)
@@ -59,9 +65,7 @@ def test_many_share_a_commit(service: Service) -> None:
     assert len(session_ids) == 20
     # Two groups leave at once with one member each; the other eighteen share what follows.
     assert commits_of(service, session_ids) <= 4
-    for device in devices:
-        [pool] = service.fetch("SELECT reserved_kbps FROM pools WHERE level = 0 AND pool_id = $1", device.device_id)
-        assert pool["reserved_kbps"] == 100
+    assert {held_kbps(service, device) for device in devices} == {100}
 
 
 def test_a_group_does_not_compete_with_itself(service: Service) -> None:
@@ -71,8 +75,7 @@ def test_a_group_does_not_compete_with_itself(service: Service) -> None:
     refused = [each for each in results if isinstance(each, BandwidthExceeded)]
     assert len(refused) == 9
     assert {each.available_kbps for each in refused} <= {100, 400, 700}
-    [pool] = service.fetch("SELECT reserved_kbps FROM pools WHERE level = 0 AND pool_id = $1", device.device_id)
-    assert pool["reserved_kbps"] == 900
+    assert held_kbps(service, device) == 900
 
 
 def test_a_refused_one_does_not_hold_up_its_neighbours(service: Service) -> None:
@@ -100,17 +103,37 @@ def test_one_that_the_database_can_not_take_fails_alone(service: Service) -> Non
 
 @pytest.fixture
 def small(make_settings: Callable[..., Settings]) -> Iterator[Service]:
-    with run_service(make_settings(max_waiting_sessions=3)) as running:
+    with run_service(make_settings(max_opening_sessions=5)) as running:
         yield running
 
 
-def test_no_more_wait_than_may(small: Service) -> None:
+def test_no_more_are_in_progress_than_may_be(small: Service) -> None:
     device = small.new_device()
     results = open_at_once(small, *(request(device, 1) for _ in range(20)))
-    # Two are on their way at once, three wait, and the rest hear so before they have waited.
+    # The rest hear so before they have waited.
     assert len(opened(results)) == 5
     assert sum(isinstance(each, DependencyUnavailable) for each in results) == 15
     assert len(opened(open_at_once(small, request(device, 1)))) == 1
+
+
+def test_one_that_nobody_waits_for_is_not_opened(service: Service) -> None:
+    devices = [service.new_device() for _ in range(2)]
+    caller = principal(service)
+
+    async def run() -> list[Any]:
+        opening = service.services.sessions
+        return list(
+            await asyncio.gather(
+                opening.open(caller, request(devices[0], 7), lambda: False),
+                opening.open(caller, request(devices[1], 7), lambda: True),
+                return_exceptions=True,
+            )
+        )
+
+    gone, opened_session = service.loop.run(run())
+    assert isinstance(gone, ClientGone)
+    assert not isinstance(opened_session, BaseException)
+    assert [held_kbps(service, each) for each in devices] == [0, 7]
 
 
 def test_one_whose_client_is_gone_is_not_opened(service: Service) -> None:
@@ -124,11 +147,7 @@ def test_one_whose_client_is_gone_is_not_opened(service: Service) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     service.loop.run(run())
-    held = [
-        service.fetch("SELECT reserved_kbps FROM pools WHERE level = 0 AND pool_id = $1", each.device_id)[0][0]
-        for each in devices
-    ]
-    assert held == [7, 7, 7, 7, 7, 0]
+    assert [held_kbps(service, each) for each in devices] == [7, 7, 7, 7, 7, 0]
 
 
 def test_a_deadline_at_any_moment_leaves_the_books_balanced(make_settings: Callable[..., Settings]) -> None:

@@ -54,6 +54,8 @@ class Call:
     prefix: str
     input: Any
     """The body, or where there is none the query, as the endpoint's model."""
+    wanted: Callable[[], bool]
+    """Whether the client still waits for the answer, as far as the server knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,8 @@ class Endpoint:
                 else:
                     sent = None
                 prefix = next(prefix for prefix in PREFIXES if request.scope["path"].startswith(f"{prefix}/"))
-                answer = await self.handler(Call(services, settings, caller, path, prefix, sent))
+                wanted = request.scope.get("state", {}).get("connected", _always)
+                answer = await self.handler(Call(services, settings, caller, path, prefix, sent, wanted))
         except ServiceError as error:
             if isinstance(error, DependencyUnavailable):
                 # The client is told to come back; the operator, what to mend.
@@ -109,6 +112,10 @@ class Endpoint:
                 _log.warning("request.unavailable", reason=reason, trace_id=current_trace_id())
             return problem_response(error)
         return Response(answer.body.model_dump_json(), self.status, answer.headers, "application/json")
+
+
+def _always() -> bool:
+    return True
 
 
 def routes_of(endpoints: tuple[Endpoint, ...]) -> list[Route]:

@@ -21,11 +21,12 @@ from honeylink.telemetry import REQUEST_SECONDS, REQUESTS, current_trace_id
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from opentelemetry.context import Context
     from opentelemetry.sdk.trace import TracerProvider
     from prometheus_client import Counter, Histogram
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["Observability", "install_exporter"]
+__all__ = ["Observability", "count_request", "install_exporter", "trace_context", "traceparent"]
 
 _log = structlog.get_logger("honeylink.request")
 _propagator = TraceContextTextMapPropagator()
@@ -74,13 +75,13 @@ class Observability:
     async def _serve(self, span: trace.Span, scope: Scope, receive: Receive, send: Send) -> None:
         started = perf_counter()
         status = 0
-        traceparent = _traceparent(span.get_span_context())
+        header = (b"traceparent", traceparent(span.get_span_context()))
 
         async def send_traced(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"traceparent", traceparent)]
+                message["headers"] = [*message["headers"], header]
             await send(message)
 
         try:
@@ -92,26 +93,16 @@ class Observability:
 
     def _span(self, scope: Scope) -> AbstractContextManager[trace.Span]:
         """A span for the request, current while it is served."""
-        carrier = {_CARRIED[name]: value.decode("latin-1") for name, value in scope["headers"] if name in _CARRIED}
-        parent = _propagator.extract(carrier) if carrier else None
-        span = self._tracer.start_span(scope["method"], parent, kind=trace.SpanKind.SERVER)
+        span = self._tracer.start_span(scope["method"], _parent(scope), kind=trace.SpanKind.SERVER)
         if not span.is_recording():
-            context = trace.get_current_span(parent).get_span_context()
-            trace_id = context.trace_id or _random.getrandbits(128) or 1
-            span = trace.NonRecordingSpan(
-                trace.SpanContext(
-                    trace_id, _random.getrandbits(64) or 1, is_remote=False, trace_flags=context.trace_flags
-                )
-            )
+            span = trace.NonRecordingSpan(trace_context(scope))
         return trace.use_span(span, end_on_exit=True)
 
     def _record(self, span: trace.Span, scope: Scope, status: int, seconds: float) -> None:
         # Templates only: labels made of what clients send would grow without end.
         route = scope.get("honeylink.route", "unmatched")
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        requests, request_seconds = _meters(method, route, status)
-        requests.inc()
-        request_seconds.observe(seconds)
+        count_request(method, route, status, seconds)
         if span.is_recording():
             span.update_name(f"{method} {route}")
             span.set_attribute("http.request.method", method)
@@ -131,8 +122,29 @@ class Observability:
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-def _traceparent(context: trace.SpanContext) -> bytes:
+def trace_context(scope: Scope) -> trace.SpanContext:
+    """A new span in the trace that the request continues, or else in a new one."""
+    parent = trace.get_current_span(_parent(scope)).get_span_context()
+    trace_id = parent.trace_id or _random.getrandbits(128) or 1
+    return trace.SpanContext(trace_id, _random.getrandbits(64) or 1, is_remote=False, trace_flags=parent.trace_flags)
+
+
+def traceparent(context: trace.SpanContext) -> bytes:
+    """The header that tells a trace."""
     return b"00-%032x-%016x-%02x" % (context.trace_id, context.span_id, context.trace_flags)
+
+
+def count_request(method: str, route: str, status: int, seconds: float | None = None) -> None:
+    """Count a request; how long it took counts too, unless it was turned away at the door."""
+    requests, request_seconds = _meters(method, route, status)
+    requests.inc()
+    if seconds is not None:
+        request_seconds.observe(seconds)
+
+
+def _parent(scope: Scope) -> Context | None:
+    carrier = {_CARRIED[name]: value.decode("latin-1") for name, value in scope["headers"] if name in _CARRIED}
+    return _propagator.extract(carrier) if carrier else None
 
 
 @cache

@@ -173,6 +173,7 @@ def _protocol(settings: Settings) -> type[HttpToolsProtocol]:  # noqa: C901 - a 
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
+            self.scope["state"]["connected"] = self._connected
             self._in_header = True
             self._expect_within(settings.header_timeout_seconds)
 
@@ -190,6 +191,9 @@ def _protocol(settings: Settings) -> type[HttpToolsProtocol]:  # noqa: C901 - a 
 
         def send_400_response(self, msg: str) -> None:
             self._refuse(ValidationFailed([("", f"expected an HTTP/1.1 request: {msg.lower().rstrip('.')}")]))
+
+        def _connected(self) -> bool:
+            return not self.transport.is_closing()
 
         def _idle(self) -> bool:
             return self.cycle is None or self.cycle.response_complete

@@ -18,7 +18,7 @@ __all__ = ["ENDPOINTS"]
 
 async def open_session(call: Call) -> Answer:
     """Admit and open a session."""
-    opened = await call.services.sessions.open(call.caller, call.input.to_domain(call.settings))
+    opened = await call.services.sessions.open(call.caller, call.input.to_domain(call.settings), call.wanted)
     answer = OpenedSessionAnswer.of(opened)
     opened.wipe_keys()
     location = f"{call.prefix}/sessions/{opened.session_id}"

@@ -14,7 +14,6 @@ import asyncio
 import contextvars
 from collections import Counter, deque
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
@@ -22,13 +21,15 @@ from uuid_utils.compat import uuid7
 
 from honeylink.domain.admission import decide
 from honeylink.domain.audit import Category
-from honeylink.errors import DependencyUnavailable, NotFound, ServiceError
+from honeylink.errors import ClientGone, DependencyUnavailable, NotFound, ServiceError
 from honeylink.services.audit import event_by
+from honeylink.services.known_devices import Snapshot
+from honeylink.services.load_limit import LoadLimit
 from honeylink.store import sessions as session_store
 from honeylink.store.sessions import NewSession
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
     from datetime import datetime
     from uuid import UUID
 
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
     from honeylink.domain.sessions import SessionRequest, Stream
     from honeylink.keys.keyring import Keyring
     from honeylink.keys.secret import Secret
-    from honeylink.store.database import Database
-    from honeylink.store.sessions import SessionContext
+    from honeylink.services.known_devices import KnownDevices
+    from honeylink.store.database import Database, UnitOfWork
 
 __all__ = ["OpenedSession", "Opening"]
 
@@ -74,6 +75,7 @@ class _Waiting:
     caller: Principal
     request: SessionRequest
     deadline: float
+    wanted: Callable[[], bool]
     session_id: UUID
     stream_ids: list[UUID]
     result: asyncio.Future[OpenedSession]
@@ -88,48 +90,89 @@ class Opening:
     """Opens sessions in groups.
 
     Args:
-        max_waiting: how many requests may wait; beyond, one is refused at once, for it would only wait to be too late.
+        database: where sessions go.
+        keyring: makes their keys.
+        known_devices: what is kept between two sessions of a device.
+        session_endpoint: part of each answer.
+        max_streams: how many streams one session may have.
+        max_opening: how many requests may be in progress; beyond, or past what can be done in time, one is refused at
+            once, for it would only wait to be too late.
     """
 
     def __init__(
-        self, database: Database, keyring: Keyring, session_endpoint: str, max_streams: int, max_waiting: int
+        self,
+        database: Database,
+        keyring: Keyring,
+        known_devices: KnownDevices,
+        *,
+        session_endpoint: str,
+        max_streams: int,
+        max_opening: int,
     ) -> None:
         self._database = database
         self._keyring = keyring
+        self._known_devices = known_devices
         self._session_endpoint = session_endpoint
         self._max_streams = max_streams
-        self._max_waiting = max_waiting
+        self._load = LoadLimit(max_opening)
         self._waiting: deque[_Waiting] = deque()
         self._groups: set[asyncio.Task[None]] = set()
 
-    async def open(self, caller: Principal, request: SessionRequest) -> OpenedSession:
+    def check_load(self) -> None:
+        """Refuse one more request while there are too many, before anything has been spent on it.
+
+        Raises:
+            DependencyUnavailable: there are too many.
+        """
+        if self._load.full(asyncio.get_running_loop().time()):
+            raise DependencyUnavailable("room for another session in the queue")
+
+    async def open(self, caller: Principal, request: SessionRequest, wanted: Callable[[], bool]) -> OpenedSession:
         """Open a session with the next group.
+
+        Args:
+            caller: who asks.
+            request: for what.
+            wanted: whether somebody still waits for the answer; if not, nothing is committed.
 
         Raises:
             NotFound: the tenant has no such device.
             StateConflict: the device is not paired.
             TooManyStreams: there are more than one session may have.
             BandwidthExceeded: a pool on the device's path is short.
+            ClientGone: nobody waits for the answer any more.
             DependencyUnavailable: database or key provider are away or too slow, or too many are waiting.
         """
-        if len(self._waiting) >= self._max_waiting:
-            raise DependencyUnavailable("room for another waiting request")
+        self.check_load()
         loop = asyncio.get_running_loop()
+        entered = loop.time()
         waiting = _Waiting(
             caller=caller,
             request=request,
-            deadline=loop.time() + self._database.remaining_seconds(),
+            deadline=entered + self._database.remaining_seconds(),
+            wanted=wanted,
             session_id=uuid7(),
             stream_ids=[uuid7() for _ in request.streams],
             result=loop.create_future(),
         )
         self._waiting.append(waiting)
+        self._load.enter(entered)
         self._dispatch()
         try:
             async with asyncio.timeout_at(waiting.deadline):
                 return await waiting.result
         except TimeoutError:
             raise DependencyUnavailable("the database") from None
+        finally:
+            self._leave(entered, loop.time())
+
+    def _leave(self, entered: float, now: float) -> None:
+        reduced = self._load.reduced
+        self._load.leave(entered, now)
+        if self._load.reduced and not reduced:
+            _log.warning("opening.overloaded", limit=self._load.limit)
+        elif reduced and not self._load.reduced:
+            _log.info("opening.recovered", limit=self._load.limit)
 
     def _dispatch(self) -> None:
         """Send groups on their way while there is room for one and somebody to go."""
@@ -147,7 +190,7 @@ class Opening:
     async def _open_group(self, group: list[_Waiting]) -> None:
         try:
             with self._database.shared_budget():
-                lost = await self._try_group(group)
+                again = await self._try_group(group)
         except DependencyUnavailable as error:
             _refuse(group, error)
         except Exception as error:  # noqa: BLE001 - it goes to the request it belongs to
@@ -159,47 +202,74 @@ class Opening:
             for each in group:
                 await self._open_group([each])
         else:
-            self._waiting.extendleft(reversed(lost))
+            self._waiting.extendleft(reversed(again))
 
     async def _try_group(self, group: list[_Waiting]) -> list[_Waiting]:
-        """Open those that can be opened and refuse those that can't; returns those that lost a race."""
+        """Open those that can be opened and refuse those that can't; returns those that need another look."""
         now = asyncio.get_running_loop().time()
         live = [each for each in group if not each.result.done() and each.deadline > now]
         if not live:
             return []
+        again = []
+        generation = self._known_devices.generation
         async with self._database.work() as work:
-            contexts = await session_store.find_session_contexts(work, {each.device for each in live})
+            known, read = await self._snapshots(work, {each.device for each in live}, now)
             admitted: dict[_Waiting, tuple[NewSession, tuple[Secret, ...]]] = {}
             taken_kbps: Counter[str] = Counter()
             for each in live:
+                if not each.wanted():
+                    _refuse([each], ClientGone())
+                    continue
                 try:
-                    admitted[each] = await self._admit(each, contexts, taken_kbps)
+                    admitted[each] = await self._admit(
+                        each, known.get(each.device) or read.get(each.device), taken_kbps
+                    )
                 except ServiceError as refusal:
-                    _refuse([each], refusal)
-            if not admitted:
-                return []
-            stored = await session_store.create_sessions(
-                work, [new for new, _ in admitted.values()], self._session_endpoint
-            )
+                    if each.device in known:
+                        again.append(each)
+                    else:
+                        _refuse([each], refusal)
+            stored = {}
+            if admitted:
+                stored = await session_store.create_sessions(
+                    work, [new for new, _ in admitted.values()], self._session_endpoint
+                )
         for each, (new, stream_keys) in admitted.items():
             times = stored.get(each.session_id)
-            if times is not None and not each.result.done():
+            if times is None:
+                again.append(each)
+                continue
+            if each.device in read:
+                self._known_devices.put(each.device, read[each.device], generation)
+            if not each.result.done():
                 each.result.set_result(
                     OpenedSession(each.session_id, *times, self._session_endpoint, new.streams, stream_keys)
                 )
-        return [each for each in admitted if each.session_id not in stored]
+        for each in again:
+            self._known_devices.drop(each.device)
+        return again
+
+    async def _snapshots(
+        self, work: UnitOfWork, devices: set[tuple[UUID, str]], now: float
+    ) -> tuple[dict[tuple[UUID, str], Snapshot], dict[tuple[UUID, str], Snapshot]]:
+        """What is known of some of the devices, and what the database says of the others."""
+        found = {device: self._known_devices.get(device, now) for device in devices}
+        known = {device: snapshot for device, snapshot in found.items() if snapshot is not None}
+        unknown = devices - known.keys()
+        if not unknown:
+            return known, {}
+        contexts = await session_store.find_session_contexts(work, unknown)
+        read_at = asyncio.get_running_loop().time()
+        return known, {device: Snapshot(context, read_at) for device, context in contexts.items()}
 
     async def _admit(
-        self,
-        waiting: _Waiting,
-        contexts: Mapping[tuple[UUID, str], SessionContext],
-        taken_kbps: Counter[str],
+        self, waiting: _Waiting, snapshot: Snapshot | None, taken_kbps: Counter[str]
     ) -> tuple[NewSession, tuple[Secret, ...]]:
         """Decide on one and derive its keys; `taken_kbps` is what the group has of each pool."""
         request = waiting.request
-        context = contexts.get(waiting.device)
-        if context is None:
+        if snapshot is None:
             raise NotFound("device", request.device_id)
+        context = snapshot.context
         path = tuple(_after(pool, taken_kbps) for pool in context.path)
         streams = decide(request, context.device_status, path, waiting.stream_ids, self._max_streams)
         assert context.device_master_key is not None  # noqa: S101 - a paired device has one, by constraint
@@ -219,10 +289,9 @@ class Opening:
             "total_bandwidth_kbps": total_kbps,
             "ttl_seconds": request.ttl_seconds,
         }
-        remaining = timedelta(seconds=waiting.deadline - asyncio.get_running_loop().time())
         event = waiting.context.run(event_by, waiting.caller, Category.SESSION_CREATION, request.device_id, details)
-        new = NewSession(waiting.session_id, request, streams, path, keys.sealed, context.now + remaining, event)
-        return new, keys.stream_keys
+        deadline = snapshot.database_time(waiting.deadline)
+        return NewSession(waiting.session_id, request, streams, path, keys.sealed, deadline, event), keys.stream_keys
 
 
 def _refuse(group: list[_Waiting], reason: Exception) -> None:

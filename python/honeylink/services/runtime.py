@@ -14,6 +14,7 @@ from honeylink.services.access import Access
 from honeylink.services.audit import Audit
 from honeylink.services.devices import Devices
 from honeylink.services.expiry import Expiry
+from honeylink.services.known_devices import KnownDevices
 from honeylink.services.opening import Opening
 from honeylink.services.operations import Operations
 from honeylink.services.rate_limit import RateLimiter
@@ -76,11 +77,24 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(database.close)
         if settings.node_pool_kbps is not None:
             await _set_node_pool(database, settings.node_pool_kbps)
-        opening = Opening(
-            database, keyring, settings.session_endpoint, settings.max_streams, settings.max_waiting_sessions
-        )
         tokens = TokenCache(lambda: changes.fresh())  # noqa: PLW0108 - made just below
-        changes = Changes(database, dsn, tokens.drop)
+        known_devices = KnownDevices(lambda: changes.fresh())  # noqa: PLW0108
+
+        def on_change(change: str | None) -> None:
+            if change in {None, "pools"}:
+                known_devices.clear()
+            if change != "pools":
+                tokens.drop(change)
+
+        changes = Changes(database, dsn, on_change)
+        opening = Opening(
+            database,
+            keyring,
+            known_devices,
+            session_endpoint=settings.session_endpoint,
+            max_streams=settings.max_streams,
+            max_opening=settings.max_opening_sessions,
+        )
         access = Access(
             database,
             RateLimiter(settings.rate_limit_per_second, monotonic),

@@ -14,6 +14,7 @@ from honeylink.store import sessions as session_store
 from honeylink.telemetry import ADMISSION_REFUSALS, SESSIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from uuid import UUID
 
     from honeylink.domain.access import Principal
@@ -35,10 +36,26 @@ class Sessions:
         self._access = access
         self._opening = opening
 
-    async def open(self, caller: Principal, request: SessionRequest) -> OpenedSession:
-        """Admit, key and store a session with its audit event, all or nothing.
+    def check_load(self) -> None:
+        """Refuse to open one more session while there are too many in progress; costs next to nothing.
 
         Raises:
+            DependencyUnavailable: there are too many.
+        """
+        self._opening.check_load()
+
+    async def open(
+        self, caller: Principal, request: SessionRequest, wanted: Callable[[], bool] = lambda: True
+    ) -> OpenedSession:
+        """Admit, key and store a session with its audit event, all or nothing.
+
+        Args:
+            caller: who asks.
+            request: for what.
+            wanted: whether somebody still waits for the answer.
+
+        Raises:
+            ClientGone: nobody waits for the answer any more, and nothing was stored.
             Forbidden: the caller may not open sessions for this device.
             NotFound: the tenant has no such device.
             StateConflict: the device is not paired.
@@ -48,7 +65,7 @@ class Sessions:
         """
         await self._access.require(caller, Permission.OPEN_SESSION, request.device_id)
         try:
-            opened = await self._opening.open(caller, request)
+            opened = await self._opening.open(caller, request, wanted)
         except _REFUSALS as refusal:
             async with self._database.work() as work:
                 await self._record_refused(work, caller, request, refusal)

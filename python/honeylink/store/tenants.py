@@ -58,7 +58,7 @@ async def set_node_pool(work: UnitOfWork, capacity_kbps: int) -> None:
         Conflict: live sessions hold more than that.
     """
     try:
-        await work.execute("set_node_pool", capacity_kbps=capacity_kbps)
+        await work.fetchrow("set_node_pool", capacity_kbps=capacity_kbps)
     except asyncpg.CheckViolationError as error:
         if error.constraint_name != "pools_capacity":
             raise

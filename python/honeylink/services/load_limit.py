@@ -1,0 +1,91 @@
+"""How many sessions may be in the course of opening at the same time, found from how long it takes.
+
+Past its capacity a service that takes everything in only makes everybody wait, until all have given up. So once even
+the quickest of a while waits in a standing queue, no more are let in than are done in the time that is worth waiting.
+The signal is CoDel's (Nichols and Jacobson, "Controlling Queue Delay", ACM Queue 2012): a burst that drains is left
+alone, since its last ones are quick again; a queue that stands is not. The limit is Little's law: what is done a second
+times how long each may take.
+"""
+
+from __future__ import annotations
+
+__all__ = ["LoadLimit"]
+
+_WINDOW_SECONDS = 0.1
+# A queue stands when nothing takes less than this many times what it takes at rest, and some more for good measure.
+_PATIENCE_FACTOR = 4
+_PATIENCE_SECONDS = 0.020
+# At rest is the quickest of all. It grows by this each window, so that a database which has become slower is believed
+# within minutes, and an overload of minutes does not pass for rest.
+_REST_GROWTH = 1.0005
+_GROWTH = 1.1
+# Fewer would make groups too small to be worth a commit.
+_LIMIT_MIN = 32
+_IDLE_SECONDS = 1.0
+
+
+class LoadLimit:
+    """Counts what is in progress against a limit; the clock is an argument, in seconds.
+
+    Args:
+        limit_max: the limit while there is no overload.
+
+    Example:
+        >>> load = LoadLimit(limit_max=2)
+        >>> load.enter(now=0.0)
+        >>> load.enter(now=0.0)
+        >>> load.full(now=0.0)
+        True
+        >>> load.leave(entered=0.0, now=0.004)
+        >>> load.full(now=0.004)
+        False
+    """
+
+    def __init__(self, limit_max: int) -> None:
+        self._limit_max = float(limit_max)
+        self._limit = self._limit_max
+        self._in_progress = 0
+        self._began = 0.0
+        self._done = 0
+        self._quickest = float("inf")
+        self._at_rest = float("inf")
+
+    @property
+    def limit(self) -> int:
+        """How many may be in progress."""
+        return int(self._limit)
+
+    @property
+    def reduced(self) -> bool:
+        """Whether there was more to do than can be done."""
+        return self._limit < self._limit_max
+
+    def full(self, now: float) -> bool:
+        """Whether one more would be too many."""
+        if self._in_progress == 0 and now - self._began > _IDLE_SECONDS:
+            self._limit = self._limit_max
+        return self._in_progress >= self.limit
+
+    def enter(self, now: float) -> None:
+        """Count one in."""
+        if self._in_progress == 0 and self._done == 0:
+            self._began = now
+        self._in_progress += 1
+
+    def leave(self, entered: float, now: float) -> None:
+        """Count one out, and learn from the time that it took."""
+        self._in_progress -= 1
+        self._done += 1
+        self._quickest = min(self._quickest, now - entered)
+        if now - self._began >= _WINDOW_SECONDS:
+            self._adapt(now)
+
+    def _adapt(self, now: float) -> None:
+        self._at_rest = min(self._at_rest * _REST_GROWTH, self._quickest)
+        patience_seconds = self._at_rest * _PATIENCE_FACTOR + _PATIENCE_SECONDS
+        if self._quickest > patience_seconds:
+            per_second = self._done / (now - self._began)
+            self._limit = min(self._limit, max(_LIMIT_MIN, per_second * patience_seconds))
+        else:
+            self._limit = min(self._limit_max, self._limit * _GROWTH)
+        self._began, self._done, self._quickest = now, 0, float("inf")

@@ -1,0 +1,139 @@
+"""The limit on what is in progress, with a clock that the tests move and a service that takes what they say."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from honeylink.services.load_limit import LoadLimit
+
+LIMIT_MAX = 512
+
+
+@dataclass
+class Simulation:
+    """A service that does `per_second`, one after the other, each taking at least `least_seconds`."""
+
+    per_second: float
+    least_seconds: float = 0.002
+    load: LoadLimit = field(default_factory=lambda: LoadLimit(LIMIT_MAX))
+    now: float = 0.0
+    free_at: float = 0.0
+    under_way: list[tuple[float, float]] = field(default_factory=list)
+    refused: int = 0
+    took_seconds: list[float] = field(default_factory=list)
+
+    def offer(self, per_second: float, seconds: float) -> None:
+        """Requests at even distances."""
+        self.refused, self.took_seconds = 0, []
+        end = self.now + seconds
+        while self.now < end:
+            self.arrive()
+            self.advance(1 / per_second)
+
+    def arrive(self) -> None:
+        if self.load.full(self.now):
+            self.refused += 1
+            return
+        self.load.enter(self.now)
+        self.free_at = max(self.free_at, self.now) + 1 / self.per_second
+        heapq.heappush(self.under_way, (max(self.free_at, self.now + self.least_seconds), self.now))
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+        while self.under_way and self.under_way[0][0] <= self.now:
+            done, entered = heapq.heappop(self.under_way)
+            self.load.leave(entered, done)
+            self.took_seconds.append(done - entered)
+
+    def slowest_ms(self, percent: float) -> float:
+        return sorted(self.took_seconds)[int(len(self.took_seconds) * percent / 100)] * 1000
+
+
+def test_all_are_let_in_below_capacity() -> None:
+    service = Simulation(per_second=1000)
+    service.offer(per_second=900, seconds=30)
+    assert service.refused == 0
+    assert service.load.limit == LIMIT_MAX
+
+
+def test_under_overload_as_many_are_served_as_can_be_and_soon() -> None:
+    service = Simulation(per_second=1000)
+    service.offer(per_second=500, seconds=5)
+    service.offer(per_second=3000, seconds=120)
+    assert len(service.took_seconds) > 0.95 * 1000 * 120
+    assert service.slowest_ms(99) < 50
+    assert service.load.reduced
+
+
+def test_it_is_over_soon_after_the_overload() -> None:
+    service = Simulation(per_second=1000)
+    service.offer(per_second=3000, seconds=30)
+    service.offer(per_second=500, seconds=5)
+    assert service.load.limit == LIMIT_MAX
+    service.offer(per_second=500, seconds=5)
+    assert service.refused == 0
+
+
+def test_a_burst_that_drains_is_let_in() -> None:
+    service = Simulation(per_second=1000)
+    service.offer(per_second=100, seconds=5)
+    for _ in range(400):
+        service.arrive()
+    assert service.refused == 0
+    service.advance(5)
+    for _ in range(400):
+        service.arrive()
+    assert service.refused == 0
+
+
+def test_a_service_that_is_slow_by_itself_is_not_overloaded() -> None:
+    # Such as one whose database is far away: each takes long, yet nobody queues.
+    service = Simulation(per_second=10_000, least_seconds=0.2)
+    service.offer(per_second=1000, seconds=30)
+    assert service.refused == 0
+
+
+def test_a_database_that_has_become_slower_is_believed_in_the_end() -> None:
+    service = Simulation(per_second=10_000)
+    service.offer(per_second=1000, seconds=10)
+    service.least_seconds = 0.05
+    service.offer(per_second=1000, seconds=30 * 60)
+    service.offer(per_second=1000, seconds=10)
+    assert service.refused == 0
+
+
+def test_no_more_are_in_progress_than_the_maximum() -> None:
+    load = LoadLimit(3)
+    for _ in range(3):
+        assert not load.full(0.0)
+        load.enter(0.0)
+    assert load.full(0.0)
+    load.leave(0.0, 0.001)
+    assert not load.full(0.001)
+
+
+@given(steps=st.lists(st.tuples(st.booleans(), st.floats(0, 10)), max_size=200), limit_max=st.integers(1, 1000))
+def test_the_limit_stays_between_its_bounds(steps: list[tuple[bool, float]], limit_max: int) -> None:
+    load = LoadLimit(limit_max)
+    now, inside = 0.0, []
+    for coming, seconds in steps:
+        now += seconds
+        if coming and not load.full(now):
+            load.enter(now)
+            inside.append(now)
+        elif not coming and inside:
+            load.leave(inside.pop(0), now)
+        assert min(32, limit_max) <= load.limit <= limit_max
+        assert len(inside) <= limit_max
+
+
+def test_what_it_says_of_itself() -> None:
+    assert LoadLimit(7).limit == 7
+    assert not LoadLimit(7).reduced
+    with pytest.raises(AttributeError):
+        LoadLimit(7).limit = 8  # type: ignore[misc]
