@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from honeylink.domain.audit import AuditRecord
 
 if TYPE_CHECKING:
-    from uuid import UUID
+    from datetime import datetime
 
     from honeylink.domain.audit import AuditEvent, AuditFilter
     from honeylink.domain.paging import Cursor
     from honeylink.store.database import UnitOfWork
 
 __all__ = ["event_parameters", "list_events", "record_event"]
+
+_LEAST_ID = UUID(int=0)
 
 
 def event_parameters(event: AuditEvent) -> dict[str, object]:
@@ -38,15 +41,23 @@ async def list_events(
     work: UnitOfWork, tenant_id: UUID, matching: AuditFilter, before: Cursor | None, limit: int
 ) -> list[AuditRecord]:
     """At most `limit` events, newest first, that come after the cursor."""
+    before_at, before_id = _end(matching, before)
     rows = await work.fetch(
-        "list_events",
+        "list_events" if matching.device_id is None else "list_device_events",
         tenant_id=tenant_id,
         device_id=matching.device_id,
         category=matching.category,
         since=matching.since,
-        until=matching.until,
-        before_at=before.at if before else None,
-        before_id=before.row_uuid if before else None,
+        before_at=before_at,
+        before_id=before_id,
         limit=limit,
     )
     return [AuditRecord(**{**row, "details": json.loads(row["details"])}) for row in rows]
+
+
+def _end(matching: AuditFilter, before: Cursor | None) -> tuple[datetime | None, UUID]:
+    """The key that all events of a page come before. One bound, since a walk of the index begins at one."""
+    ends = [(before.at, before.row_uuid)] if before is not None else []
+    if matching.until is not None:
+        ends.append((matching.until, _LEAST_ID))
+    return min(ends, default=(None, _LEAST_ID))

@@ -139,12 +139,18 @@ JOIN pools AS pool ON pool.tenant_id = device.tenant_id AND pool.level = 0 AND p
 WHERE device.tenant_id = :tenant_id AND device.device_id = :device_id;
 
 -- name: list_devices
--- A page of devices, newest first.
+-- A page of devices, newest first. The pools of the page alone are read, each by its key.
 SELECT device.device_id, device.status, device.public_key, device.firmware_version, device.capabilities,
        device.metadata, device.registered_at, device.paired_at, pool.capacity_kbps AS pool_kbps
 FROM devices AS device
-JOIN pools AS pool ON pool.tenant_id = device.tenant_id AND pool.level = 0 AND pool.pool_id = device.device_id
+CROSS JOIN LATERAL (
+    SELECT pool.capacity_kbps
+    FROM pools AS pool
+    WHERE pool.tenant_id = device.tenant_id AND pool.level = 0 AND pool.pool_id = device.device_id
+    LIMIT 1
+) AS pool
 WHERE device.tenant_id = :tenant_id
-  AND (:before_at::timestamptz IS NULL OR (device.registered_at, device.device_id) < (:before_at, :before_id::text))
+  AND (device.registered_at, device.device_id)
+      < (coalesce(:before_at::timestamptz, 'infinity'), coalesce(:before_id::text, ''))
 ORDER BY device.registered_at DESC, device.device_id DESC
 LIMIT :limit::integer;

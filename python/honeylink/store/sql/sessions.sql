@@ -195,10 +195,12 @@ ORDER BY expires_at
 LIMIT :limit::integer;
 
 -- name: list_live_session_ids
--- Some of the sessions of one device that still hold bandwidth.
+-- Some of the sessions of one device that still hold bandwidth. None is older than the tenant's oldest live one.
 SELECT session_id
 FROM sessions
 WHERE tenant_id = :tenant_id AND device_id = :device_id AND status = 'active'
+  AND session_id >= (SELECT session_id FROM reservations WHERE tenant_id = :tenant_id ORDER BY session_id LIMIT 1)
+ORDER BY session_id
 LIMIT :limit::integer;
 
 -- name: find_session^
@@ -208,12 +210,47 @@ FROM session_details
 WHERE tenant_id = :tenant_id AND session_id = :session_id;
 
 -- name: list_sessions
--- A page of sessions with their streams, newest first. Ids are UUIDv7, so their order is the order of creation.
+-- A page of a tenant's sessions with their streams, newest first. Ids are UUIDv7, so their order is the order of creation. For live ones alone there is list_live_sessions. Ended ones are most of what is stored; where those of a status are few, they are looked for row by row, since an index of them would make each end dearer.
+-- One plan serves all parameters, so a bound that is not given has a value too: the walk of the index begins there. The filter is a CASE, which the planner takes for even odds; of an OR it expects so few rows that it would rather sort all of the tenant's.
 SELECT session_id, device_id, status, created_at, expires_at, ended_at, end_reason, session_endpoint, streams
 FROM session_details
 WHERE tenant_id = :tenant_id
-  AND (:device_id::text IS NULL OR device_id = :device_id)
-  AND (:status::text IS NULL OR status = :status)
-  AND (:before_id::uuid IS NULL OR session_id < :before_id)
+  AND session_id < coalesce(:before_id::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+  AND CASE WHEN :status::text IS NULL THEN true ELSE status = :status END
+ORDER BY session_id DESC
+LIMIT :limit::integer;
+
+-- name: list_live_sessions
+-- The same of live sessions alone, however few they are among those that have ended: each has one reservation from its device.
+SELECT session.*
+FROM reservations AS reservation
+CROSS JOIN LATERAL (
+    SELECT session_id, device_id, status, created_at, expires_at, ended_at, end_reason, session_endpoint, streams
+    FROM session_details
+    WHERE tenant_id = reservation.tenant_id AND session_id = reservation.session_id
+      AND device_id = reservation.pool_id -- so that whichever index a plan takes leads straight to it
+      AND status = 'active' -- past its end it holds its bandwidth until the sweep comes by
+    LIMIT 1 -- one by one, since to merge the two would be to read all that ended in between
+) AS session
+WHERE reservation.tenant_id = :tenant_id
+  AND reservation.level = 0
+  AND reservation.session_id < coalesce(:before_id::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+ORDER BY reservation.session_id DESC
+LIMIT :limit::integer;
+
+-- name: list_device_sessions
+-- The same of one device. A status that few have is looked for row by row; for live ones no further than back to the tenant's oldest.
+SELECT session_id, device_id, status, created_at, expires_at, ended_at, end_reason, session_endpoint, streams
+FROM session_details
+WHERE tenant_id = :tenant_id
+  AND device_id = :device_id
+  AND session_id < coalesce(:before_id::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+  AND session_id >= CASE
+      WHEN :status::text = 'active' THEN (
+          SELECT session_id FROM reservations WHERE tenant_id = :tenant_id ORDER BY session_id LIMIT 1
+      )
+      ELSE '00000000-0000-0000-0000-000000000000'
+  END
+  AND CASE WHEN :status::text IS NULL THEN true ELSE status = :status END
 ORDER BY session_id DESC
 LIMIT :limit::integer;

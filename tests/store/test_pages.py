@@ -1,0 +1,344 @@
+"""Pages of lists: each reads about as many rows as it shows, however many are stored and whatever is asked for.
+
+Measured by PostgreSQL itself, on the statements as the store runs them. Plans are generic, as on the service's
+connections, and made at two moments: while the tables were empty, and when they were known to have grown.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
+
+import asyncpg
+import pytest
+from uuid_utils.compat import uuid7
+
+from honeylink.domain.audit import AuditFilter, Category
+from honeylink.domain.paging import Cursor
+from honeylink.domain.sessions import SessionStatus
+from honeylink.store import audit, devices, sessions
+from honeylink.store.database import UnitOfWork
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from asyncpg import Record
+
+    from tests.conftest import LoopThread
+
+LIMIT = 20
+# What a page may read. Every fourth session has each status and every third event each category, and a session has
+# two streams.
+ROWS_MAX = 5 * LIMIT
+# Of index and table, in all: a row of a page takes some of each of three tables.
+BLOCKS_MAX = 15 * LIMIT
+
+MIXED, ENDED, OTHER = (UUID(int=number) for number in (1, 2, 3))
+"""A tenant with sessions of every status in turns; one whose sessions have all but a few ended; one more."""
+ROWS = 3_000
+LIVE_AMONG_ENDED = 5
+DEVICES = [f"device-{number}" for number in range(7)]
+START = datetime(2026, 1, 1, tzinfo=UTC)
+STATUSES = (None, *SessionStatus)
+CATEGORIES = (Category.SESSION_CREATION, Category.SESSION_EXPIRY, Category.ACCESS_DENIED)
+
+
+@dataclass
+class Reads:
+    """What statements have read, at most: rows of one node of a plan, rows that were sorted at once, and blocks."""
+
+    rows: int = 0
+    sorted_rows: int = 0
+    blocks: int = 0
+
+    def add(self, plan: dict[str, Any]) -> None:
+        """Count a plan that was run, with what is below it."""
+        removed = sum(rows for name, rows in plan.items() if name.startswith("Rows Removed by"))
+        self.rows = max(self.rows, round((plan["Actual Rows"] + removed) * plan["Actual Loops"]))
+        if "Sort" in plan["Node Type"]:
+            self.sorted_rows = max(self.sorted_rows, round(plan["Actual Rows"]))
+        self.blocks = max(self.blocks, plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+        for child in plan.get("Plans", ()):
+            self.add(child)
+
+
+class ExplainingConnection:
+    """A connection that also says what each statement has read; each has one plan, made when it first runs."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+        self._prepared: dict[str, str] = {}
+        self.reads = Reads()
+
+    async def fetch(self, sql: str, *arguments: object) -> list[Record]:
+        """As the driver's."""
+        if sql not in self._prepared:
+            self._prepared[sql] = f"statement_{len(self._prepared)}"
+            await self._connection.execute(f"PREPARE {self._prepared[sql]} AS {sql}")
+        literals = ", ".join("NULL" if argument is None else f"'{argument}'" for argument in arguments)
+        [[answer]] = await self._connection.fetch(
+            f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE {self._prepared[sql]} ({literals})"
+        )
+        self.reads.add(json.loads(answer)[0]["Plan"])
+        return await self._connection.fetch(sql, *arguments)
+
+
+class Lists:
+    """The lists of a database, as the store reads them, and plain SQL beside them."""
+
+    def __init__(self, loop: LoopThread, connection: asyncpg.Connection) -> None:
+        self._loop = loop
+        self._connection = connection
+        self._explaining = ExplainingConnection(connection)
+
+    def read(self, page: Callable[[UnitOfWork], Awaitable[list[Any]]]) -> tuple[list[Any], Reads]:
+        """A page, and what was read for it."""
+        self._explaining.reads = Reads()
+
+        async def run() -> list[Any]:
+            return await page(UnitOfWork(cast("Any", self._explaining)))
+
+        return self._loop.run(run()), self._explaining.reads
+
+    def fetch(self, query: str, *arguments: object) -> list[Any]:
+        """The first column of a query."""
+        return [row[0] for row in self._loop.run(self._connection.fetch(query, *arguments))]
+
+
+@pytest.fixture(scope="module", params=["planned while empty", "planned when grown"])
+def lists(request: pytest.FixtureRequest, loop: LoopThread, new_database: Callable[[], str]) -> Iterator[Lists]:
+    """A filled database."""
+
+    async def connect() -> asyncpg.Connection:
+        settings = {"plan_cache_mode": "force_generic_plan", "timezone": "UTC"}
+        return await asyncpg.connect(new_database_dsn, server_settings=settings)
+
+    new_database_dsn = new_database()
+    connection = loop.run(connect())
+    lists = Lists(loop, connection)
+    if request.param == "planned while empty":
+        for device_id, status in itertools.product((None, DEVICES[0]), STATUSES):
+            lists.read(session_page(MIXED, device_id, status, None))
+        for device_id in (None, DEVICES[0]):
+            lists.read(event_page(AuditFilter(device_id), None))
+        lists.read(device_page(None))
+        lists.read(live_ids(MIXED, DEVICES[0]))
+    loop.run(fill(connection))
+    if request.param == "planned when grown":
+        loop.run(connection.execute("ANALYZE"))
+    yield lists
+    loop.run(connection.close())
+
+
+# Pages.
+
+
+def session_page(
+    tenant_id: UUID, device_id: str | None, status: SessionStatus | None, before_id: UUID | None
+) -> Callable[[UnitOfWork], Awaitable[list[Any]]]:
+    return lambda work: sessions.list_sessions(work, tenant_id, device_id, status, before_id, LIMIT)
+
+
+def event_page(matching: AuditFilter, before: Cursor | None) -> Callable[[UnitOfWork], Awaitable[list[Any]]]:
+    return lambda work: audit.list_events(work, MIXED, matching, before, LIMIT)
+
+
+def device_page(before: Cursor | None) -> Callable[[UnitOfWork], Awaitable[list[Any]]]:
+    return lambda work: devices.list_devices(work, OTHER, before, LIMIT)
+
+
+def live_ids(tenant_id: UUID, device_id: str) -> Callable[[UnitOfWork], Awaitable[list[Any]]]:
+    return lambda work: sessions.list_live_session_ids(work, tenant_id, device_id, LIMIT)
+
+
+# Rows.
+
+
+async def fill(connection: asyncpg.Connection) -> None:
+    """Three tenants with devices, sessions and events."""
+    for tenant_id in (MIXED, ENDED, OTHER):
+        names = DEVICES if tenant_id != OTHER else [f"device-{number:04d}" for number in range(ROWS)]
+        await connection.execute("INSERT INTO tenants (tenant_id, name) VALUES ($1, $2)", tenant_id, str(tenant_id))
+        await connection.execute("INSERT INTO data_keys VALUES ($1, $1, 'test', 'key', 1, '')", tenant_id)
+        # Two at a time, so that cursors fall between rows of one moment.
+        await connection.execute(
+            "INSERT INTO devices (tenant_id, device_id, status, public_key, firmware_version, capabilities, metadata,"
+            " registered_at, pairing_code_mac, pairing_expires_at)"
+            " SELECT $1, name, 'pending', decode(repeat('00', 32), 'hex'), '1.0.0', '{}', '{}',"
+            " $3::timestamptz + make_interval(secs => place / 2), '', now()"
+            " FROM unnest($2::text[]) WITH ORDINALITY AS device (name, place)",
+            tenant_id,
+            names,
+            START,
+        )
+        await connection.execute(
+            "INSERT INTO pools (tenant_id, level, pool_id, capacity_kbps, accepting)"
+            " SELECT $1, 0, name, 1000, true FROM unnest($2::text[]) AS name",
+            tenant_id,
+            names,
+        )
+    statuses = itertools.cycle(("active", "overdue", "expired", "terminated"))
+    await fill_sessions(connection, MIXED, [next(statuses) for _ in range(ROWS)])
+    await fill_sessions(connection, ENDED, ["expired", "terminated"] * (ROWS // 2) + ["active"] * LIVE_AMONG_ENDED)
+    await fill_events(connection)
+
+
+async def fill_sessions(connection: asyncpg.Connection, tenant_id: UUID, statuses: list[str]) -> None:
+    """Sessions of all devices in turns; an overdue one is past its end, but the sweep has not come by."""
+    ids = [uuid7() for _ in statuses]
+    await connection.execute(
+        "INSERT INTO sessions"
+        " SELECT $1, session_id, device_id, CASE status WHEN 'overdue' THEN 'active' ELSE status END, now(),"
+        " CASE status WHEN 'overdue' THEN now() ELSE now() + interval '1 hour' END,"
+        " CASE WHEN status NOT IN ('active', 'overdue') THEN now() END, NULL, '', $1, '', ''"
+        " FROM unnest($2::uuid[], $3::text[], $4::text[]) AS session (session_id, device_id, status)",
+        tenant_id,
+        ids,
+        [DEVICES[place % len(DEVICES)] for place in range(len(ids))],
+        statuses,
+    )
+    await connection.execute(
+        "INSERT INTO streams"
+        " SELECT tenant_id, session_id, place, session_id, 'stream', 'reliable', 'normal', 1, '', 10, 2"
+        " FROM sessions CROSS JOIN generate_series(0, 1) AS place WHERE tenant_id = $1",
+        tenant_id,
+    )
+    await connection.execute(
+        "INSERT INTO reservations SELECT tenant_id, session_id, level, tenant_id, device_id, 2"
+        " FROM sessions CROSS JOIN generate_series(0, 2) AS level WHERE tenant_id = $1 AND status = 'active'",
+        tenant_id,
+    )
+
+
+async def fill_events(connection: asyncpg.Connection) -> None:
+    """Events of all devices and of none, two at a time."""
+    await connection.execute(
+        "INSERT INTO audit_events (tenant_id, at, event_id, category, actor, device_id, outcome, details, trace_id)"
+        " SELECT $1, $2::timestamptz + make_interval(secs => place / 2), gen_random_uuid(),"
+        " ($3::text[])[1 + place % 3], '', ($4::text[])[1 + place % 8], 'success', '{}', ''"
+        " FROM generate_series(0, $5 - 1) AS place",
+        MIXED,
+        START,
+        list(CATEGORIES),
+        DEVICES,
+        ROWS,
+    )
+
+
+# Checks.
+
+
+def check(reads: Reads) -> None:
+    assert reads.rows <= ROWS_MAX
+    assert reads.sorted_rows <= LIMIT
+    assert reads.blocks <= BLOCKS_MAX
+
+
+SESSIONS = """
+SELECT session_id FROM session_details
+WHERE tenant_id = $1
+  AND ($2::text IS NULL OR device_id = $2)
+  AND ($3::text IS NULL OR status = $3)
+  AND ($4::uuid IS NULL OR session_id < $4)
+ORDER BY session_id DESC
+"""
+
+
+@pytest.mark.parametrize("start", ["newest", "middle", "last"])
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("device_id", [None, DEVICES[3]])
+def test_pages_of_sessions(lists: Lists, device_id: str | None, status: SessionStatus | None, start: str) -> None:
+    matching = lists.fetch(SESSIONS, MIXED, device_id, status, None)
+    assert len(matching) > 4 * LIMIT
+    before_id = {"newest": None, "middle": matching[len(matching) // 2], "last": matching[-2]}[start]
+    page, reads = lists.read(session_page(MIXED, device_id, status, before_id))
+    expected = lists.fetch(SESSIONS, MIXED, device_id, status, before_id)[:LIMIT]
+    assert [session.session_id for session in page] == expected
+    assert {len(session.streams) for session in page} == {2}
+    assert status is None or {session.status for session in page} == {status}
+    check(reads)
+
+
+@pytest.mark.parametrize("device_id", [None, *DEVICES])
+def test_few_live_sessions_among_many_that_have_ended(lists: Lists, device_id: str | None) -> None:
+    page, reads = lists.read(session_page(ENDED, device_id, SessionStatus.ACTIVE, None))
+    assert [session.session_id for session in page] == lists.fetch(SESSIONS, ENDED, device_id, "active", None)
+    assert len(page) == LIVE_AMONG_ENDED if device_id is None else len(page) <= 1
+    check(reads)
+
+
+@pytest.mark.parametrize("device_id", DEVICES)
+def test_few_sessions_to_end_among_many_that_have_ended(lists: Lists, device_id: str) -> None:
+    page, reads = lists.read(live_ids(ENDED, device_id))
+    assert page == lists.fetch(SESSIONS, ENDED, device_id, "active", None)
+    check(reads)
+
+
+@pytest.mark.parametrize("device_id", [None, DEVICES[0]])
+@pytest.mark.parametrize("status", STATUSES)
+def test_no_sessions(lists: Lists, device_id: str | None, status: SessionStatus | None) -> None:
+    page, reads = lists.read(session_page(OTHER, device_id, status, None))
+    assert page == []
+    check(reads)
+
+
+EVENTS = """
+SELECT event_id FROM audit_events
+WHERE tenant_id = $1
+  AND ($2::text IS NULL OR device_id = $2)
+  AND ($3::text IS NULL OR category = $3)
+  AND ($4::timestamptz IS NULL OR at >= $4)
+  AND ($5::timestamptz IS NULL OR at < $5)
+  AND ($6::timestamptz IS NULL OR (at, event_id) < ($6, $7::uuid))
+ORDER BY at DESC, event_id DESC
+"""
+MOMENTS = [START + timedelta(seconds=seconds) for seconds in (300, 700, 1_100)]
+
+
+@pytest.mark.parametrize("at", [None, *MOMENTS])
+@pytest.mark.parametrize("until", [None, MOMENTS[1], MOMENTS[2] + timedelta(milliseconds=1)])
+@pytest.mark.parametrize("since", [None, MOMENTS[0], MOMENTS[2]])
+@pytest.mark.parametrize("category", [None, CATEGORIES[0]])
+@pytest.mark.parametrize("device_id", [None, DEVICES[3]])
+def test_pages_of_events(
+    lists: Lists,
+    device_id: str | None,
+    category: Category | None,
+    since: datetime | None,
+    until: datetime | None,
+    at: datetime | None,
+) -> None:
+    matching = AuditFilter(device_id, category, since, until)
+    before = None
+    if at is not None:
+        [event_id] = lists.fetch(
+            "SELECT event_id FROM audit_events WHERE at = $1 ORDER BY event_id LIMIT 1 OFFSET 1", at
+        )
+        before = Cursor(at, str(event_id))
+    page, reads = lists.read(event_page(matching, before))
+    arguments = (device_id, category, since, until, before and before.at, before and before.row_uuid)
+    assert [event.event_id for event in page] == lists.fetch(EVENTS, MIXED, *arguments)[:LIMIT]
+    check(reads)
+
+
+DEVICE_IDS = "SELECT device_id FROM devices WHERE tenant_id = $1 ORDER BY registered_at DESC, device_id DESC"
+
+
+@pytest.mark.parametrize("place", [None, 0, 1_500, 1_501, ROWS - 1])
+def test_pages_of_devices(lists: Lists, place: int | None) -> None:
+    newest_first = lists.fetch(DEVICE_IDS, OTHER)
+    before = None
+    if place is not None:
+        [at] = lists.fetch(
+            "SELECT registered_at FROM devices WHERE tenant_id = $1 AND device_id = $2", OTHER, newest_first[place]
+        )
+        before = Cursor(at, newest_first[place])
+    page, reads = lists.read(device_page(before))
+    first = 0 if place is None else place + 1
+    assert [device.device_id for device in page] == newest_first[first : first + LIMIT]
+    assert {device.pool_kbps for device in page} <= {1000}
+    check(reads)
