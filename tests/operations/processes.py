@@ -144,12 +144,12 @@ def serving(directory: Path, **settings: object) -> Iterator[Served]:
         served.end()
 
 
-def new_token(database_dsn: str | None, data_dir: Path, role: Role = Role.OPERATOR) -> str:
-    """A token of tenant acme, for a service with these settings."""
+def new_token(database_dsn: str | None, data_dir: Path, role: Role = Role.OPERATOR, tenant: str = "acme") -> str:
+    """A token for a service with these settings."""
 
     async def make() -> str:
         async with open_services(Settings(database_dsn=database_dsn, data_dir=data_dir)) as services:
-            return (await services.tenants.create_token("acme", role, f"{role.value}-{os.urandom(4).hex()}")).encode()
+            return (await services.tenants.create_token(tenant, role, f"{role.value}-{os.urandom(4).hex()}")).encode()
 
     return asyncio.run(make())
 

@@ -210,6 +210,49 @@ def test_all_ways_to_end_at_once(fleet: Fleet) -> None:
     fleet.check_books()
 
 
+def test_sweeps_over_many_tenants(settings: dict[str, Any], fleet: Fleet, tmp_path: Path) -> None:
+    """Expiry by four processes, one of which is killed, against creation and DELETE.
+
+    The devices have the same name, so that only the tenant tells their pools apart: that has its place in the order of
+    locks too.
+    """
+    operators = [new_token(settings["database_dsn"], settings["data_dir"], tenant=f"tenant-{n}") for n in range(8)]
+    asks: list[tuple[str, str, str, Any]] = []
+    for operator in operators:
+        with fleet.client(operator) as client:
+            new_device(client, "device-namesake", PUBLIC_KEY)
+        asks += [(operator, "POST", "/sessions", session_body("device-namesake", 10))] * 24
+    eager = {**settings, "expiry_interval_seconds": 0.001}
+    with serving(tmp_path / "0", **eager), serving(tmp_path / "1", **eager) as victim:
+        for round_number in range(3):
+            answers = fleet.race(random.Random(round_number).sample(asks, len(asks)))
+            assert statuses(answers) == {201: len(asks)}
+            sessions = fleet.fetch(
+                """
+                SELECT session_id::text, right(tenant.name, 1)::integer AS number
+                FROM sessions JOIN tenants AS tenant USING (tenant_id)
+                WHERE device_id = 'device-namesake' AND status = 'active'
+                ORDER BY session_id
+                """
+            )
+            due, live = sessions[::2], sessions[1::2]
+            fleet.fetch(
+                "UPDATE sessions SET expires_at = now() WHERE session_id = ANY ($1::uuid[])",
+                [row["session_id"] for row in due],
+            )
+            ends = [(operators[row["number"]], "DELETE", f"/sessions/{row['session_id']}", None) for row in live + due]
+            requests = [*ends, *asks[::4]]
+            random.Random(round_number).shuffle(requests)
+            with ThreadPoolExecutor(1) as pool:
+                racing = pool.submit(fleet.race, requests)
+                if round_number == 1:
+                    victim.kill()
+                assert set(statuses(racing.result())) == {200, 201}
+    fleet.fetch("UPDATE sessions SET expires_at = now() WHERE status = 'active' AND expires_at > now()")
+    eventually(lambda: not fleet.fetch("SELECT FROM sessions WHERE status = 'active'"), "the sweep to end the rest")
+    fleet.check_books()
+
+
 @pytest.mark.parametrize("round_number", range(5))
 def test_no_session_survives_a_revocation(fleet: Fleet, round_number: int) -> None:
     device_id, token = fleet.new_device()

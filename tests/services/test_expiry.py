@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
 from honeylink.domain.access import Role
+from honeylink.errors import DependencyUnavailable
 from honeylink.services.expiry import Expiry
 from honeylink.store.database import Database
 from tests.conftest import Device, Service, run_service, session_body
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from honeylink.settings import Settings
 
@@ -116,6 +119,20 @@ def test_a_sweep_serves_all_tenants(service: Service) -> None:
     move_past_end(service, devices)
     assert service.loop.run(service.services.expiry.sweep()) == 6
     assert [len(expiry_events(service, device)) for device in devices] == [2, 2, 2]
+    for device in devices:
+        check_books(service, device, 0)
+    [row] = service.fetch(
+        """
+        SELECT count(DISTINCT session.xmin::text) AS session_commits, count(DISTINCT event.xmin::text) AS event_commits,
+               bool_and(event.tenant_id = session.tenant_id AND event.device_id = session.device_id) AS own_tenants
+        FROM sessions AS session
+        JOIN audit_events AS event
+            ON event.category = 'session-expiry' AND event.details ->> 'session_id' = session.session_id::text
+        WHERE session.device_id = ANY ($1)
+        """,
+        [device.device_id for device in devices],
+    )
+    assert tuple(row) == (1, 1, True)
 
 
 def test_a_sweep_with_nothing_to_do(service: Service) -> None:
@@ -135,6 +152,105 @@ def test_two_sweeps_at_once_end_each_session_once(service: Service) -> None:
     assert sum(service.loop.run(sweep_at_once())) == 100
     assert sorted(expiry_events(service, device)) == sorted(expired(service, device))
     assert len(set(expiry_events(service, device))) == 100
+    check_books(service, device, 0)
+
+
+@asynccontextmanager
+async def sweep_at_work(service: Service, device: Device) -> AsyncIterator[asyncio.Task[int]]:
+    """Another process's sweep, in the middle of its statement: it waits for the device's pool until the block ends."""
+    holder = await asyncpg.connect(service.dsn)
+    other = Database(service.dsn, role="honeylink_app", timeout_seconds=PATIENCE_SECONDS)
+    await other.open()
+    try:
+        async with holder.transaction():
+            await holder.execute("SELECT FROM pools WHERE level = 0 AND pool_id = $1 FOR UPDATE", device.device_id)
+            sweeping = asyncio.create_task(Expiry(other, 1).sweep())
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while not await holder.fetchval(  # noqa: ASYNC110 - a lock that is awaited is no event
+                    "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+                ):
+                    await asyncio.sleep(0)
+            yield sweeping
+        await asyncio.wait([sweeping])
+    finally:
+        await other.close()
+        await holder.close()
+
+
+def test_a_sweep_leaves_the_rest_to_one_that_is_at_work(service: Service) -> None:
+    held, free = service.new_device(), service.new_device()
+    for device in (held, free):
+        open_sessions(service, device, 2)
+    move_past_end(service, [held, free])
+
+    async def sweep_meanwhile() -> tuple[int, int]:
+        async with sweep_at_work(service, held) as sweeping:
+            meanwhile = await service.services.expiry.sweep()
+            assert not sweeping.done()
+        return meanwhile, await sweeping
+
+    assert service.loop.run(sweep_meanwhile()) == (0, 4)
+    for device in (held, free):
+        assert sorted(expiry_events(service, device)) == sorted(expired(service, device))
+        check_books(service, device, 0)
+
+
+def test_a_sweep_that_dies_at_work_stops_nobody(service: Service) -> None:
+    held, free = service.new_device(), service.new_device()
+    for device in (held, free):
+        open_sessions(service, device, 2)
+    move_past_end(service, [held, free])
+
+    async def kill() -> BaseException | None:
+        async with sweep_at_work(service, held) as sweeping:
+            killer = await asyncpg.connect(service.dsn)
+            try:
+                await killer.execute(
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pg_blocking_pids(pid) <> '{}'"
+                )
+            finally:
+                await killer.close()
+            await asyncio.wait([sweeping])
+        return sweeping.exception()
+
+    assert isinstance(service.loop.run(kill()), DependencyUnavailable)
+    assert expired(service, free) == []
+    assert service.loop.run(service.services.expiry.sweep()) == 4
+    for device in (held, free):
+        check_books(service, device, 0)
+
+
+def test_ends_and_revocations_wait_for_no_sweep(service: Service) -> None:
+    held, ended, revoked = service.new_device(), service.new_device(), service.new_device()
+    for device in (held, ended, revoked):
+        open_sessions(service, device, 1)
+    move_past_end(service, [held])
+    [row] = service.fetch("SELECT session_id FROM sessions WHERE device_id = $1", ended.device_id)
+    operator = f"Bearer {service.operator}"
+
+    async def end_meanwhile() -> None:
+        async with sweep_at_work(service, held) as sweeping:
+            caller = await service.services.access.authenticate(operator)
+            await service.services.sessions.end(caller, row["session_id"])
+            await service.services.devices.revoke(caller, revoked.device_id, "lost")
+            assert not sweeping.done()
+
+    service.loop.run(end_meanwhile())
+    for device in (held, ended, revoked):
+        check_books(service, device, 0)
+
+
+def test_sweeps_that_meet_again_and_again_leave_nothing_over(service: Service) -> None:
+    """One that finds the sessions of its list ended by another goes on with a new list."""
+    device = service.new_device()
+    open_sessions(service, device, 1)
+    copy_session(service, device, 1999)
+    move_past_end(service, [device])
+
+    async def sweep_at_once() -> list[int]:
+        return await asyncio.gather(*(service.services.expiry.sweep() for _ in range(4)))
+
+    assert sum(service.loop.run(sweep_at_once())) == 2000
     check_books(service, device, 0)
 
 

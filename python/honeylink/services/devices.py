@@ -194,8 +194,7 @@ async def end_sessions_of(database: Database, tenant_id: UUID, device_id: str, a
                 return
             ended = await session_store.end_sessions(
                 work,
-                tenant_id,
-                {session_id: uuid7() for session_id in live},
+                [session_store.EndingSession(tenant_id, session_id, uuid7()) for session_id in live],
                 reason="device revoked",
                 actor=actor,
                 trace_id=trace_id,

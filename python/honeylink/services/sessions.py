@@ -125,8 +125,7 @@ class Sessions:
             event = event_by(caller, Category.SESSION_TERMINATION, None, {})
             ended = await session_store.end_sessions(
                 work,
-                caller.tenant_id,
-                {session_id: event.event_id},
+                [session_store.EndingSession(caller.tenant_id, session_id, event.event_id)],
                 reason="requested",
                 actor=event.actor,
                 trace_id=event.trace_id,

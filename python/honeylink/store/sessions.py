@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 from honeylink.domain.admission import Pool, PoolLevel
@@ -13,7 +13,7 @@ from honeylink.domain.keys import WrappedDataKey, WrappedKey
 from honeylink.domain.sessions import FecParameters, Mode, Priority, Session, SessionStatus, Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from asyncpg import Record
@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from honeylink.store.database import UnitOfWork
 
 __all__ = [
+    "EndingSession",
     "NewSession",
     "SessionContext",
     "create_sessions",
     "end_sessions",
+    "expire_sessions",
     "find_session",
     "find_session_contexts",
     "list_due_sessions",
@@ -61,6 +63,14 @@ class NewSession:
     sealed: SealedKey
     deadline: datetime
     event: AuditEvent
+
+
+class EndingSession(NamedTuple):
+    """A session that is to end, with an id for its audit event."""
+
+    tenant_id: UUID
+    session_id: UUID
+    event_id: UUID
 
 
 async def find_session_contexts(
@@ -125,33 +135,39 @@ async def create_sessions(
 
 
 async def end_sessions(
-    work: UnitOfWork,
-    tenant_id: UUID,
-    event_ids: Mapping[UUID, UUID],
-    *,
-    reason: str | None,
-    actor: str,
-    trace_id: str,
+    work: UnitOfWork, sessions: Sequence[EndingSession], *, reason: str, actor: str, trace_id: str
 ) -> list[SessionStatus]:
-    """End those of the sessions that still live, and give their bandwidth back.
-
-    Args:
-        event_ids: for each session an id for its audit event.
-        reason: why they end; None ends only those past their time.
+    """End those of the sessions that still live, and give their bandwidth back, in one statement and one commit.
 
     Returns:
         For each session that ended now, what it became.
     """
-    rows = await work.fetch(
+    rows = await _end_sessions(work, sessions, reason, actor, trace_id)
+    return [SessionStatus(row["status"]) for row in rows if row["status"] is not None]
+
+
+async def expire_sessions(work: UnitOfWork, sessions: Sequence[EndingSession], *, trace_id: str) -> int | None:
+    """End those of the sessions that are past their time and still marked active, likewise.
+
+    Returns:
+        How many ended now; None if nothing was tried, since somebody else is expiring sessions at this moment.
+    """
+    rows = await _end_sessions(work, sessions, None, "system", trace_id)
+    return sum(row["status"] is not None for row in rows) if rows else None
+
+
+async def _end_sessions(
+    work: UnitOfWork, sessions: Sequence[EndingSession], reason: str | None, actor: str, trace_id: str
+) -> list[Record]:
+    return await work.fetch(
         "end_sessions",
-        tenant_id=tenant_id,
-        session_ids=list(event_ids),
-        event_ids=list(event_ids.values()),
+        tenant_ids=[session.tenant_id for session in sessions],
+        session_ids=[session.session_id for session in sessions],
+        event_ids=[session.event_id for session in sessions],
         reason=reason,
         actor=actor,
         trace_id=trace_id,
     )
-    return [SessionStatus(row["status"]) for row in rows]
 
 
 async def list_due_sessions(work: UnitOfWork, limit: int) -> list[tuple[UUID, UUID]]:

@@ -131,9 +131,12 @@ event AS (
 SELECT session_id, created_at, expires_at FROM session;
 
 -- name: end_sessions
--- End those of the given sessions that are still live, give their bandwidth back and write an audit event for each. One that is past its end expires, whatever was asked for; without a reason only such ones end. Returns what ended.
+-- End those of the given sessions, of whichever tenants, that are still live, give their bandwidth back and write an audit event for each. One that is past its end expires, whatever was asked for; without a reason only such ones end, for one caller at a time. Returns each of them with what it became, if it ended now; no row if another caller is at it.
 WITH asked AS (
-    SELECT * FROM unnest(:session_ids::uuid[], :event_ids::uuid[]) AS asked (session_id, event_id)
+    SELECT *
+    FROM unnest(:tenant_ids::uuid[], :session_ids::uuid[], :event_ids::uuid[]) AS asked (tenant_id, session_id, event_id)
+    WHERE :reason::text IS NOT NULL
+       OR (SELECT pg_try_advisory_xact_lock(hashtextextended('honeylink.expiry', 0))) -- gone with this statement
 ),
 held AS (
     -- Pools before sessions, in the order of all pool locks: an end and a creation, a revocation or another end can't deadlock.
@@ -141,10 +144,11 @@ held AS (
     FROM pools AS pool
     WHERE (pool.tenant_id, pool.level, pool.pool_id) IN (
         SELECT reservation.pool_tenant_id, reservation.level, reservation.pool_id
-        FROM reservations AS reservation
-        WHERE reservation.tenant_id = :tenant_id AND reservation.session_id = ANY (:session_ids::uuid[])
+        FROM asked
+        JOIN reservations AS reservation
+            ON reservation.tenant_id = asked.tenant_id AND reservation.session_id = asked.session_id
     )
-    ORDER BY pool.level, pool.pool_id
+    ORDER BY pool.level, pool.pool_id, pool.tenant_id
     FOR NO KEY UPDATE OF pool
 ),
 ended AS (
@@ -153,7 +157,8 @@ ended AS (
         ended_at = least(session.expires_at, now()),
         end_reason = CASE WHEN session.expires_at <= now() THEN 'expired' ELSE :reason::text END
     FROM asked
-    WHERE session.tenant_id = :tenant_id AND session.session_id = asked.session_id AND session.status = 'active'
+    WHERE session.tenant_id = asked.tenant_id AND session.session_id = asked.session_id
+      AND session.ended_at IS NULL -- as good as its status, and no plan reads all that is due or will be for it
       AND (session.expires_at <= now() OR :reason::text IS NOT NULL)
       AND (SELECT count(*) FROM held) >= 0 -- the locks have to come first
     RETURNING session.tenant_id, session.session_id, session.device_id, session.status, session.end_reason, asked.event_id
@@ -184,7 +189,9 @@ event AS (
            :trace_id::text
     FROM ended
 )
-SELECT session_id, status FROM ended;
+SELECT asked.session_id, ended.status
+FROM asked
+LEFT JOIN ended ON ended.tenant_id = asked.tenant_id AND ended.session_id = asked.session_id;
 
 -- name: list_due_sessions
 -- The longest overdue sessions that are still marked active, over all tenants.
