@@ -6,12 +6,13 @@ import asyncio
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import pytest
+
 from honeylink.domain.access import Role
 from honeylink.errors import Unauthenticated
 from honeylink.services.runtime import open_services
 from honeylink.services.token_cache import TokenCache
-from honeylink.store.changes import STALE_SECONDS, Changes
-from honeylink.store.database import Database
+from honeylink.store.changes import STALE_SECONDS
 from honeylink.store.tokens import StoredToken
 from tests.conftest import run_service
 
@@ -19,17 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from honeylink.settings import Settings
-    from tests.conftest import LoopThread
 
 TENANT, OTHER = uuid4(), uuid4()
 TOKEN = StoredToken("dash", Role.AUDITOR, None, bytes(32), revoked=False)
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    """Return once `condition` holds; fail if it does not within some seconds."""
-    async with asyncio.timeout(10 * STALE_SECONDS):
-        while not condition():  # noqa: ASYNC110 - there is no event to wait for
-            await asyncio.sleep(0)
 
 
 class TestCache:
@@ -53,6 +46,15 @@ class TestCache:
         assert (cache.get(TENANT, first), cache.get(TENANT, second)) == (None, TOKEN)
         cache.drop(None)
         assert cache.get(TENANT, second) is None
+
+    @pytest.mark.parametrize("payload", ["", "no token", "beat", "0" * 31])
+    def test_passes_over_what_names_no_token(self, payload: str) -> None:
+        cache, token_id = TokenCache(lambda: True), uuid4()
+        before = cache.generation
+        cache.put(TENANT, token_id, TOKEN, before)
+        cache.drop(payload)
+        assert cache.get(TENANT, token_id) is TOKEN
+        assert cache.generation == before
 
     def test_takes_nothing_that_was_read_before_a_revocation(self) -> None:
         cache, token_id = TokenCache(lambda: True), uuid4()
@@ -96,30 +98,3 @@ def test_another_process_revokes(make_settings: Callable[..., Settings]) -> None
         service.loop.run(revoke())
         # The contract is a second; the bound leaves room for a machine that is busy.
         assert service.loop.run(until_refused()) < 3 * STALE_SECONDS
-
-
-def test_news_are_fresh_only_while_they_come(loop: LoopThread, new_database: Callable[[], str]) -> None:
-    dsn = new_database()
-    heard: list[str | None] = []
-
-    async def run() -> None:
-        database = Database(dsn)
-        await database.open()
-        changes = Changes(database, dsn, heard.append)
-        assert not changes.fresh()
-        listening = asyncio.create_task(changes.run())
-        try:
-            await eventually(changes.fresh)
-            # What was cached before anybody listened is forgotten before any of it counts.
-            assert heard == [None]
-            async with database.work() as work:
-                await work.fetchrow("notify", channel="honeylink_changes", payload="some-token")
-            await eventually(lambda: "some-token" in heard)
-        finally:
-            listening.cancel()
-            await asyncio.wait([listening])
-            await database.close()
-        await eventually(lambda: not changes.fresh())
-        assert heard[-1] is None
-
-    loop.run(run())

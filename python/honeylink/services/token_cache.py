@@ -49,9 +49,16 @@ class TokenCache:
             self._tokens.popitem(last=False)
 
     def drop(self, token_id: str | None) -> None:
-        """Forget a token that has been revoked; None forgets all, since news may have been missed."""
+        """Forget a token that has been revoked; None forgets all, since news may have been missed.
+
+        Other text names no token: whoever may connect to the database may notify.
+        """
+        try:
+            named = None if token_id is None else UUID(token_id)
+        except ValueError:
+            return
         self.generation += 1
-        if token_id is None:
+        if named is None:
             self._tokens.clear()
         else:
-            self._tokens.pop(UUID(token_id), None)
+            self._tokens.pop(named, None)

@@ -16,6 +16,7 @@ import asyncpg
 import structlog
 
 from honeylink.errors import DependencyUnavailable
+from honeylink.store.database import UNAVAILABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,9 @@ STALE_SECONDS = 1.0
 _CHANNEL = "honeylink_changes"
 _BEAT_SECONDS = 0.3  # three of them within STALE_SECONDS, so that one may come late
 _RETRY_SECONDS = 1.0
+
+# A server may also let nobody in for a while, or not this user; it is asked again all the same.
+_LOST = (*UNAVAILABLE, asyncpg.PostgresError)
 
 _log = structlog.get_logger(__name__)
 
@@ -59,12 +63,12 @@ class Changes:
         while True:
             try:
                 connection = await asyncpg.connect(self._dsn, timeout=_RETRY_SECONDS)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except _LOST:
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
             try:
                 await self._listen(connection)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except _LOST as error:
                 _log.warning("changes.lost", reason=str(error) or type(error).__name__)
             finally:
                 self._sent.clear()

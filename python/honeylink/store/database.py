@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from asyncpg import Record
     from asyncpg.pool import PoolConnectionProxy
 
-__all__ = ["Database", "DatabaseUnprepared", "UnitOfWork"]
+__all__ = ["UNAVAILABLE", "Database", "DatabaseUnprepared", "UnitOfWork"]
 
 _Statements = dict[str, tuple[str, tuple[str, ...]]]
 
@@ -44,12 +44,11 @@ def _load_statements() -> _Statements:
 
 _STATEMENTS = _load_statements()
 
-# What says that the server is away, overloaded or on its way down, as opposed to a statement that is wrong.
-_UNAVAILABLE = (
+UNAVAILABLE = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # what a connection may raise that is cut in the middle of an answer
+    asyncpg.InternalClientError,  # a connection was cut in the middle of an answer, or no server is a primary
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.OperatorInterventionError,
@@ -59,6 +58,7 @@ _UNAVAILABLE = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.TransactionRollbackError,
 )
+"""What says that the server is away, overloaded or on its way down, as opposed to a statement that is wrong."""
 
 
 class DatabaseUnprepared(DependencyUnavailable):
@@ -193,7 +193,7 @@ class Database:
                 raise DatabaseUnprepared(str(error)) from error
             except Exception as error:
                 # One that is cut in the middle of something raises whatever that something makes of it.
-                if isinstance(error, _UNAVAILABLE) or connection.is_closed():
+                if isinstance(error, UNAVAILABLE) or connection.is_closed():
                     raise DependencyUnavailable("the database") from error
                 raise
             finally:
@@ -207,5 +207,5 @@ class Database:
             return await pool.acquire(timeout=timeout_seconds)
         except (asyncpg.InvalidParameterValueError, asyncpg.InsufficientPrivilegeError) as error:
             raise DatabaseUnprepared(str(error)) from error
-        except _UNAVAILABLE as error:
+        except UNAVAILABLE as error:
             raise DependencyUnavailable("the database") from error

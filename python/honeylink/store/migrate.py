@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from honeylink.errors import HoneyLinkError
+from honeylink.store.database import UNAVAILABLE
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -58,7 +59,7 @@ async def migrate(dsn: str) -> tuple[str | None, str]:
 async def _connect(dsn: str) -> asyncpg.Connection[asyncpg.Record]:
     try:
         return await asyncpg.connect(dsn, timeout=_CONNECT_SECONDS)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (*UNAVAILABLE, asyncpg.PostgresError) as error:
         raise MigrationError(f"expected a database to connect to, found: {error or type(error).__name__}") from error
 
 

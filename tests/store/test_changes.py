@@ -1,0 +1,129 @@
+"""News of changes: how long they are fresh, and what the listener outlives."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import asyncpg
+
+from honeylink.services.token_cache import TokenCache
+from honeylink.store.changes import STALE_SECONDS, Changes
+from honeylink.store.database import Database
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    import pytest
+
+    from tests.conftest import LoopThread
+
+
+async def eventually(condition: Callable[[], object]) -> None:
+    """Return once `condition` holds; fail if it does not within some seconds."""
+    async with asyncio.timeout(10 * STALE_SECONDS):
+        while not condition():  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def listening(
+    dsn: str, on_change: Callable[[str | None], None], *, listener_dsn: str | None = None
+) -> AsyncIterator[tuple[Changes, Database]]:
+    """Changes of a database that are listened for until the block ends."""
+    database = Database(dsn)
+    await database.open()
+    changes = Changes(database, listener_dsn or dsn, on_change)
+    assert not changes.fresh()
+    task = asyncio.create_task(changes.run())
+    try:
+        yield changes, database
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+        await database.close()
+
+
+async def notify(database: Database, payload: str) -> None:
+    async with database.work() as work:
+        await work.fetchrow("notify", channel="honeylink_changes", payload=payload)
+
+
+def test_news_are_fresh_only_while_they_come(loop: LoopThread, new_database: Callable[[], str]) -> None:
+    heard: list[str | None] = []
+    token_id = str(uuid4())
+
+    async def run() -> None:
+        async with listening(new, heard.append) as (changes, database):
+            await eventually(changes.fresh)
+            # What was cached before anybody listened is forgotten before any of it counts.
+            assert heard == [None]
+            await notify(database, token_id)
+            await eventually(lambda: token_id in heard)
+        await eventually(lambda: not changes.fresh())
+        assert heard[-1] is None
+
+    new = new_database()
+    loop.run(run())
+
+
+def test_what_others_say_on_the_channel_is_passed_over(loop: LoopThread, new_database: Callable[[], str]) -> None:
+    heard: list[str | None] = []
+    faults: list[dict[str, Any]] = []
+    tokens = TokenCache(lambda: True)
+
+    def on_change(change: str | None) -> None:
+        tokens.drop(change)
+        heard.append(change)
+
+    async def run() -> None:
+        running = asyncio.get_running_loop()
+        running.set_exception_handler(lambda _, context: faults.append(context))
+        try:
+            async with listening(new, on_change) as (changes, database):
+                await eventually(changes.fresh)
+                for payload in ("no token", "beat of another", "", "last"):
+                    await notify(database, payload)
+                await eventually(lambda: "last" in heard)
+        finally:
+            running.set_exception_handler(None)
+
+    new = new_database()
+    loop.run(run())
+    assert heard == [None, "no token", "", "last", None]
+    assert faults == []
+
+
+def test_the_listener_waits_for_a_primary(
+    loop: LoopThread, new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that takes no writes for a while stands for a primary that is away: the driver refuses both alike."""
+    new = new_database()
+    name = new.partition("?")[0].rpartition("/")[2]
+    refusals: list[asyncpg.InternalClientError] = []
+    connect = asyncpg.connect
+
+    async def watched(*arguments: Any, **fields: Any) -> object:
+        try:
+            return await connect(*arguments, **fields)
+        except asyncpg.InternalClientError as error:
+            refusals.append(error)
+            raise
+
+    async def run() -> None:
+        owner = await connect(new)
+        try:
+            await owner.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+            separator = "&" if "?" in new else "?"
+            primary = f"{new}{separator}target_session_attrs=read-write"
+            async with listening(new, lambda _: None, listener_dsn=primary) as (changes, _):
+                await eventually(lambda: refusals)
+                await owner.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+                await eventually(changes.fresh)
+        finally:
+            await owner.close()
+
+    monkeypatch.setattr(asyncpg, "connect", watched)
+    loop.run(run())
