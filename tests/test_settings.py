@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from asyncpg.connect_utils import _parse_connect_dsn_and_args  # type: ignore[attr-defined]
 
 from honeylink.errors import SettingsError
 from honeylink.settings import Settings
@@ -70,12 +72,50 @@ def test_defaults_suit_a_first_start() -> None:
         ("HONEYLINK_DATABASE_DSN", ""),
         ("HONEYLINK_DATABASE_DSN", "mysql://db.example/honeylink"),
         ("HONEYLINK_DATABASE_DSN", "postgresql://db.example:port/honeylink"),
+        ("HONEYLINK_DATABASE_DSN", "postgresql://db.example:0/honeylink"),
+        ("HONEYLINK_DATABASE_DSN", "postgresql://db.example:65536/honeylink"),
+        ("HONEYLINK_DATABASE_DSN", "postgresql://db.example:5432:5433/honeylink"),
+        ("HONEYLINK_DATABASE_DSN", "postgresql://db1.example:5432,db2.example:port/honeylink"),
+        ("HONEYLINK_DATABASE_DSN", "postgresql://db1.example:5432,,db2.example/honeylink"),
+        ("HONEYLINK_DATABASE_DSN", "postgresql://db1.example:5432,/honeylink"),
+        ("HONEYLINK_DATABASE_DSN", "postgresql://db1.example,[::1/honeylink"),
+        ("HONEYLINK_DATABASE_DSN", "postgresql://[::1]5432/honeylink"),
         ("HONEYLINK_FOO", "1"),
         ("HONEYLINK_PORTS", "1"),
     ],
 )
 def test_wrong_value_names_itself(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     assert name in error_of(monkeypatch, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("dsn", "addresses"),
+    [
+        ("postgresql://db.example", [("db.example", 5432)]),
+        ("postgres://user:secret@db.example:5433/honeylink", [("db.example", 5433)]),
+        ("postgresql://user@db1:5432,db2:5433/honeylink", [("db1", 5432), ("db2", 5433)]),
+        ("postgresql://db1,db2:5433/honeylink?target_session_attrs=read-write", [("db1", 5432), ("db2", 5433)]),
+        ("postgresql://user@[::1]:5433,[::2],db3:/honeylink", [("::1", 5433), ("::2", 5432), ("db3", 5432)]),
+        ("postgresql://user@/honeylink?host=db1,db2&port=5432,5433", [("db1", 5432), ("db2", 5433)]),
+        ("postgresql:///honeylink?host=/var/run/postgresql", ["/var/run/postgresql/.s.PGSQL.5432"]),
+        ("postgresql://user@%2Fvar%2Frun/honeylink", ["/var/run/.s.PGSQL.5432"]),
+    ],
+)
+def test_database_dsn_is_what_the_driver_takes(
+    monkeypatch: pytest.MonkeyPatch, dsn: str, addresses: list[tuple[str, int] | str]
+) -> None:
+    monkeypatch.delenv("PGPORT", raising=False)
+    database_dsn = Settings.load(database_dsn=dsn).database_dsn
+    assert database_dsn is not None
+    assert addresses_of(database_dsn.get_secret_value()) == addresses
+
+
+def addresses_of(dsn: str) -> list[tuple[str, int] | str]:
+    """The addresses that the driver finds in a DSN."""
+    unnamed = dict.fromkeys(inspect.signature(_parse_connect_dsn_and_args).parameters)
+    addresses, _ = _parse_connect_dsn_and_args(**{**unnamed, "dsn": dsn, "password": "none"})
+    found: list[tuple[str, int] | str] = addresses
+    return found
 
 
 def test_all_wrong_values_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

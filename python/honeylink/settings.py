@@ -6,6 +6,7 @@ The file is named by `HONEYLINK_CONFIG_FILE`; its keys are the field names. `doc
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,6 +22,9 @@ __all__ = ["Settings"]
 _PREFIX = "HONEYLINK_"
 _CONFIG_FILE = "HONEYLINK_CONFIG_FILE"
 _MAX_KBPS = 10**12
+_MAX_PORT = 65535
+_POSTGRESQL_PORT = 5432
+_HOST = re.compile(r"(?:\[[^\]]+\]|[^:\[\]]*)(?::(?P<port>[0-9]*))?")
 
 
 def _endpoint(value: str) -> str:
@@ -33,12 +37,20 @@ def _endpoint(value: str) -> str:
 def _dsn(value: SecretStr) -> SecretStr:
     try:
         parts = urlsplit(value.get_secret_value())
-        valid = parts.scheme in {"postgres", "postgresql"} and parts.port != 0
     except ValueError:
         valid = False
+    else:
+        # As the driver reads it: the user up to the first @, then nothing or hosts with commas between them.
+        hosts = parts.netloc.partition("@")[2] if "@" in parts.netloc else parts.netloc
+        valid = parts.scheme in {"postgres", "postgresql"} and (not hosts or all(map(_is_host, hosts.split(","))))
     if not valid:
-        raise ValueError("expected a URL such as postgresql://user@host:5432/database")
+        raise ValueError("expected a URL such as postgresql://user@host:5432/database, or host1:5432,host2:5432 in it")
     return value
+
+
+def _is_host(text: str) -> bool:
+    match = _HOST.fullmatch(text)
+    return bool(text) and match is not None and 0 < int(match["port"] or _POSTGRESQL_PORT) <= _MAX_PORT
 
 
 def _default_data_dir() -> Path:
@@ -78,7 +90,7 @@ class Settings(BaseSettings):
         description="Key-encryption key of the local key provider. Unset: `kek.key` in the data directory.",
     )
     host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(8700, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    port: int = Field(8700, ge=0, le=_MAX_PORT, description="Port to listen on; 0 takes a free one.")
     session_endpoint: Annotated[str, AfterValidator(_endpoint)] = Field(
         "quic://127.0.0.1:7843", description="Where devices send their streams; part of each answer."
     )
