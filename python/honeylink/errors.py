@@ -49,6 +49,7 @@ __all__ = [
     "HoneyLinkError",
     "NotFound",
     "OutputError",
+    "Overloaded",
     "PlannerError",
     "RateLimited",
     "ServiceError",
@@ -267,3 +268,10 @@ class DependencyUnavailable(ServiceError):
         super().__init__(f"{dependency} is not available now; retry in {retry_after_seconds} s")
         self.dependency = dependency
         self.retry_after_seconds = retry_after_seconds
+
+
+class Overloaded(DependencyUnavailable):
+    """There is more to do than can be done in time, so what came last is not begun."""
+
+    def __init__(self) -> None:
+        super().__init__("room for one more session to open")

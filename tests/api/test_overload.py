@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from honeylink.errors import DependencyUnavailable
 from tests.api.peer import Peer, check_alive, check_problem, head
 from tests.conftest import run_service, session_body
 
@@ -60,11 +59,7 @@ def wait_until_full(service: Service) -> None:
     """Until as many sessions are in progress as may be."""
 
     async def is_full() -> bool:
-        try:
-            service.services.sessions.check_load()
-        except DependencyUnavailable:
-            return True
-        return False
+        return service.services.sessions.overloaded()
 
     deadline = time.monotonic() + 20
     while not service.loop.run(is_full()):
@@ -93,6 +88,10 @@ def test_one_too_many_is_refused_at_once_and_nothing_else_is(small: Service) -> 
                 assert client.get("/healthz").status_code == 200
                 counted = 'honeylink_http_requests_total{method="POST",route="/sessions",status="503"} '
                 assert float(client.get("/metrics").text.partition(counted)[2].split()[0]) >= 2
+            with Peer(small) as peer:
+                peer.send(head(small, "Connection: close", "Content-Type: application/json", "Content-Length: 2"), "{}")
+                check_problem(peer.answer(), 503, "ERR_DEPENDENCY")
+                assert peer.rest() == b""
         assert [each.result() for each in opening] == [201] * MAX_OPENING
     assert open_one(small, devices[-1]) == 201
 

@@ -128,7 +128,7 @@ def test_the_limit_stays_between_its_bounds(steps: list[tuple[bool, float]], lim
             inside.append(now)
         elif not coming and inside:
             load.leave(inside.pop(0), now)
-        assert min(32, limit_max) <= load.limit <= limit_max
+        assert min(24, limit_max) <= load.limit <= limit_max
         assert len(inside) <= limit_max
 
 

@@ -10,7 +10,6 @@ from starlette.exceptions import HTTPException
 from honeylink.api import audit, devices, operations, sessions
 from honeylink.api.endpoints import routes_of
 from honeylink.api.observability import Observability
-from honeylink.api.overload import Overload
 from honeylink.api.problems import problem_body, render_problem
 from honeylink.telemetry import current_trace_id
 
@@ -36,7 +35,7 @@ def create_app(settings: Settings, services: Services) -> ASGIApp:
     app.router.redirect_slashes = False
     app.state.services = services
     app.state.settings = settings
-    return Overload(Observability(app), services.sessions)
+    return Observability(app)
 
 
 async def _http_problem(request: Request, error: Exception) -> Response:

@@ -19,6 +19,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from honeylink.telemetry import REQUEST_SECONDS, REQUESTS, current_trace_id
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from contextlib import AbstractContextManager
 
     from opentelemetry.context import Context
@@ -93,9 +94,9 @@ class Observability:
 
     def _span(self, scope: Scope) -> AbstractContextManager[trace.Span]:
         """A span for the request, current while it is served."""
-        span = self._tracer.start_span(scope["method"], _parent(scope), kind=trace.SpanKind.SERVER)
+        span = self._tracer.start_span(scope["method"], _parent(scope["headers"]), kind=trace.SpanKind.SERVER)
         if not span.is_recording():
-            span = trace.NonRecordingSpan(trace_context(scope))
+            span = trace.NonRecordingSpan(trace_context(scope["headers"]))
         return trace.use_span(span, end_on_exit=True)
 
     def _record(self, span: trace.Span, scope: Scope, status: int, seconds: float) -> None:
@@ -122,9 +123,9 @@ class Observability:
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-def trace_context(scope: Scope) -> trace.SpanContext:
-    """A new span in the trace that the request continues, or else in a new one."""
-    parent = trace.get_current_span(_parent(scope)).get_span_context()
+def trace_context(headers: Iterable[tuple[bytes, bytes]]) -> trace.SpanContext:
+    """A new span in the trace that the headers of a request continue, or else in a new one."""
+    parent = trace.get_current_span(_parent(headers)).get_span_context()
     trace_id = parent.trace_id or _random.getrandbits(128) or 1
     return trace.SpanContext(trace_id, _random.getrandbits(64) or 1, is_remote=False, trace_flags=parent.trace_flags)
 
@@ -142,8 +143,8 @@ def count_request(method: str, route: str, status: int, seconds: float | None = 
         request_seconds.observe(seconds)
 
 
-def _parent(scope: Scope) -> Context | None:
-    carrier = {_CARRIED[name]: value.decode("latin-1") for name, value in scope["headers"] if name in _CARRIED}
+def _parent(headers: Iterable[tuple[bytes, bytes]]) -> Context | None:
+    carrier = {_CARRIED[name]: value.decode("latin-1") for name, value in headers if name in _CARRIED}
     return _propagator.extract(carrier) if carrier else None
 
 

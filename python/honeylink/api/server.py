@@ -22,6 +22,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from honeylink.api.app import create_app
+from honeylink.api.overload import Overload
 from honeylink.api.problems import MEDIA_TYPE, problem_body
 from honeylink.errors import ServiceError, SettingsError, TooLarge, TooSlow, ValidationFailed
 from honeylink.services.runtime import open_services
@@ -59,9 +60,11 @@ async def serve(
     """
     async with open_services(settings) as services:
         server = _Server(settings, services)
-        # What is here at the start stays, and a collection that walks all of it holds up every request at hand.
+        # A collection that walks all there is holds up every request at hand. What is here at the start stays, what is
+        # kept later goes by reference counts, and cycles, which errors make, are found while they are young.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(5_000, 10, 1_000)
         sweeping = asyncio.create_task(services.expiry.run(), name="expiry")
         listening = asyncio.create_task(services.changes.run(), name="changes")
         with server.stopped_by_signals():
@@ -107,7 +110,7 @@ class _Server(uvicorn.Server):
     def __init__(self, settings: Settings, services: Services) -> None:
         config = uvicorn.Config(
             create_app(settings, services),
-            http=_protocol(settings),
+            http=_protocol(settings, Overload(services.sessions)),
             ws="none",
             lifespan="off",
             access_log=False,
@@ -143,8 +146,8 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def _protocol(settings: Settings) -> type[HttpToolsProtocol]:  # noqa: C901 - a class, whose methods are short
-    """A protocol class that keeps the settings' deadlines."""
+def _protocol(settings: Settings, overload: Overload) -> type[HttpToolsProtocol]:  # noqa: C901 - a class, whose methods are short
+    """A protocol class that keeps the settings' deadlines, and turns away what is too much."""
 
     class DeadlineProtocol(HttpToolsProtocol):
         """One connection. A deadline runs from its start, or a request's first byte, to the request's end."""
@@ -152,6 +155,7 @@ def _protocol(settings: Settings) -> type[HttpToolsProtocol]:  # noqa: C901 - a 
         _deadline: asyncio.TimerHandle | None = None
         _header_bytes = 0
         _in_header = True
+        _turned_away = False
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
@@ -181,13 +185,39 @@ def _protocol(settings: Settings) -> type[HttpToolsProtocol]:  # noqa: C901 - a 
             self._in_header = False
             # A second more than the application gives, so that it can say so itself.
             self._expect_within(settings.body_timeout_seconds + 1)
-            super().on_headers_complete()
+            if self._idle() and overload.refuses(self.parser.get_method(), self.url):
+                self._turn_away()
+            else:
+                super().on_headers_complete()
+
+        def on_body(self, body: bytes) -> None:
+            if not self._turned_away:
+                super().on_body(body)
 
         def on_message_complete(self) -> None:
             self._expect_nothing()
             self._in_header = True
             self._header_bytes = 0
-            super().on_message_complete()
+            if not self._turned_away:
+                super().on_message_complete()
+                return
+            self._turned_away = False
+            if not self.transport.is_closing():
+                # What uvicorn sets up after each answer of the application.
+                self.timeout_keep_alive_task = self.loop.call_later(
+                    self.timeout_keep_alive, self.timeout_keep_alive_handler
+                )
+
+        def _turn_away(self) -> None:
+            """Answer before the body, which is read and thrown away."""
+            self._turned_away = True
+            status, answer = overload.refusal(self.headers)
+            keep_alive = self.parser.should_keep_alive()
+            self.transport.write(
+                b"".join((STATUS_LINE[status], b"" if keep_alive else b"connection: close\r\n", answer))
+            )
+            if not keep_alive:
+                self.transport.close()
 
         def send_400_response(self, msg: str) -> None:
             self._refuse(ValidationFailed([("", f"expected an HTTP/1.1 request: {msg.lower().rstrip('.')}")]))

@@ -11,16 +11,16 @@ from __future__ import annotations
 
 __all__ = ["LoadLimit"]
 
-_WINDOW_SECONDS = 0.1
+_WINDOW_SECONDS = 0.2
 # A queue stands when nothing takes less than this many times what it takes at rest, and some more for good measure.
 _PATIENCE_FACTOR = 4
-_PATIENCE_SECONDS = 0.020
+_PATIENCE_SECONDS = 0.010
 # At rest is the quickest of all. It grows by this each window, so that a database which has become slower is believed
 # within minutes, and an overload of minutes does not pass for rest.
 _REST_GROWTH = 1.0005
-_GROWTH = 1.1
+_GROWTH = 1.2
 # Fewer would make groups too small to be worth a commit.
-_LIMIT_MIN = 32
+_LIMIT_MIN = 24
 _IDLE_SECONDS = 1.0
 
 

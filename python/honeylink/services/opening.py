@@ -21,7 +21,7 @@ from uuid_utils.compat import uuid7
 
 from honeylink.domain.admission import decide
 from honeylink.domain.audit import Category
-from honeylink.errors import ClientGone, DependencyUnavailable, NotFound, ServiceError
+from honeylink.errors import ClientGone, DependencyUnavailable, NotFound, Overloaded, ServiceError
 from honeylink.services.audit import event_by
 from honeylink.services.known_devices import Snapshot
 from honeylink.services.load_limit import LoadLimit
@@ -118,14 +118,9 @@ class Opening:
         self._waiting: deque[_Waiting] = deque()
         self._groups: set[asyncio.Task[None]] = set()
 
-    def check_load(self) -> None:
-        """Refuse one more request while there are too many, before anything has been spent on it.
-
-        Raises:
-            DependencyUnavailable: there are too many.
-        """
-        if self._load.full(asyncio.get_running_loop().time()):
-            raise DependencyUnavailable("room for another session in the queue")
+    def overloaded(self) -> bool:
+        """Whether one more request would be one too many."""
+        return self._load.full(asyncio.get_running_loop().time())
 
     async def open(self, caller: Principal, request: SessionRequest, wanted: Callable[[], bool]) -> OpenedSession:
         """Open a session with the next group.
@@ -141,9 +136,11 @@ class Opening:
             TooManyStreams: there are more than one session may have.
             BandwidthExceeded: a pool on the device's path is short.
             ClientGone: nobody waits for the answer any more.
-            DependencyUnavailable: database or key provider are away or too slow, or too many are waiting.
+            Overloaded: there are too many in progress.
+            DependencyUnavailable: database or key provider are away or too slow.
         """
-        self.check_load()
+        if self.overloaded():
+            raise Overloaded
         loop = asyncio.get_running_loop()
         entered = loop.time()
         waiting = _Waiting(

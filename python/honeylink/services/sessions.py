@@ -36,13 +36,9 @@ class Sessions:
         self._access = access
         self._opening = opening
 
-    def check_load(self) -> None:
-        """Refuse to open one more session while there are too many in progress; costs next to nothing.
-
-        Raises:
-            DependencyUnavailable: there are too many.
-        """
-        self._opening.check_load()
+    def overloaded(self) -> bool:
+        """Whether one more session to open would be too many; costs next to nothing."""
+        return self._opening.overloaded()
 
     async def open(
         self, caller: Principal, request: SessionRequest, wanted: Callable[[], bool] = lambda: True
@@ -61,6 +57,7 @@ class Sessions:
             StateConflict: the device is not paired.
             TooManyStreams: there are more than one session may have.
             BandwidthExceeded: a pool on the device's path is short.
+            Overloaded: there are too many in progress.
             DependencyUnavailable: database or key provider are away or too slow.
         """
         await self._access.require(caller, Permission.OPEN_SESSION, request.device_id)

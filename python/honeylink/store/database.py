@@ -44,6 +44,9 @@ def _load_statements() -> _Statements:
 
 _STATEMENTS = _load_statements()
 
+# Before a connection is replaced; the driver's own default would do so, and prepare all anew, every minute under load.
+_MAX_QUERIES = 10_000_000
+
 UNAVAILABLE = (
     OSError,
     TimeoutError,
@@ -97,8 +100,8 @@ class UnitOfWork:
 class _Connection(asyncpg.Connection):
     """A connection that goes back to the pool as it is: no statement leaves anything behind that needs a reset."""
 
-    def get_reset_query(self) -> str:
-        return ""
+    async def reset(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the driver's signature
+        pass
 
 
 @dataclass(slots=True)
@@ -133,6 +136,7 @@ class Database:
             self._dsn,
             min_size=0,
             max_size=self._pool_size,
+            max_queries=_MAX_QUERIES,
             timeout=self._timeout_seconds,
             connection_class=_Connection,
             server_settings=self._session_settings(),
