@@ -46,11 +46,11 @@ def no_session_opens(service: Service) -> Iterator[None]:
         service.loop.run(connection.close())
 
 
-def wait_for_lock_waiters(service: Service, count: int) -> None:
-    """Until so many statements wait for the pools."""
+def wait_for_lock_waiter(service: Service) -> None:
+    """Until a statement waits for the pools."""
     deadline = time.monotonic() + 20
     query = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    while service.fetch(query)[0]["n"] < count:
+    while not service.fetch(query)[0]["n"]:
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -88,28 +88,40 @@ def test_one_too_many_is_refused_at_once_and_nothing_else_is(small: Service) -> 
                 assert client.get("/healthz").status_code == 200
                 counted = 'honeylink_http_requests_total{method="POST",route="/sessions",status="503"} '
                 assert float(client.get("/metrics").text.partition(counted)[2].split()[0]) >= 2
-            with Peer(small) as peer:
-                peer.send(head(small, "Connection: close", "Content-Type: application/json", "Content-Length: 2"), "{}")
+            body = json.dumps(session_body(devices[-1]))
+            with Peer(small) as peer:  # this one is not plain, so it is refused at the end of the way
+                lines = ("Connection: close", "Content-Type: application/json", f"Content-Length: {len(body)}")
+                peer.send(head(small, *lines), body)
                 check_problem(peer.answer(), 503, "ERR_DEPENDENCY")
                 assert peer.rest() == b""
+            with Peer(small) as peer:
+                plain = head(small, "Content-Type: application/json", f"Content-Length: {len(body)}")
+                peer.send(plain, body[:10])
+                check_problem(peer.answer(), 503, "ERR_DEPENDENCY")
+                peer.send(body[10:], head(small, method="GET"))
+                assert peer.answer().status_code == 200
+                peer.send(plain, body, plain, body, head(small, method="GET"))
+                for _ in range(2):
+                    check_problem(peer.answer(), 503, "ERR_DEPENDENCY")
+                assert peer.answer().status_code == 200
         assert [each.result() for each in opening] == [201] * MAX_OPENING
     assert open_one(small, devices[-1]) == 201
 
 
 def test_who_hangs_up_while_waiting_gets_no_session(service: Service) -> None:
-    ahead, leaver = [service.new_device() for _ in range(2)], service.new_device()
-    with ThreadPoolExecutor(len(ahead)) as pool:
+    ahead, leaver = service.new_device(), service.new_device()
+    with ThreadPoolExecutor(1) as pool:
         with no_session_opens(service):
-            opening = [pool.submit(open_one, service, device) for device in ahead]
-            wait_for_lock_waiters(service, len(ahead))  # all groups are on their way, so that one more has to wait
+            opening = pool.submit(open_one, service, ahead)
+            wait_for_lock_waiter(service)  # a group is on its way, so that the next one has to wait
             body = json.dumps(session_body(leaver))
             with Peer(service) as peer:
                 lines = ("Content-Type: application/json", f"Content-Length: {len(body)}")
                 peer.send(head(service, *lines), body)
                 check_alive(service)  # on another connection, so what came before has been read
             check_alive(service)
-        assert [each.result() for each in opening] == [201, 201]
-    assert open_one(service, ahead[0]) == 201  # came later, so by now the leaver has had its turn
+        assert opening.result() == 201
+    assert open_one(service, ahead) == 201  # came later, so by now the leaver has had its turn
     with service.client() as client:
         sessions = client.get("/sessions", params={"device_id": leaver.device_id}).json()["items"]
         assert sessions == []

@@ -36,7 +36,7 @@ class Simulation:
             self.advance(1 / per_second)
 
     def arrive(self) -> None:
-        if self.load.full(self.now):
+        if self.load.refuses(self.now):
             self.refused += 1
             return
         self.load.enter(self.now)
@@ -110,11 +110,11 @@ def test_a_database_that_has_become_slower_is_believed_in_the_end() -> None:
 def test_no_more_are_in_progress_than_the_maximum() -> None:
     load = LoadLimit(3)
     for _ in range(3):
-        assert not load.full(0.0)
+        assert not load.refuses(0.0)
         load.enter(0.0)
-    assert load.full(0.0)
+    assert load.refuses(0.0)
     load.leave(0.0, 0.001)
-    assert not load.full(0.001)
+    assert not load.refuses(0.001)
 
 
 @given(steps=st.lists(st.tuples(st.booleans(), st.floats(0, 10)), max_size=200), limit_max=st.integers(1, 1000))
@@ -123,12 +123,12 @@ def test_the_limit_stays_between_its_bounds(steps: list[tuple[bool, float]], lim
     now, inside = 0.0, []
     for coming, seconds in steps:
         now += seconds
-        if coming and not load.full(now):
+        if coming and not load.refuses(now):
             load.enter(now)
             inside.append(now)
         elif not coming and inside:
             load.leave(inside.pop(0), now)
-        assert min(24, limit_max) <= load.limit <= limit_max
+        assert min(8, limit_max) <= load.limit <= limit_max
         assert len(inside) <= limit_max
 
 

@@ -1,55 +1,89 @@
 """Turns requests for new sessions away while there are too many, before anything is spent on them.
 
-Under overload what is refused outnumbers what is served, so a refusal must cost next to nothing: it is one write of the
-server's protocol, before the application, authentication, log and spans. Reading, ending, health and metrics are never
-refused.
+Under overload what is refused outnumbers what is served, and a refusal that cost what a request costs would leave
+nothing for those served. So a refused request is not even parsed: its first line and three of its headers are enough to
+answer it and to find its end. What is less plain than that takes the usual way, and is refused at its end.
+Reading, ending, health and metrics are never refused.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
+import secrets
 from typing import TYPE_CHECKING
 
-from opentelemetry import trace
-
 from honeylink.api.endpoints import PREFIXES
-from honeylink.api.observability import count_request, trace_context, traceparent
+from honeylink.api.observability import count_request
 from honeylink.api.problems import MEDIA_TYPE, PROBLEMS, problem_body
 from honeylink.errors import Overloaded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from honeylink.services.sessions import Sessions
+    from collections.abc import Callable
 
 __all__ = ["Overload"]
 
 _ROUTE = "/sessions"
-_PATHS = frozenset((prefix + _ROUTE).encode() for prefix in PREFIXES)
-_NO_TRACE = "0" * 32
+_STARTS = tuple(f"POST {prefix}{_ROUTE} HTTP/1.1\r\n".encode() for prefix in PREFIXES)
+# With one of these a request ends elsewhere, or wants more than an answer.
+_NOT_PLAIN = (b"\r\ntransfer-encoding:", b"\r\nexpect:", b"\r\nconnection: close", b"\r\nupgrade:")
+_LENGTH = b"\r\ncontent-length:"
+_TRACE = re.compile(rb"\r\ntraceparent: 00-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-([0-9a-f]{2})\r\n")
+_NO_TRACE = b"0" * 32
+# Sent together, answers cost both sides less; and who asks again at once is slowed down a little.
+_ANSWER_SECONDS = 0.01
 
 
 class Overload:
-    """Knows what is answered at the door."""
+    """Knows what is answered at the door.
 
-    def __init__(self, sessions: Sessions) -> None:
-        self._sessions = sessions
+    Args:
+        overloaded: whether one more session to open would be too many.
+        status_line: the first line of an answer, by status.
+    """
+
+    def __init__(self, overloaded: Callable[[], bool], status_line: dict[int, bytes]) -> None:
+        self._overloaded = overloaded
+        self._due: list[Callable[[], None]] = []
         error = Overloaded()
         self._status = PROBLEMS[error.code][0]
-        self._body = json.dumps(problem_body(error.code, str(error), _NO_TRACE)).encode()
+        self._body = json.dumps(problem_body(error.code, str(error), _NO_TRACE.decode())).encode()
         self._head = (
-            f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(self._body)}\r\ncache-control: no-store\r\n"
-            f"retry-after: {error.retry_after_seconds}\r\ntraceparent: "
-        ).encode()
+            status_line[self._status]
+            + (
+                f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(self._body)}\r\ncache-control: no-store\r\n"
+                f"retry-after: {error.retry_after_seconds}\r\ntraceparent: "
+            ).encode()
+        )
 
-    def refuses(self, method: bytes, target: bytes) -> bool:
-        """Whether a request would open one session too many."""
-        return method == b"POST" and target.partition(b"?")[0] in _PATHS and self._sessions.overloaded()
+    def refusal(self, received: bytes) -> tuple[bytes, int] | None:
+        """What to answer to the bytes that a client begins a request with, and how many more of its body will come.
 
-    def refusal(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[int, bytes]:
-        """Status, and header and body, of the answer to a refused request with these headers; counts it."""
-        context = trace_context(headers)
+        None if they are to be served, or can't be refused without parsing them.
+        """
+        if not received.startswith(_STARTS) or not self._overloaded():
+            return None
+        head, end, body = received.partition(b"\r\n\r\n")
+        head = head.lower() + b"\r\n"
+        if not end or any(name in head for name in _NOT_PLAIN) or head.count(_LENGTH) != 1:
+            return None
+        length = head.partition(_LENGTH)[2].partition(b"\r\n")[0].strip()
+        if not length.isdigit() or len(length) > 9 or int(length) < len(body):
+            return None
         count_request("POST", _ROUTE, self._status)
-        trace_id = trace.format_trace_id(context.trace_id).encode()
-        body = self._body.replace(_NO_TRACE.encode(), trace_id)
-        return self._status, b"".join((self._head, traceparent(context), b"\r\n\r\n", body))
+        trace = _TRACE.search(head)
+        trace_id, flags = trace.groups() if trace else (secrets.token_hex(16).encode(), b"00")
+        traceparent = b"00-%b-%b-%b\r\n\r\n" % (trace_id, secrets.token_hex(8).encode(), flags)
+        return b"".join((self._head, traceparent, self._body.replace(_NO_TRACE, trace_id))), int(length) - len(body)
+
+    def call_soon(self, send: Callable[[], None]) -> None:
+        """Call `send` when it is time to answer."""
+        if not self._due:
+            asyncio.get_running_loop().call_later(_ANSWER_SECONDS, self._send_all)
+        self._due.append(send)
+
+    def _send_all(self) -> None:
+        due, self._due = self._due, []
+        for send in due:
+            send()

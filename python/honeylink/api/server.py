@@ -110,7 +110,7 @@ class _Server(uvicorn.Server):
     def __init__(self, settings: Settings, services: Services) -> None:
         config = uvicorn.Config(
             create_app(settings, services),
-            http=_protocol(settings, Overload(services.sessions)),
+            http=_protocol(settings, Overload(services.sessions.overloaded, STATUS_LINE)),
             ws="none",
             lifespan="off",
             access_log=False,
@@ -153,25 +153,43 @@ def _protocol(settings: Settings, overload: Overload) -> type[HttpToolsProtocol]
         """One connection. A deadline runs from its start, or a request's first byte, to the request's end."""
 
         _deadline: asyncio.TimerHandle | None = None
+        _expects_seconds: float | None = settings.header_timeout_seconds
+        """How long what is under way may take from now; None while nothing is expected."""
+        _is_new = True
+        """Whether it has come under way since a deadline was last set."""
         _header_bytes = 0
         _in_header = True
-        _turned_away = False
+        _refusal: bytes | None = None
+        """What a refused request will be answered."""
+        _unread_bytes = 0
+        """How much of its body is still to come, and to be thrown away."""
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
-            self._expect_within(settings.header_timeout_seconds)
+            self._set_deadline()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            self._expect_nothing()
+            self._expect(None)
+            self._set_deadline()
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
+            if self._unread_bytes:
+                data, self._unread_bytes = data[self._unread_bytes :], max(self._unread_bytes - len(data), 0)
+                if not data:
+                    return
+            self._send_refusal()
+            if self._header_bytes == 0 and self._in_header and self._idle() and self._refuses(data):
+                return
             if self._in_header:
                 self._header_bytes += len(data)
             super().data_received(data)
-            if self._deadline is None and self._idle():
+            if self._expects_seconds is None and self._idle() and self._header_bytes:
                 # Bytes that begin no request, such as an empty line, have stopped uvicorn's own timer.
-                self._expect_within(settings.header_timeout_seconds)
+                self._expect(settings.header_timeout_seconds)
+            if self._is_new:
+                # Only now: most requests come whole, and then there is nothing to wait for.
+                self._set_deadline()
             if self._in_header and self._header_bytes > _MAX_HEADER_BYTES and not self.transport.is_closing():
                 self._refuse(TooLarge("header", _MAX_HEADER_BYTES))
 
@@ -179,45 +197,45 @@ def _protocol(settings: Settings, overload: Overload) -> type[HttpToolsProtocol]
             super().on_message_begin()
             self.scope["state"]["connected"] = self._connected
             self._in_header = True
-            self._expect_within(settings.header_timeout_seconds)
+            self._expect(settings.header_timeout_seconds)
 
         def on_headers_complete(self) -> None:
             self._in_header = False
             # A second more than the application gives, so that it can say so itself.
-            self._expect_within(settings.body_timeout_seconds + 1)
-            if self._idle() and overload.refuses(self.parser.get_method(), self.url):
-                self._turn_away()
-            else:
-                super().on_headers_complete()
-
-        def on_body(self, body: bytes) -> None:
-            if not self._turned_away:
-                super().on_body(body)
+            self._expect(settings.body_timeout_seconds + 1)
+            super().on_headers_complete()
 
         def on_message_complete(self) -> None:
-            self._expect_nothing()
+            self._expect(None)
             self._in_header = True
             self._header_bytes = 0
-            if not self._turned_away:
-                super().on_message_complete()
-                return
-            self._turned_away = False
-            if not self.transport.is_closing():
-                # What uvicorn sets up after each answer of the application.
-                self.timeout_keep_alive_task = self.loop.call_later(
-                    self.timeout_keep_alive, self.timeout_keep_alive_handler
-                )
+            super().on_message_complete()
 
-        def _turn_away(self) -> None:
-            """Answer before the body, which is read and thrown away."""
-            self._turned_away = True
-            status, answer = overload.refusal(self.headers)
-            keep_alive = self.parser.should_keep_alive()
-            self.transport.write(
-                b"".join((STATUS_LINE[status], b"" if keep_alive else b"connection: close\r\n", answer))
+        def shutdown(self) -> None:
+            self._send_refusal()
+            super().shutdown()
+
+        def _refuses(self, data: bytes) -> bool:
+            """Refuse the request that begins with these bytes, if there are too many."""
+            refusal = overload.refusal(data)
+            if refusal is None:
+                return False
+            self._refusal, self._unread_bytes = refusal
+            self._expect(None)
+            self._set_deadline()
+            self._unset_keepalive_if_required()
+            overload.call_soon(self._send_refusal)
+            return True
+
+        def _send_refusal(self) -> None:
+            if self._refusal is None or self.transport.is_closing():
+                return
+            self.transport.write(self._refusal)
+            self._refusal = None
+            # What uvicorn does after each answer of the application.
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
-            if not keep_alive:
-                self.transport.close()
 
         def send_400_response(self, msg: str) -> None:
             self._refuse(ValidationFailed([("", f"expected an HTTP/1.1 request: {msg.lower().rstrip('.')}")]))
@@ -228,14 +246,15 @@ def _protocol(settings: Settings, overload: Overload) -> type[HttpToolsProtocol]
         def _idle(self) -> bool:
             return self.cycle is None or self.cycle.response_complete
 
-        def _expect_within(self, seconds: float) -> None:
-            self._expect_nothing()
-            self._deadline = self.loop.call_later(seconds, self._give_up)
+        def _expect(self, seconds: float | None) -> None:
+            self._expects_seconds, self._is_new = seconds, True
 
-        def _expect_nothing(self) -> None:
+        def _set_deadline(self) -> None:
+            self._is_new = False
             if self._deadline is not None:
                 self._deadline.cancel()
-                self._deadline = None
+            seconds = self._expects_seconds
+            self._deadline = None if seconds is None else self.loop.call_later(seconds, self._give_up)
 
         def _give_up(self) -> None:
             if self.transport.is_closing():

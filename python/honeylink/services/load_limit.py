@@ -11,16 +11,18 @@ from __future__ import annotations
 
 __all__ = ["LoadLimit"]
 
-_WINDOW_SECONDS = 0.2
+_WINDOW_SECONDS = 0.1
 # A queue stands when nothing takes less than this many times what it takes at rest, and some more for good measure.
-_PATIENCE_FACTOR = 4
-_PATIENCE_SECONDS = 0.010
+_PATIENCE_FACTOR = 2
+_PATIENCE_SECONDS = 0.004
 # At rest is the quickest of all. It grows by this each window, so that a database which has become slower is believed
 # within minutes, and an overload of minutes does not pass for rest.
 _REST_GROWTH = 1.0005
-_GROWTH = 1.2
-# Fewer would make groups too small to be worth a commit.
-_LIMIT_MIN = 24
+_GROWTH = 1.1
+# Some may always be in progress: while few are too many, it is better to let them wait a little than to send them away.
+# Only when most are sent away does the wait of the others count more.
+_LIMIT_MIN_CALM = 32
+_LIMIT_MIN = 4
 _IDLE_SECONDS = 1.0
 
 
@@ -34,10 +36,10 @@ class LoadLimit:
         >>> load = LoadLimit(limit_max=2)
         >>> load.enter(now=0.0)
         >>> load.enter(now=0.0)
-        >>> load.full(now=0.0)
+        >>> load.refuses(now=0.0)
         True
         >>> load.leave(entered=0.0, now=0.004)
-        >>> load.full(now=0.004)
+        >>> load.refuses(now=0.004)
         False
     """
 
@@ -47,6 +49,7 @@ class LoadLimit:
         self._in_progress = 0
         self._began = 0.0
         self._done = 0
+        self._refused = 0
         self._quickest = float("inf")
         self._at_rest = float("inf")
 
@@ -60,11 +63,14 @@ class LoadLimit:
         """Whether there was more to do than can be done."""
         return self._limit < self._limit_max
 
-    def full(self, now: float) -> bool:
-        """Whether one more would be too many."""
+    def refuses(self, now: float) -> bool:
+        """Whether one more would be too many; it counts as refused then."""
         if self._in_progress == 0 and now - self._began > _IDLE_SECONDS:
             self._limit = self._limit_max
-        return self._in_progress >= self.limit
+        if self._in_progress < self.limit:
+            return False
+        self._refused += 1
+        return True
 
     def enter(self, now: float) -> None:
         """Count one in."""
@@ -84,8 +90,9 @@ class LoadLimit:
         self._at_rest = min(self._at_rest * _REST_GROWTH, self._quickest)
         patience_seconds = self._at_rest * _PATIENCE_FACTOR + _PATIENCE_SECONDS
         if self._quickest > patience_seconds:
-            per_second = self._done / (now - self._began)
-            self._limit = min(self._limit, max(_LIMIT_MIN, per_second * patience_seconds))
+            in_time = self._done / (now - self._began) * patience_seconds
+            least = _LIMIT_MIN if self._refused > self._done else _LIMIT_MIN_CALM
+            self._limit = min(self._limit, max(least, in_time))
         else:
             self._limit = min(self._limit_max, self._limit * _GROWTH)
-        self._began, self._done, self._quickest = now, 0, float("inf")
+        self._began, self._done, self._refused, self._quickest = now, 0, 0, float("inf")

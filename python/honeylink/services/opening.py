@@ -1,8 +1,9 @@
 """Group commit: sessions that are opened at the same moment share one snapshot, one statement and one commit.
 
-A commit costs a write to the disk, whether it holds one session or fifty. So while groups are on their way, those that
-come are collected, and leave together when one is back. Nobody waits for company: a request that finds no group on its
-way leaves at once, alone.
+A commit costs a write to the disk, whether it holds one session or fifty. So while a group is on its way, those that
+come are collected, and leave together when it is back. Nobody waits for company: a request that finds no group on its
+way leaves at once, alone. One group at a time is best: a second one would only make both smaller, for their sessions
+meet at the same pools, and each costs what a larger one does.
 
 The planner sees what the group has been admitted before, so a group never competes with itself. It may lose to another
 process between snapshot and commit; what was lost is decided again with the next group.
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenedSession", "Opening"]
 
-# More than one, so that Python prepares a group while PostgreSQL commits another; more than two gain nothing.
-_GROUPS_IN_FLIGHT = 2
 # What fits a commit's time at full load. A larger group would only make its first member wait for its last.
 _GROUP_MAX = 64
 
@@ -116,11 +115,11 @@ class Opening:
         self._max_streams = max_streams
         self._load = LoadLimit(max_opening)
         self._waiting: deque[_Waiting] = deque()
-        self._groups: set[asyncio.Task[None]] = set()
+        self._group: asyncio.Task[None] | None = None
 
     def overloaded(self) -> bool:
         """Whether one more request would be one too many."""
-        return self._load.full(asyncio.get_running_loop().time())
+        return self._load.refuses(asyncio.get_running_loop().time())
 
     async def open(self, caller: Principal, request: SessionRequest, wanted: Callable[[], bool]) -> OpenedSession:
         """Open a session with the next group.
@@ -172,16 +171,17 @@ class Opening:
             _log.info("opening.recovered", limit=self._load.limit)
 
     def _dispatch(self) -> None:
-        """Send groups on their way while there is room for one and somebody to go."""
-        while self._waiting and len(self._groups) < _GROUPS_IN_FLIGHT:
+        """Send a group on its way, if none is and there is somebody to go."""
+        if self._group is None and self._waiting:
             group = [self._waiting.popleft() for _ in range(min(_GROUP_MAX, len(self._waiting)))]
             # Spans of the group's statements belong to its first member's trace.
-            task = asyncio.get_running_loop().create_task(self._open_group(group), context=group[0].context.copy())
-            self._groups.add(task)
-            task.add_done_callback(self._finished)
+            self._group = asyncio.get_running_loop().create_task(
+                self._open_group(group), context=group[0].context.copy()
+            )
+            self._group.add_done_callback(self._finished)
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._groups.discard(task)
+    def _finished(self, _: asyncio.Task[None]) -> None:
+        self._group = None
         self._dispatch()
 
     async def _open_group(self, group: list[_Waiting]) -> None:
