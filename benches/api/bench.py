@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,6 +108,7 @@ class Bench:
         """Do a piece of work between two looks at the CPU, and check what the database says of it."""
         row = self.rows.setdefault(f"{name} {clients}", Row(name, clients))
         postmaster = postmaster_pid(self.data_dir)
+        self._settle()
         stored = self.query("SELECT count(*) FROM sessions")
         before = self._cpu(postmaster)
         found = work()
@@ -118,6 +120,13 @@ class Bench:
         if not found.answered <= stored <= found.answered + found.others.total() + connections:
             raise RuntimeError(f"expected {found.answered} new sessions in the database, found {stored}")
         return row
+
+    def _settle(self) -> None:
+        """Wait for what an earlier step left under way."""
+        busy = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%INSERT INTO sessions%'"
+        deadline = time.monotonic() + 5
+        while self.query(f"{busy} AND pid <> pg_backend_pid()") and time.monotonic() < deadline:
+            time.sleep(0.05)
 
     def _cpu(self, postmaster: int) -> tuple[float, ...]:
         servers = sum(cpu_seconds(each.pid) for each in self.workers)
