@@ -32,7 +32,7 @@ _LENGTH = b"\r\ncontent-length:"
 _TRACE = re.compile(rb"\r\ntraceparent: 00-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-([0-9a-f]{2})\r\n")
 _NO_TRACE = b"0" * 32
 # Sent together, answers cost both sides less; and who asks again at once is slowed down a little.
-_ANSWER_SECONDS = 0.01
+_ANSWER_SECONDS = 0.005
 
 
 class Overload:

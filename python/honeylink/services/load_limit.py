@@ -12,6 +12,8 @@ from __future__ import annotations
 __all__ = ["LoadLimit"]
 
 _WINDOW_SECONDS = 0.1
+# In a row; one alone may be a disk that was busy for a moment.
+_STANDING_WINDOWS = 2
 # A queue stands when nothing takes less than this many times what it takes at rest, and some more for good measure.
 _PATIENCE_FACTOR = 2
 _PATIENCE_SECONDS = 0.004
@@ -52,6 +54,7 @@ class LoadLimit:
         self._refused = 0
         self._quickest = float("inf")
         self._at_rest = float("inf")
+        self._standing_windows = 0
 
     @property
     def limit(self) -> int:
@@ -89,10 +92,11 @@ class LoadLimit:
     def _adapt(self, now: float) -> None:
         self._at_rest = min(self._at_rest * _REST_GROWTH, self._quickest)
         patience_seconds = self._at_rest * _PATIENCE_FACTOR + _PATIENCE_SECONDS
-        if self._quickest > patience_seconds:
+        self._standing_windows = self._standing_windows + 1 if self._quickest > patience_seconds else 0
+        if self._standing_windows >= _STANDING_WINDOWS:
             in_time = self._done / (now - self._began) * patience_seconds
             least = _LIMIT_MIN if self._refused > self._done else _LIMIT_MIN_CALM
             self._limit = min(self._limit, max(least, in_time))
-        else:
+        elif not self._standing_windows:
             self._limit = min(self._limit_max, self._limit * _GROWTH)
         self._began, self._done, self._refused, self._quickest = now, 0, 0, float("inf")
