@@ -27,11 +27,11 @@ RULES = {
         r"starlette/requests\.py",
     ),
     "auth": (
-        r"honeylink/services/(access|token_cache|rate_limit)\.py",
+        r"honeylink/services/(access|rate_limit)\.py",
         r"honeylink/store/tokens\.py",
         r"honeylink/domain/(access|tokens)\.py",
     ),
-    "snapshot": (r"find_session_contexts\b", r"KnownDevices\b"),
+    "snapshot": (r"find_session_contexts\b", r"honeylink/services/snapshots\.py", r"_snapshots\b"),
     "decide": (r"honeylink/domain/admission\.py",),
     "keys": (r"honeylink/keys/", r"cryptography/"),
     "commit": (r"create_sessions\b", r"honeylink/store/database\.py", r"honeylink/services/audit\.py"),

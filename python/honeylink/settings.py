@@ -127,7 +127,7 @@ class Settings(BaseSettings):
         description="Requests per second, token and process, in bursts of as many; 0: no limit.",
     )
     max_opening_sessions: int = Field(
-        64,
+        128,
         ge=1,
         le=100_000,
         description="Sessions in the course of opening, in a process; one more is answered 503 at once. "

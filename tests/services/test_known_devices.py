@@ -15,7 +15,7 @@ from honeylink.domain.devices import DeviceStatus
 from honeylink.domain.keys import WrappedDataKey, WrappedKey
 from honeylink.domain.sessions import Mode, Priority, SessionRequest, StreamRequest
 from honeylink.errors import BandwidthExceeded, StateConflict
-from honeylink.services.known_devices import KnownDevices, Snapshot
+from honeylink.services.snapshots import Snapshot
 from honeylink.store.database import UnitOfWork
 from honeylink.store.sessions import SessionContext
 from tests.conftest import run_service
@@ -37,49 +37,13 @@ def snapshot(read_at: float = 0.0, reserved_kbps: int = 5) -> Snapshot:
 
 
 def test_a_device_is_kept_as_if_its_pools_were_empty() -> None:
-    known = KnownDevices(lambda: True)
-    known.put((TENANT, "device-1"), snapshot(reserved_kbps=60), 0)
-    kept = known.get((TENANT, "device-1"), now=1.0)
-    assert kept is not None
-    assert [(pool.capacity_kbps, pool.reserved_kbps) for pool in kept.context.path] == [(100, 0)]
-
-
-def test_another_tenant_s_device_of_the_same_name_is_another() -> None:
-    known = KnownDevices(lambda: True)
-    known.put((TENANT, "device-1"), snapshot(), 0)
-    assert known.get((UUID(int=8), "device-1"), now=1.0) is None
+    path = snapshot(reserved_kbps=60).with_empty_pools().context.path
+    assert [(pool.capacity_kbps, pool.reserved_kbps) for pool in path] == [(100, 0)]
 
 
 def test_an_old_snapshot_counts_no_more() -> None:
-    known = KnownDevices(lambda: True)
-    known.put((TENANT, "device-1"), snapshot(read_at=0.0), 0)
-    assert known.get((TENANT, "device-1"), now=600.0) is not None
-    assert known.get((TENANT, "device-1"), now=600.1) is None
-
-
-def test_the_one_that_was_not_used_for_longest_goes_first() -> None:
-    known = KnownDevices(lambda: True, max_devices=2)
-    for name in ("a", "b"):
-        known.put((TENANT, name), snapshot(), 0)
-    known.get((TENANT, "a"), now=1.0)
-    known.put((TENANT, "c"), snapshot(), 0)
-    assert [known.get((TENANT, name), now=1.0) is not None for name in ("a", "b", "c")] == [True, False, True]
-
-
-def test_nothing_is_known_while_news_may_be_missed() -> None:
-    fresh = True
-    known = KnownDevices(lambda: fresh)
-    known.put((TENANT, "device-1"), snapshot(), 0)
-    fresh = False
-    assert known.get((TENANT, "device-1"), now=1.0) is None
-
-
-def test_what_was_read_before_the_news_is_not_kept_after_it() -> None:
-    known = KnownDevices(lambda: True)
-    generation = known.generation
-    known.clear()
-    known.put((TENANT, "device-1"), snapshot(), generation)
-    assert known.get((TENANT, "device-1"), now=1.0) is None
+    assert not snapshot(read_at=0.0).too_old(600.0)
+    assert snapshot(read_at=0.0).too_old(600.1)
 
 
 def test_the_database_s_clock_runs_beside_ours() -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 
-from honeylink.services.token_cache import TokenCache
+from honeylink.services.fresh_cache import FreshCache
+from honeylink.services.news import forget
 from honeylink.store.changes import STALE_SECONDS, Changes
 from honeylink.store.database import Database
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from honeylink.store.tokens import StoredToken
     from tests.conftest import LoopThread
 
 
@@ -72,10 +74,11 @@ def test_news_are_fresh_only_while_they_come(loop: LoopThread, new_database: Cal
 def test_what_others_say_on_the_channel_is_passed_over(loop: LoopThread, new_database: Callable[[], str]) -> None:
     heard: list[str | None] = []
     faults: list[dict[str, Any]] = []
-    tokens = TokenCache(lambda: True)
+    tokens: FreshCache[UUID, StoredToken] = FreshCache(lambda: True, 9)
+    devices: FreshCache[str, int] = FreshCache(lambda: True, 9)
 
     def on_change(change: str | None) -> None:
-        tokens.drop(change)
+        forget(change, tokens, devices)
         heard.append(change)
 
     async def run() -> None:

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
     from honeylink.domain.access import Permission
     from honeylink.errors import ServiceError
+    from honeylink.services.fresh_cache import FreshCache
     from honeylink.services.rate_limit import RateLimiter
-    from honeylink.services.token_cache import TokenCache
     from honeylink.store.database import Database
+    from honeylink.store.tokens import StoredToken
 
 __all__ = ["Access"]
 
@@ -37,7 +38,13 @@ class Access:
         tokens: those that were found live.
     """
 
-    def __init__(self, database: Database, limiter: RateLimiter, refusals: RateLimiter, tokens: TokenCache) -> None:
+    def __init__(
+        self,
+        database: Database,
+        limiter: RateLimiter,
+        refusals: RateLimiter,
+        tokens: FreshCache[UUID, StoredToken],
+    ) -> None:
         self._database = database
         self._limiter = limiter
         self._refusals = refusals
@@ -59,13 +66,13 @@ class Access:
         token = BearerToken.decode(text.strip())
         if token is None:
             raise Unauthenticated("expected a token as HoneyLink gave it out, found other text")
-        stored = self._tokens.get(token.tenant_id, token.token_id)
-        if stored is None:
+        stored = self._tokens.get(token.token_id)
+        if stored is None or stored.tenant_id != token.tenant_id:
             generation = self._tokens.generation
             async with self._database.work() as work:
                 tenant_exists, stored = await token_store.find_token(work, token.tenant_id, token.token_id)
             if stored is not None and not stored.revoked:
-                self._tokens.put(token.tenant_id, token.token_id, stored, generation)
+                self._tokens.put(token.token_id, stored, generation)
         else:
             tenant_exists = True
         if stored is None or not token.matches(stored.sha256) or stored.revoked:

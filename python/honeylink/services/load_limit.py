@@ -55,6 +55,7 @@ class LoadLimit:
         self._quickest = float("inf")
         self._at_rest = float("inf")
         self._standing_windows = 0
+        self._was_crowded = False
 
     @property
     def limit(self) -> int:
@@ -92,11 +93,13 @@ class LoadLimit:
     def _adapt(self, now: float) -> None:
         self._at_rest = min(self._at_rest * _REST_GROWTH, self._quickest)
         patience_seconds = self._at_rest * _PATIENCE_FACTOR + _PATIENCE_SECONDS
+        crowded = self._refused > self._done
         self._standing_windows = self._standing_windows + 1 if self._quickest > patience_seconds else 0
         if self._standing_windows >= _STANDING_WINDOWS:
             in_time = self._done / (now - self._began) * patience_seconds
-            least = _LIMIT_MIN if self._refused > self._done else _LIMIT_MIN_CALM
+            least = _LIMIT_MIN if crowded and self._was_crowded else _LIMIT_MIN_CALM
             self._limit = min(self._limit, max(least, in_time))
         elif not self._standing_windows:
             self._limit = min(self._limit_max, self._limit * _GROWTH)
+        self._was_crowded = crowded
         self._began, self._done, self._refused, self._quickest = now, 0, 0, float("inf")

@@ -24,8 +24,8 @@ from honeylink.domain.admission import decide
 from honeylink.domain.audit import Category
 from honeylink.errors import ClientGone, DependencyUnavailable, NotFound, Overloaded, ServiceError
 from honeylink.services.audit import event_by
-from honeylink.services.known_devices import Snapshot
 from honeylink.services.load_limit import LoadLimit
+from honeylink.services.snapshots import Snapshot
 from honeylink.store import sessions as session_store
 from honeylink.store.sessions import NewSession
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from honeylink.domain.sessions import SessionRequest, Stream
     from honeylink.keys.keyring import Keyring
     from honeylink.keys.secret import Secret
-    from honeylink.services.known_devices import KnownDevices
+    from honeylink.services.snapshots import KnownDevices
     from honeylink.store.database import Database, UnitOfWork
 
 __all__ = ["OpenedSession", "Opening"]
@@ -237,7 +237,7 @@ class Opening:
                 again.append(each)
                 continue
             if each.device in read:
-                self._known_devices.put(each.device, read[each.device], generation)
+                self._known_devices.put(each.device, read[each.device].with_empty_pools(), generation)
             if not each.result.done():
                 each.result.set_result(
                     OpenedSession(each.session_id, *times, self._session_endpoint, new.streams, stream_keys)
@@ -250,8 +250,8 @@ class Opening:
         self, work: UnitOfWork, devices: set[tuple[UUID, str]], now: float
     ) -> tuple[dict[tuple[UUID, str], Snapshot], dict[tuple[UUID, str], Snapshot]]:
         """What is known of some of the devices, and what the database says of the others."""
-        found = {device: self._known_devices.get(device, now) for device in devices}
-        known = {device: snapshot for device, snapshot in found.items() if snapshot is not None}
+        found = {device: self._known_devices.get(device) for device in devices}
+        known = {device: each for device, each in found.items() if each is not None and not each.too_old(now)}
         unknown = devices - known.keys()
         if not unknown:
             return known, {}

@@ -14,13 +14,13 @@ from honeylink.services.access import Access
 from honeylink.services.audit import Audit
 from honeylink.services.devices import Devices
 from honeylink.services.expiry import Expiry
-from honeylink.services.known_devices import KnownDevices
+from honeylink.services.fresh_cache import FreshCache
+from honeylink.services.news import forget
 from honeylink.services.opening import Opening
 from honeylink.services.operations import Operations
 from honeylink.services.rate_limit import RateLimiter
 from honeylink.services.sessions import Sessions
 from honeylink.services.tenants import Tenants
-from honeylink.services.token_cache import TokenCache
 from honeylink.store import tenants as tenant_store
 from honeylink.store.changes import Changes
 from honeylink.store.database import Database
@@ -29,13 +29,19 @@ from honeylink.store.migrate import HEAD_REVISION, migrate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from uuid import UUID
 
+    from honeylink.services.snapshots import KnownDevices
     from honeylink.settings import Settings
+    from honeylink.store.tokens import StoredToken
 
 __all__ = ["Services", "migrate_database", "open_services"]
 
 # Of each tenant, in its audit trail: enough to see an attack by, too few to fill a disk.
 _REFUSED_TOKENS_PER_SECOND = 10
+# Kept at most: of tokens half a kilobyte each, of devices a whole one.
+_MAX_TOKENS = 100_000
+_MAX_DEVICES = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +83,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(database.close)
         if settings.node_pool_kbps is not None:
             await _set_node_pool(database, settings.node_pool_kbps)
-        tokens = TokenCache(lambda: changes.fresh())  # noqa: PLW0108 - made just below
-        known_devices = KnownDevices(lambda: changes.fresh())  # noqa: PLW0108
-
-        def on_change(change: str | None) -> None:
-            if change in {None, "pools"}:
-                known_devices.clear()
-            if change != "pools":
-                tokens.drop(change)
-
-        changes = Changes(database, dsn, on_change)
+        tokens: FreshCache[UUID, StoredToken] = FreshCache(lambda: changes.fresh(), _MAX_TOKENS)  # noqa: PLW0108 - below
+        known_devices: KnownDevices = FreshCache(lambda: changes.fresh(), _MAX_DEVICES)  # noqa: PLW0108 - below
+        changes = Changes(database, dsn, lambda change: forget(change, tokens, known_devices))
         opening = Opening(
             database,
             keyring,

@@ -45,6 +45,8 @@ _OPTIONS: Final = {
     # Nothing replicates from an embedded database: leaving out what replicas need makes less WAL.
     "wal_level": "minimal",
     "max_wal_senders": "0",
+    # A checkpoint makes the first change of each page cost a whole page of WAL again: under load, seldom enough.
+    "max_wal_size": "4GB",
     # Our statements take under a millisecond; compiling one takes tens, whenever an estimate is off.
     "jit": "off",
     "log_destination": "stderr",

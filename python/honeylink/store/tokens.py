@@ -22,6 +22,7 @@ __all__ = ["StoredToken", "create_token", "find_token", "revoke_token"]
 class StoredToken:
     """What is known of a token."""
 
+    tenant_id: UUID
     name: str
     role: Role
     device_id: str | None
@@ -37,7 +38,7 @@ async def find_token(work: UnitOfWork, tenant_id: UUID, token_id: UUID) -> tuple
     if row["sha256"] is None:
         return True, None
     return True, StoredToken(
-        row["name"], Role(row["role"]), row["device_id"], row["sha256"], row["revoked_at"] is not None
+        tenant_id, row["name"], Role(row["role"]), row["device_id"], row["sha256"], row["revoked_at"] is not None
     )
 
 
