@@ -3,12 +3,27 @@
 """The compiled part of HoneyLink. Import from `honeylink.fec` and `honeylink.scheduler` instead."""
 
 from collections.abc import Sequence
-from typing import Final, Literal, final
+from typing import Final, Literal, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Admitted", "Pool", "ReedSolomon", "Rejected", "Request", "StreamAsk", "__version__", "plan"]
+__all__ = [
+    "Admitted",
+    "Encoder",
+    "Pool",
+    "ReedSolomon",
+    "Rejected",
+    "Request",
+    "StreamAsk",
+    "__version__",
+    "engine",
+    "engines",
+    "plan",
+]
+
+_Bytes: TypeAlias = bytes | bytearray | memoryview | NDArray[np.uint8]
+"""What is like bytes, and any other object that gives its bytes so."""
 
 __version__: Final[str]
 
@@ -23,8 +38,11 @@ class ReedSolomon:
     Args:
         data_shards: k, at least 1.
         parity_shards: m, at least 0; k + m is at most 256.
-        matrix: The generator matrix. `"cauchy"` is a Cauchy matrix scaled so that the first parity shard is
-            the XOR of the data shards.
+        matrix: The generator matrix, with g[i][j] = 1/((k+i) xor j).
+            `"cauchy"`: g[i][j] * g[0][0] / (g[0][j] * g[i][0]), the fastest; with m = 1 it is XOR.
+            `"cauchy-isal"`: g itself, as ISA-L's `gf_gen_cauchy1_matrix` has it.
+            `"vandermonde"`: that of Backblaze, klauspost/reedsolomon and reed-solomon-erasure.
+            `"rfc5510"`: that of zfec.
 
     Raises:
         CodeParameterError: k or m is out of range. Numbers beyond 64 bits are reported as the nearest within.
@@ -54,15 +72,45 @@ class ReedSolomon:
     def matrix(self) -> str:
         """The name of the generator matrix."""
 
-    def encode(self, data: NDArray[np.uint8], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+    def encode(
+        self, data: NDArray[np.uint8] | Sequence[_Bytes] | _Bytes, out: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.uint8]:
         """The parity shards of k data shards.
 
         Args:
-            data: uint8[k, n], one shard a row. Rows must be contiguous, at any distance; n may be 0.
-            out: uint8[m, n] to write to, apart from `data`; a new array when left out.
+            data: uint8[k, n], one shard a row; or a list or tuple of k equally long bytes-like rows; or k * n
+                adjacent bytes. Rows of an array must be contiguous, at any distance. n may be 0.
+            out: uint8[m, n] to write to, apart from `data`; a new array when left out. With it, nothing is
+                allocated for an array.
 
         Returns:
             uint8[m, n], one parity shard a row: `out` itself, if given.
+
+        Raises:
+            ShardShapeError: An argument has another dtype, shape or layout.
+            OutputError: `out` is read-only, or shares memory with itself or `data`.
+            TypeError: `data` is not bytes-like, or `out` not a NumPy array.
+
+        Example:
+            >>> import numpy as np
+            >>> from honeylink.fec import ReedSolomon
+            >>> data = np.array([[1, 2], [3, 4], [5, 6]], dtype=np.uint8)
+            >>> ReedSolomon(3, 2).encode(data)
+            array([[  7,   0],
+                   [ 82, 194]], dtype=uint8)
+            >>> ReedSolomon(3, 1).encode([b"ab", b"cd", b"ef"]).tobytes()
+            b'gd'
+        """
+
+    def encode_groups(self, data: NDArray[np.uint8], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+        """The parity shards of many groups, in one call: for packets, where a call costs as much as the work.
+
+        Args:
+            data: uint8[g, k, n], one shard a row. Rows must be contiguous; rows and groups at any distance.
+            out: uint8[g, m, n] to write to, apart from `data`; a new array when left out.
+
+        Returns:
+            uint8[g, m, n]: `out` itself, if given.
 
         Raises:
             ShardShapeError: An array has another dtype, shape or layout.
@@ -72,19 +120,24 @@ class ReedSolomon:
         Example:
             >>> import numpy as np
             >>> from honeylink.fec import ReedSolomon
-            >>> data = np.array([[1, 2], [3, 4], [5, 6]], dtype=np.uint8)
-            >>> ReedSolomon(3, 2).encode(data)
-            array([[  7,   0],
-                   [ 82, 194]], dtype=uint8)
+            >>> packets = np.zeros((1024, 10, 1200), dtype=np.uint8)
+            >>> ReedSolomon(10, 2).encode_groups(packets).shape
+            (1024, 2, 1200)
         """
 
-    def reconstruct(self, shards: NDArray[np.uint8], present: NDArray[np.bool_]) -> None:
+    def reconstruct(
+        self, shards: NDArray[np.uint8], present: NDArray[np.bool_], want: NDArray[np.bool_] | None = None
+    ) -> None:
         """Fills in the shards that are not present, data and parity, in place.
+
+        A code remembers the first few hundred patterns of losses that it sees; those cost less when they come again.
 
         Args:
             shards: uint8[k + m, n], data first. What absent rows hold is ignored and overwritten; present
                 rows are only read. Rows must be contiguous, at any distance.
             present: bool[k + m], true where a shard is there.
+            want: bool[k + m], true for the absent shards to fill in; the others are left as they are. All when
+                left out.
 
         Raises:
             TooFewShards: Fewer than k shards are present.
@@ -106,8 +159,32 @@ class ReedSolomon:
                    [ 82, 194]], dtype=uint8)
         """
 
+    def reconstruct_groups(self, shards: NDArray[np.uint8], present: NDArray[np.bool_]) -> None:
+        """Fills in the shards that are not present in many groups, in one call. All groups or none.
+
+        Args:
+            shards: uint8[g, k + m, n], the data first in each group. Rows must be contiguous; rows and groups at
+                any distance.
+            present: bool[g, k + m], true where a shard is there.
+
+        Raises:
+            TooFewShards: Fewer than k shards of a group are present; `group` says which group.
+            ShardShapeError: An array has another dtype, shape or layout.
+            OutputError: `shards` is read-only, or its rows share memory.
+            TypeError: An argument is not a NumPy array.
+
+        Example:
+            >>> import numpy as np
+            >>> from honeylink.fec import ReedSolomon
+            >>> shards = np.array([[[1], [2], [3]], [[4], [0], [1]]], dtype=np.uint8)
+            >>> present = np.array([[True, True, True], [True, False, True]])
+            >>> ReedSolomon(2, 1).reconstruct_groups(shards, present)
+            >>> shards[1].ravel()
+            array([4, 5, 1], dtype=uint8)
+        """
+
     def verify(self, shards: NDArray[np.uint8]) -> bool:
-        """Whether the parity shards are those of the data shards.
+        """Whether the parity shards are those of the data shards. Allocates nothing.
 
         Args:
             shards: uint8[k + m, n], data first. Rows must be contiguous, at any distance.
@@ -126,9 +203,101 @@ class ReedSolomon:
             True
         """
 
+    def update(self, parity: NDArray[np.uint8], index: int, old: _Bytes, new: _Bytes) -> None:
+        """Corrects the parity shards, in place, for one data shard that changes.
+
+        Args:
+            parity: uint8[m, n], the group's parity before.
+            index: Which data shard changes, 0 to k - 1.
+            old: Its n bytes before: bytes-like, or uint8[n].
+            new: Its n bytes from now on.
+
+        Raises:
+            ShardShapeError: There is no such data shard, or an argument has another dtype, shape or layout.
+            OutputError: `parity` is read-only, or shares memory with itself, `old` or `new`.
+            TypeError: `parity` is not a NumPy array, `index` not an integer, or `old` or `new` not bytes-like.
+
+        Example:
+            >>> import numpy as np
+            >>> from honeylink.fec import ReedSolomon
+            >>> code = ReedSolomon(3, 2)
+            >>> parity = code.encode([b"ab", b"cd", b"ef"])
+            >>> code.update(parity, 1, b"cd", b"CD")
+            >>> bool(np.array_equal(parity, code.encode([b"ab", b"CD", b"ef"])))
+            True
+        """
+
+    def encoder(self) -> Encoder:
+        """A progressive encoder of one group: it takes data shards as they come, in any order.
+
+        Example:
+            >>> from honeylink.fec import ReedSolomon
+            >>> encoder = ReedSolomon(2, 1).encoder()
+            >>> encoder.add(1, b"cd")
+            >>> encoder.add(0, b"ab")
+            >>> encoder.parity.tolist()
+            [[2, 6]]
+        """
+
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
     def __getnewargs__(self) -> tuple[int, int, str]: ...
+
+@final
+class Encoder:
+    """Makes the parity of one group from data shards that come one by one, in any order.
+
+    Made by `ReedSolomon.encoder`. It can be shared by threads. What it needs is the memory of the parity shards.
+
+    Example:
+        >>> from honeylink.fec import ReedSolomon
+        >>> encoder = ReedSolomon(3, 2).encoder()
+        >>> for index, shard in [(2, b"ef"), (0, b"ab"), (1, b"cd")]:
+        ...     encoder.add(index, shard)
+        >>> encoder.parity.shape
+        (2, 2)
+    """
+
+    def add(self, index: int, shard: _Bytes) -> None:
+        """Takes one data shard.
+
+        Args:
+            index: Which one, 0 to k - 1, each once.
+            shard: Its bytes: bytes-like, or uint8[n], as long as the first one that was added.
+
+        Raises:
+            ShardShapeError: There is no such shard, it was added before, or it has another length than the first.
+            TypeError: `index` is not an integer, or `shard` not bytes-like.
+        """
+
+    @property
+    def parity(self) -> NDArray[np.uint8]:
+        """uint8[m, n], the parity shards: a new array each time.
+
+        Raises:
+            Incomplete: Not all data shards were added yet; `missing` says which.
+        """
+
+def engines() -> list[str]:
+    """The engines that this CPU can run, fastest first. The last is `"portable"`, which runs anywhere.
+
+    Returns:
+        Names, each of which HONEYLINK_FEC_ENGINE may have when honeylink.fec is imported; another fails the import.
+
+    Example:
+        >>> from honeylink.fec import engines
+        >>> engines()[-1]
+        'portable'
+    """
+
+def engine() -> str:
+    """The engine in use: the fastest, or the one that HONEYLINK_FEC_ENGINE names. All give the same bytes.
+
+    Example:
+        >>> from honeylink.fec import engine, engines
+        >>> engine() in engines()
+        True
+    """
 
 @final
 class Pool:

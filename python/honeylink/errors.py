@@ -6,8 +6,10 @@
     ├── FecError                     the codec; usable without the service
     │   ├── CodeParameterError       k or m outside what GF(2^8) allows (also a ValueError)
     │   ├── UnknownMatrix            no generator matrix of that name (also a ValueError)
+    │   ├── UnknownEngine            no engine of that name runs here (also a ValueError)
     │   ├── ShardShapeError          shards of the wrong number, length or layout (also a ValueError)
     │   ├── TooFewShards             fewer than k shards are left (also a ValueError)
+    │   ├── Incomplete               a progressive encoder that lacks data shards (also a ValueError)
     │   └── OutputError              an output that can't be written to (also a ValueError)
     ├── PlannerError                 an argument of the planner that no pool or stream can have (also a ValueError)
     ├── SettingsError                a setting with a wrong value
@@ -47,6 +49,7 @@ __all__ = [
     "FecError",
     "Forbidden",
     "HoneyLinkError",
+    "Incomplete",
     "NotFound",
     "OutputError",
     "Overloaded",
@@ -61,6 +64,7 @@ __all__ = [
     "TooManyStreams",
     "TooSlow",
     "Unauthenticated",
+    "UnknownEngine",
     "UnknownMatrix",
     "ValidationFailed",
 ]
@@ -95,6 +99,15 @@ class UnknownMatrix(FecError, ValueError):
         self.known = known
 
 
+class UnknownEngine(FecError, ValueError):
+    """This CPU runs no engine of that name."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        super().__init__(f"expected one of {', '.join(known)} as HONEYLINK_FEC_ENGINE, found {name!r}")
+        self.name = name
+        self.known = known
+
+
 class ShardShapeError(FecError, ValueError):
     """Shards whose number, length or memory layout does not fit the code."""
 
@@ -107,10 +120,20 @@ class ShardShapeError(FecError, ValueError):
 class TooFewShards(FecError, ValueError):
     """Fewer shards are present than the group has data shards, so it can't be recovered."""
 
-    def __init__(self, have: int, need: int) -> None:
-        super().__init__(f"expected at least {need} shards present, found {have}")
+    def __init__(self, have: int, need: int, group: int | None = None) -> None:
+        where = "" if group is None else f" in group {group}"
+        super().__init__(f"expected at least {need} shards present{where}, found {have}")
         self.have = have
         self.need = need
+        self.group = group
+
+
+class Incomplete(FecError, ValueError):
+    """A progressive encoder was asked for parity before it had all data shards."""
+
+    def __init__(self, missing: list[int]) -> None:
+        super().__init__(f"expected all data shards to be added, found these missing: {', '.join(map(str, missing))}")
+        self.missing = missing
 
 
 class OutputError(FecError, ValueError):

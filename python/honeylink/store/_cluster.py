@@ -64,6 +64,7 @@ _INITDB: Final = (
     "--auth-local=trust",
     "--auth-host=reject",
     "--no-instructions",
+    "--wal-segsize=4",
 )
 
 

@@ -4,69 +4,95 @@ use core::{
     fmt,
     hash::{Hash, Hasher},
 };
+use std::sync::Arc;
+
+use arrayvec::ArrayVec;
 
 use crate::{
-    Error, MAX_SHARDS, Matrix,
-    dense::Dense,
-    engine::{Engine, fastest},
-    recovery::Recovery,
+    Engine, Error, MAX_SHARDS, Matrix,
+    engine::{Outputs, Task},
+    matrix::Points,
+    product::Product,
+    recovery::{Pattern, Recoveries, Recovery},
+    rows::{Rows, RowsMut},
 };
 
-/// Bytes of each shard that [`ReedSolomon::verify`] compares at a time: its scratch space stays in cache
-/// however long the shards are.
-const VERIFY_BYTES: usize = 8 * 1024;
-
-/// A systematic Reed-Solomon code of k data and m parity shards.
+/// A systematic Reed-Solomon code of k data and m parity shards. Clones share what they have learned.
 #[derive(Clone)]
-pub struct ReedSolomon {
+pub struct ReedSolomon(Arc<Code>);
+
+struct Code {
     data_shards: usize,
     parity_shards: usize,
     matrix: Matrix,
+    engine: Engine,
+    points: Points,
     /// The matrix's parity part, m × k.
-    parity: Dense,
-    engine: &'static dyn Engine,
+    parity: Product,
+    recoveries: Recoveries,
 }
 
 impl ReedSolomon {
-    /// A code of `data_shards` (k) and `parity_shards` (m).
+    /// A code of `data_shards` (k) and `parity_shards` (m), on the fastest engine.
     ///
     /// # Errors
     /// [`Error::CodeParameters`] unless 1 <= k and k + m <= 256.
     pub fn new(data_shards: usize, parity_shards: usize, matrix: Matrix) -> Result<Self, Error> {
+        Self::with_engine(data_shards, parity_shards, matrix, Engine::fastest())
+    }
+
+    /// The same code on a chosen engine. Every engine gives the same bytes.
+    ///
+    /// # Errors
+    /// As for [`ReedSolomon::new`].
+    pub fn with_engine(
+        data_shards: usize,
+        parity_shards: usize,
+        matrix: Matrix,
+        engine: Engine,
+    ) -> Result<Self, Error> {
         if data_shards == 0 || data_shards.saturating_add(parity_shards) > MAX_SHARDS {
             return Err(Error::CodeParameters { data_shards, parity_shards });
         }
-        let parity = matrix.parity_part(data_shards, parity_shards);
-        Ok(Self { data_shards, parity_shards, matrix, parity, engine: fastest() })
+        let points = Points::new(matrix, data_shards, parity_shards);
+        let parity = parity_part(&points, engine, data_shards, parity_shards);
+        let recoveries = Recoveries::default();
+        Ok(Self(Arc::new(Code { data_shards, parity_shards, matrix, engine, points, parity, recoveries })))
     }
 
     /// k.
     #[must_use]
     pub fn data_shards(&self) -> usize {
-        self.data_shards
+        self.0.data_shards
     }
 
     /// m.
     #[must_use]
     pub fn parity_shards(&self) -> usize {
-        self.parity_shards
+        self.0.parity_shards
     }
 
     /// k + m.
     #[must_use]
     pub fn total_shards(&self) -> usize {
-        self.data_shards + self.parity_shards
+        self.0.data_shards + self.0.parity_shards
     }
 
     /// The generator matrix.
     #[must_use]
     pub fn matrix(&self) -> Matrix {
-        self.matrix
+        self.0.matrix
+    }
+
+    /// What does the work.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        self.0.engine
     }
 
     /// What makes a code this code: all the rest follows from it.
     fn identity(&self) -> (usize, usize, Matrix) {
-        (self.data_shards, self.parity_shards, self.matrix)
+        (self.data_shards(), self.parity_shards(), self.matrix())
     }
 
     /// Overwrites the m `parity` shards with those of the k `data` shards.
@@ -74,12 +100,60 @@ impl ReedSolomon {
     /// # Errors
     /// [`Error::Count`] or [`Error::ShardLength`] when the shards do not fit the code.
     pub fn encode<D: AsRef<[u8]>, P: AsMut<[u8]>>(&self, data: &[D], parity: &mut [P]) -> Result<(), Error> {
-        let data: Vec<&[u8]> = data.iter().map(AsRef::as_ref).collect();
-        let mut parity: Vec<&mut [u8]> = parity.iter_mut().map(AsMut::as_mut).collect();
-        check_count("data shards", self.data_shards, data.len())?;
-        check_count("parity shards", self.parity_shards, parity.len())?;
-        check_lengths(data.iter().map(|shard| shard.len()).chain(parity.iter().map(|shard| shard.len())))?;
-        self.engine.combine(&self.parity, &data, &mut parity);
+        check_count("data shards", self.data_shards(), data.len())?;
+        check_count("parity shards", self.parity_shards(), parity.len())?;
+        let shard_bytes = row_bytes(data);
+        let (mut inputs, mut outputs) = (Rows::of_bytes(shard_bytes), RowsMut::of_bytes(shard_bytes));
+        inputs.extend(data.iter().map(AsRef::as_ref))?;
+        outputs.extend(parity.iter_mut().map(AsMut::as_mut))?;
+        self.run(0, &inputs, Outputs::Set(&mut outputs));
+        Ok(())
+    }
+
+    /// Adds to the `parity` shards what data shard `index` brings them: from zeros, all data shards in any order give
+    /// the group's parity.
+    ///
+    /// # Errors
+    /// [`Error::Index`] when there is no such data shard; [`Error::Count`] or [`Error::ShardLength`] when the
+    /// shards do not fit the code.
+    pub fn add<P: AsMut<[u8]>>(&self, index: usize, shard: &[u8], parity: &mut [P]) -> Result<(), Error> {
+        self.add_all(index, [shard], parity)
+    }
+
+    /// Corrects the `parity` shards for one data shard that changes from `old` to `new`.
+    ///
+    /// # Errors
+    /// As for [`ReedSolomon::add`].
+    pub fn update<P: AsMut<[u8]>>(
+        &self,
+        parity: &mut [P],
+        index: usize,
+        old: &[u8],
+        new: &[u8],
+    ) -> Result<(), Error> {
+        self.add_all(index, [old, new], parity)
+    }
+
+    /// Adds what each of `shards` brings as data shard `index`.
+    fn add_all<P: AsMut<[u8]>, const N: usize>(
+        &self,
+        index: usize,
+        shards: [&[u8]; N],
+        parity: &mut [P],
+    ) -> Result<(), Error> {
+        if index >= self.data_shards() {
+            return Err(Error::Index { data_shards: self.data_shards(), found: index });
+        }
+        check_count("parity shards", self.parity_shards(), parity.len())?;
+        let shard_bytes = row_bytes(&shards);
+        shards.iter().try_for_each(|shard| check_length(shard_bytes, shard.len()))?;
+        let mut outputs = RowsMut::of_bytes(shard_bytes);
+        outputs.extend(parity.iter_mut().map(AsMut::as_mut))?;
+        for shard in shards {
+            let mut input = Rows::of_bytes(shard_bytes);
+            input.push(shard)?;
+            self.run(index, &input, Outputs::Add(&mut outputs));
+        }
         Ok(())
     }
 
@@ -92,21 +166,60 @@ impl ReedSolomon {
     where
         S: AsRef<[u8]> + AsMut<[u8]>,
     {
+        self.fill(shards, present, None)
+    }
+
+    /// Fills in the absent shards that are wanted; other absent ones keep what they hold.
+    ///
+    /// # Errors
+    /// As for [`ReedSolomon::reconstruct`].
+    pub fn reconstruct_wanted<S>(
+        &self,
+        shards: &mut [S],
+        present: &[bool],
+        wanted: &[bool],
+    ) -> Result<(), Error>
+    where
+        S: AsRef<[u8]> + AsMut<[u8]>,
+    {
+        check_count("flags of wanted shards", self.total_shards(), wanted.len())?;
+        self.fill(shards, present, Some(wanted))
+    }
+
+    fn fill<S>(&self, shards: &mut [S], present: &[bool], wanted: Option<&[bool]>) -> Result<(), Error>
+    where
+        S: AsRef<[u8]> + AsMut<[u8]>,
+    {
+        let code = &*self.0;
         check_count("shards", self.total_shards(), shards.len())?;
         check_count("presence flags", self.total_shards(), present.len())?;
-        check_lengths(shards.iter().map(|shard| shard.as_ref().len()))?;
-        let recovery = Recovery::solve(&self.parity, self.data_shards, present)?;
-
-        let mut inputs: Vec<&[u8]> = Vec::with_capacity(recovery.sources.len());
-        let mut outputs: Vec<&mut [u8]> = Vec::with_capacity(recovery.targets.len());
-        for (shard, &present) in shards.iter_mut().zip(present) {
-            if !present {
-                outputs.push(shard.as_mut());
-            } else if inputs.len() < self.data_shards {
-                inputs.push((*shard).as_ref());
+        let shard_bytes = row_bytes(shards);
+        let (mut inputs, mut outputs) = (Rows::of_bytes(shard_bytes), RowsMut::of_bytes(shard_bytes));
+        let (mut pattern, mut have) = (Pattern::default(), 0);
+        for (index, (shard, &is_present)) in shards.iter_mut().zip(present).enumerate() {
+            check_length(shard_bytes, shard.as_ref().len())?;
+            if is_present {
+                pattern.present.insert(index);
+                have += 1;
+                if have <= code.data_shards {
+                    inputs.push((*shard).as_ref())?;
+                }
+            } else if wanted.is_none_or(|wanted| wanted[index]) {
+                pattern.wanted.insert(index);
+                outputs.push(shard.as_mut())?;
             }
         }
-        self.engine.combine(&recovery.coefficients, &inputs, &mut outputs);
+        if have < code.data_shards {
+            return Err(Error::TooFewShards { have, need: code.data_shards });
+        }
+        if outputs.as_slice().is_empty() {
+            return Ok(());
+        }
+        let solve = || Recovery::solve(&code.points, code.engine, code.matrix, code.data_shards, pattern);
+        code.recoveries.with(pattern, code.parity.bytes(), solve, |recovery| {
+            let outputs = Outputs::Set(&mut outputs);
+            Engine::run(Task { product: &recovery.product, first_column: 0, inputs: &inputs, outputs });
+        });
         Ok(())
     }
 
@@ -116,19 +229,28 @@ impl ReedSolomon {
     /// [`Error::Count`] or [`Error::ShardLength`] when the shards do not fit the code.
     pub fn verify<S: AsRef<[u8]>>(&self, shards: &[S]) -> Result<bool, Error> {
         check_count("shards", self.total_shards(), shards.len())?;
-        check_lengths(shards.iter().map(|shard| shard.as_ref().len()))?;
-        let length = shards[0].as_ref().len();
-        let mut scratch = vec![0; self.parity_shards * length.min(VERIFY_BYTES)];
-        Ok((0..length).step_by(VERIFY_BYTES).all(|start| {
-            let block = start..length.min(start + VERIFY_BYTES);
-            let blocks: Vec<&[u8]> = shards.iter().map(|shard| &shard.as_ref()[block.clone()]).collect();
-            let (data, parity) = blocks.split_at(self.data_shards);
-            let mut expected: Vec<&mut [u8]> =
-                scratch.chunks_exact_mut(block.len()).take(self.parity_shards).collect();
-            self.engine.combine(&self.parity, data, &mut expected);
-            expected.iter().zip(parity).all(|(expected, found)| *expected == *found)
-        }))
+        let shard_bytes = row_bytes(shards);
+        let (data, parity) = shards.split_at(self.data_shards());
+        let (mut inputs, mut expected) = (Rows::of_bytes(shard_bytes), Rows::of_bytes(shard_bytes));
+        inputs.extend(data.iter().map(AsRef::as_ref))?;
+        expected.extend(parity.iter().map(AsRef::as_ref))?;
+        Ok(self.run(0, &inputs, Outputs::Compare(&expected)))
     }
+
+    /// The parity part's columns from `first_column` on, times `inputs`.
+    fn run<'r>(&self, first_column: usize, inputs: &Rows<'r>, outputs: Outputs<'_, 'r>) -> bool {
+        Engine::run(Task { product: &self.0.parity, first_column, inputs, outputs })
+    }
+}
+
+/// The factor of data shard j in parity shard i: a parity shard follows from all data shards as a lost one would.
+fn parity_part(points: &Points, engine: Engine, data_shards: usize, parity_shards: usize) -> Product {
+    let formula = points.interpolation(&[], &[]);
+    let shards: ArrayVec<u8, MAX_SHARDS> = (0..=255).take(data_shards + parity_shards).collect();
+    let (data, parity) = shards.split_at(data_shards);
+    let data: ArrayVec<_, MAX_SHARDS> = data.iter().map(|&j| (j, formula.of_source(j.into()))).collect();
+    let parity: ArrayVec<_, MAX_SHARDS> = parity.iter().map(|&i| (i, formula.of_target(i.into()))).collect();
+    Product::new(engine, (parity_shards, data_shards), |i, j| formula.coefficient(parity[i], data[j]))
 }
 
 impl PartialEq for ReedSolomon {
@@ -148,9 +270,9 @@ impl Hash for ReedSolomon {
 impl fmt::Debug for ReedSolomon {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReedSolomon")
-            .field("data_shards", &self.data_shards)
-            .field("parity_shards", &self.parity_shards)
-            .field("matrix", &self.matrix)
+            .field("data_shards", &self.data_shards())
+            .field("parity_shards", &self.parity_shards())
+            .field("matrix", &self.matrix())
             .finish_non_exhaustive()
     }
 }
@@ -159,10 +281,11 @@ fn check_count(what: &'static str, expected: usize, found: usize) -> Result<(), 
     if found == expected { Ok(()) } else { Err(Error::Count { what, expected, found }) }
 }
 
-fn check_lengths(mut lengths: impl Iterator<Item = usize>) -> Result<(), Error> {
-    let expected = lengths.next().unwrap_or(0);
-    match lengths.find(|&found| found != expected) {
-        None => Ok(()),
-        Some(found) => Err(Error::ShardLength { expected, found }),
-    }
+/// How long all of them must be.
+fn row_bytes<S: AsRef<[u8]>>(shards: &[S]) -> usize {
+    shards.first().map_or(0, |shard| shard.as_ref().len())
+}
+
+fn check_length(expected: usize, found: usize) -> Result<(), Error> {
+    if found == expected { Ok(()) } else { Err(Error::ShardLength { expected, found }) }
 }

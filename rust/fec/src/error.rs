@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::{MAX_SHARDS, Matrix};
+use crate::{Engine, MAX_SHARDS, Matrix};
 
 /// An argument the codec can't work with. After an error nothing was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,18 @@ pub enum Error {
     UnknownMatrix {
         /// The name that was asked for.
         name: String,
+    },
+    /// This CPU runs no engine of that name.
+    UnknownEngine {
+        /// The name that was asked for.
+        name: String,
+    },
+    /// No data shard has that index.
+    Index {
+        /// k.
+        data_shards: usize,
+        /// The index that was given.
+        found: usize,
     },
     /// The wrong number of shards, or of presence flags.
     Count {
@@ -56,6 +68,13 @@ impl fmt::Display for Error {
             Self::UnknownMatrix { name } => {
                 let known = Matrix::ALL.map(Matrix::name).join(", ");
                 write!(f, "expected one of {known} as matrix, found {name:?}")
+            }
+            Self::UnknownEngine { name } => {
+                let usable: Vec<_> = Engine::usable().into_iter().map(Engine::name).collect();
+                write!(f, "expected one of {} as engine, found {name:?}", usable.join(", "))
+            }
+            Self::Index { data_shards, found } => {
+                write!(f, "expected the index of a data shard, below {data_shards}, found {found}")
             }
             Self::Count { what, expected, found } => write!(f, "expected {expected} {what}, found {found}"),
             Self::ShardLength { expected, found } => {

@@ -1,38 +1,69 @@
 //! Arithmetic in GF(2⁸) with the polynomial x⁸ + x⁴ + x³ + x² + 1.
 //!
 //! The polynomial is the one of RFC 5510 and of most erasure codecs; 2 generates its multiplicative group, so
-//! logarithms to base 2 exist. Addition is XOR.
+//! logarithms to base 2 exist. Addition is XOR. A product of many elements is a sum of logarithms, reduced once.
 
 /// The field's polynomial; bit i is the coefficient of xⁱ.
 const POLYNOMIAL: u16 = 0x11D;
 
 /// Order of the multiplicative group.
-const ORDER: usize = 255;
+pub(crate) const ORDER: u32 = 255;
 
-struct Logarithms {
-    /// 2ⁱ, twice over, so that a sum of two logarithms needs no reduction.
-    power: [u8; 2 * ORDER],
-    log: [u8; 256],
-}
-
-const LOGARITHMS: Logarithms = {
-    let mut power = [0; 2 * ORDER];
-    let mut log = [0; 256];
+/// `POWERS[e]` = 2ᵉ.
+pub(crate) const POWERS: [u8; 255] = {
+    let mut powers = [0; 255];
     let mut element: u16 = 1;
     let mut exponent = 0;
-    while exponent < ORDER {
-        let byte = element.to_le_bytes()[0];
-        power[exponent] = byte;
-        power[exponent + ORDER] = byte;
-        log[byte as usize] = exponent.to_le_bytes()[0];
+    while exponent < powers.len() {
+        powers[exponent] = element.to_le_bytes()[0];
         element <<= 1;
         if element > 0xFF {
             element ^= POLYNOMIAL;
         }
         exponent += 1;
     }
-    Logarithms { power, log }
+    powers
 };
+
+/// The exponent of each element but 0, which has none; its entry is never a factor.
+static LOGARITHMS: [u8; 256] = {
+    let mut logarithms = [0; 256];
+    let mut exponent = 0;
+    while exponent < POWERS.len() {
+        logarithms[POWERS[exponent] as usize] = exponent.to_le_bytes()[0];
+        exponent += 1;
+    }
+    logarithms
+};
+
+/// The exponent e of a = 2ᵉ, 0 ≤ e < 255. A difference of two distinct points is never 0.
+pub(crate) fn logarithm(a: u8) -> u32 {
+    debug_assert_ne!(a, 0, "0 has no logarithm");
+    u32::from(LOGARITHMS[usize::from(a)])
+}
+
+/// 2ᵉ for any e.
+pub(crate) fn power(exponent: u32) -> u8 {
+    POWERS[(exponent % ORDER) as usize]
+}
+
+/// a·b: as polynomials over GF(2), doubling a for each bit of b.
+pub(crate) const fn product(a: u8, b: u8) -> u8 {
+    let mut sum = 0;
+    let mut doubled = a as u16;
+    let mut bit = 0;
+    while bit < 8 {
+        if b >> bit & 1 == 1 {
+            sum ^= doubled;
+        }
+        doubled <<= 1;
+        if doubled > 0xFF {
+            doubled ^= POLYNOMIAL;
+        }
+        bit += 1;
+    }
+    sum.to_le_bytes()[0]
+}
 
 /// `PRODUCTS[a][b]` = a·b. 64 KiB, of which one product of a slice touches one row of 256 bytes.
 pub(crate) static PRODUCTS: [[u8; 256]; 256] = {
@@ -41,8 +72,8 @@ pub(crate) static PRODUCTS: [[u8; 256]; 256] = {
     while a < 256 {
         let mut b = 1;
         while b < 256 {
-            let exponent = LOGARITHMS.log[a] as usize + LOGARITHMS.log[b] as usize;
-            products[a][b] = LOGARITHMS.power[exponent];
+            let exponent = (LOGARITHMS[a] as usize + LOGARITHMS[b] as usize) % ORDER as usize;
+            products[a][b] = POWERS[exponent];
             b += 1;
         }
         a += 1;
@@ -50,52 +81,24 @@ pub(crate) static PRODUCTS: [[u8; 256]; 256] = {
     products
 };
 
-/// a·b.
-pub(crate) fn product(a: u8, b: u8) -> u8 {
-    PRODUCTS[usize::from(a)][usize::from(b)]
-}
-
-/// 1/a.
-///
-/// # Panics
-/// When a = 0, which has no inverse.
-pub(crate) fn inverse(a: u8) -> u8 {
-    assert_ne!(a, 0, "0 has no inverse");
-    LOGARITHMS.power[ORDER - usize::from(LOGARITHMS.log[usize::from(a)])]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The definition: multiply as polynomials over GF(2), then reduce.
-    fn product_by_definition(a: u8, b: u8) -> u8 {
-        let long = (0..8).filter(|bit| b >> bit & 1 == 1).fold(0, |sum, bit| sum ^ (u16::from(a) << bit));
-        let reduced = (8..15).rev().fold(long, |rest, bit| {
-            if rest >> bit & 1 == 1 { rest ^ (POLYNOMIAL << (bit - 8)) } else { rest }
-        });
-        u8::try_from(reduced).expect("the degree is below 8")
-    }
 
     #[test]
     fn products_are_those_of_the_definition() {
         for a in 0..=255 {
             for b in 0..=255 {
-                assert_eq!(product(a, b), product_by_definition(a, b), "{a} * {b}");
+                assert_eq!(PRODUCTS[usize::from(a)][usize::from(b)], product(a, b), "{a} * {b}");
             }
         }
     }
 
     #[test]
-    fn each_element_but_zero_has_an_inverse() {
+    fn logarithms_undo_powers() {
         for a in 1..=255 {
-            assert_eq!(product(a, inverse(a)), 1, "{a}");
+            assert_eq!(power(logarithm(a)), a);
+            assert_eq!(product(a, power(2 * ORDER - logarithm(a))), 1, "1/{a}");
         }
-    }
-
-    #[test]
-    #[should_panic(expected = "0 has no inverse")]
-    fn zero_has_none() {
-        inverse(0);
     }
 }

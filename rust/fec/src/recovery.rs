@@ -1,57 +1,134 @@
-//! How lost shards follow from the present ones.
+//! How lost shards follow from the present ones, worked out once for each pattern of losses.
 //!
-//! Let E be the lost data shards, S the present ones, and C the parity part. e = |E| present parity rows p
-//! say p = C[S]·d[S] + C[E]·d[E], so d[E] = C[E]⁻¹·(p + C[S]·d[S]). Only that e × e part is inverted, not a
-//! k × k matrix: losses are few. Lost parity rows are then written in the same present shards, so that all
-//! lost shards come from one pass over the data.
+//! A link loses a few patterns over and over, and working one out costs as much as repairing a small group, so each
+//! code remembers the first few hundred that it sees. It never forgets one: then reading needs no lock, and a pattern that
+//! came too late costs less than a microsecond each time.
 
-use crate::{Error, dense::Dense};
+use std::sync::OnceLock;
 
-/// `targets[t]` = Σ `coefficients[t][s]` · `sources[s]`, as indices of shards.
-#[derive(Debug)]
-pub(crate) struct Recovery {
-    /// The k shards that are read, ascending: all present data, then as much parity as data is lost.
-    pub(crate) sources: Vec<usize>,
-    /// All absent shards, ascending.
-    pub(crate) targets: Vec<usize>,
-    pub(crate) coefficients: Dense,
-}
+use arrayvec::ArrayVec;
 
-impl Recovery {
-    /// Solves for the absent shards of a code with `data_shards` and this parity part.
-    pub(crate) fn solve(parity: &Dense, data_shards: usize, present: &[bool]) -> Result<Self, Error> {
-        let (mut sources, targets): (Vec<_>, Vec<_>) = (0..present.len()).partition(|&shard| present[shard]);
-        if sources.len() < data_shards {
-            return Err(Error::TooFewShards { have: sources.len(), need: data_shards });
-        }
-        sources.truncate(data_shards);
+use crate::{
+    MAX_SHARDS, Matrix,
+    engine::Engine,
+    matrix::Points,
+    product::{FirstRow, Product},
+};
 
-        let lost = &targets[..targets.partition_point(|&shard| shard < data_shards)];
-        let data = lost_data(parity, data_shards, lost, &sources);
-        let lost_columns = Dense::from_fn(targets.len() - lost.len(), lost.len(), |i, j| {
-            parity[(targets[lost.len() + i] - data_shards, lost[j])]
-        });
-        let through_lost = lost_columns.times(&data);
-        let coefficients =
-            Dense::from_fn(targets.len(), data_shards, |t, s| match t.checked_sub(lost.len()) {
-                None => data[(t, s)],
-                Some(i) if sources[s] < data_shards => {
-                    through_lost[(i, s)] ^ parity[(targets[t] - data_shards, sources[s])]
-                }
-                Some(i) => through_lost[(i, s)],
-            });
-        Ok(Self { sources, targets, coefficients })
+/// A set of shards of one group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Shards([u64; 4]);
+
+impl Shards {
+    pub(crate) fn insert(&mut self, shard: usize) {
+        self.0[shard / 64] |= 1 << (shard % 64);
+    }
+
+    fn contains(self, shard: u8) -> bool {
+        self.0[usize::from(shard / 64)] >> (shard % 64) & 1 == 1
     }
 }
 
-/// The lost data shards in terms of the sources.
-fn lost_data(parity: &Dense, data_shards: usize, lost: &[usize], sources: &[usize]) -> Dense {
-    let kept = data_shards - lost.len();
-    let used = |b: usize| sources[kept + b] - data_shards;
-    let unknown = Dense::from_fn(lost.len(), lost.len(), |b, a| parity[(used(b), lost[a])]);
-    let known = Dense::from_fn(lost.len(), data_shards, |b, s| match s.checked_sub(kept) {
-        None => parity[(used(b), sources[s])],
-        Some(source) => u8::from(source == b),
-    });
-    unknown.inverted().expect("each square part of a parity part has an inverse").times(&known)
+/// Which shards are there, and which of the others are wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pattern {
+    pub(crate) present: Shards,
+    pub(crate) wanted: Shards,
+}
+
+impl Pattern {
+    /// A place for it among `places`, a power of two. Multiplication spreads the few bits that differ (Knuth's
+    /// multiplicative hashing); the high half is the well mixed one.
+    fn place(self, places: usize) -> usize {
+        let folded =
+            |shards: Shards| shards.0.into_iter().fold(0_u64, |sum, word| sum.rotate_left(17) ^ word);
+        let mixed =
+            (folded(self.present) ^ folded(self.wanted).rotate_left(7)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        (mixed >> 32) as usize & (places - 1)
+    }
+}
+
+/// Makes the wanted shards, ascending, from the first k present ones, ascending.
+pub(crate) struct Recovery {
+    pattern: Pattern,
+    pub(crate) product: Product,
+}
+
+impl Recovery {
+    /// Solves the pattern, in which at least k shards are present.
+    pub(crate) fn solve(
+        points: &Points,
+        engine: Engine,
+        matrix: Matrix,
+        data_shards: usize,
+        pattern: Pattern,
+    ) -> Self {
+        let shards = || (0..=255_u8).take(points.count());
+        let is_data = |&shard: &u8| usize::from(shard) < data_shards;
+        let present = shards().filter(|&shard| pattern.present.contains(shard));
+        let sources: ArrayVec<u8, MAX_SHARDS> = present.take(data_shards).collect();
+        let used = &sources[sources.partition_point(is_data)..];
+        let absent = shards().filter(|&shard| !pattern.present.contains(shard));
+        let lost: ArrayVec<u8, MAX_SHARDS> = absent.take_while(is_data).collect();
+        let targets: ArrayVec<u8, MAX_SHARDS> =
+            shards().filter(|&shard| pattern.wanted.contains(shard)).collect();
+
+        let formula = points.interpolation(&lost, used);
+        let targets_parts: ArrayVec<_, MAX_SHARDS> =
+            targets.iter().map(|&target| (target, formula.of_target(target.into()))).collect();
+        let sources_parts: ArrayVec<_, MAX_SHARDS> =
+            sources.iter().map(|&source| (source, formula.of_source(source.into()))).collect();
+        let coefficient =
+            |row: usize, column: usize| formula.coefficient(targets_parts[row], sources_parts[column]);
+        let size = (targets.len(), sources.len());
+        // The first parity shard is the sum of all data shards, so the lost ones add up to it and the others.
+        let is_sum_known =
+            matrix == Matrix::Cauchy && used.first().is_some_and(|&first| usize::from(first) == data_shards);
+        let product = if is_sum_known && targets == lost && targets.len() <= engine.pass_rows() {
+            let ones = FirstRow::SumIsOnes(sources.len() - used.len() + 1);
+            Product::with_first_row(engine, size, ones, coefficient)
+        } else {
+            Product::new(engine, size, coefficient)
+        };
+        Self { pattern, product }
+    }
+}
+
+/// The recoveries that one code remembers.
+#[derive(Default)]
+pub(crate) struct Recoveries {
+    /// Made at the first loss: a sender never needs them.
+    places: OnceLock<Box<[OnceLock<Recovery>]>>,
+}
+
+/// What the recoveries of one code may weigh together, about.
+const RECOVERIES_BYTES: usize = 1 << 20;
+
+/// In how many places, one after the other, a pattern may stand.
+const PROBES: usize = 4;
+
+impl Recoveries {
+    /// Uses the pattern's recovery, solved now unless it is remembered. It weighs no more than `bytes_at_most`.
+    pub(crate) fn with(
+        &self,
+        pattern: Pattern,
+        bytes_at_most: usize,
+        solve: impl Fn() -> Recovery,
+        using: impl FnOnce(&Recovery),
+    ) {
+        let places = self.places.get_or_init(|| {
+            let count = (RECOVERIES_BYTES / bytes_at_most.max(1)).clamp(16, 256);
+            (0..1 << count.ilog2()).map(|_| OnceLock::new()).collect()
+        });
+        let first = pattern.place(places.len());
+        let place = |probe: usize| &places[(first + probe) & (places.len() - 1)];
+        let is_free_or_ours =
+            |place: &&OnceLock<Recovery>| place.get().is_none_or(|one| one.pattern == pattern);
+        let place = (0..PROBES).map(place).find(is_free_or_ours);
+        // Another thread may take a free place meanwhile, for this pattern or another.
+        match place.map(|place| place.get_or_init(&solve)).filter(|recovery| recovery.pattern == pattern) {
+            Some(recovery) => using(recovery),
+            None => using(&solve()),
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Where NumPy's memory becomes Rust slices: the only unsafe code of the package, and all its reasons.
+//! Where NumPy's memory becomes Rust slices: nearly all the unsafe code of the package, and all its reasons.
 //!
 //! NumPy gives no exclusive access: another thread can write to any array at any time. The Python docs make
 //! it the caller's duty not to, as for NumPy's own functions; everything else is checked here. The run-time
@@ -6,158 +6,344 @@
 
 use core::{marker::PhantomData, ops::Range};
 
+use arrayvec::ArrayVec;
+use honeylink_fec::{MAX_SHARDS, prefetch};
 use numpy::{
     Element, PY_ARRAY_API, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods,
-    npyffi::{_PyArray_GET_ITEM_DATA, NPY_ARRAY_WRITEABLE, NPY_TYPES, npy_intp},
+    npyffi::{_PyArray_GET_ITEM_DATA, _PyDataType_GET_ITEM_DATA, NPY_ARRAY_WRITEABLE, NPY_TYPES, npy_intp},
 };
 use pyo3::{exceptions::PyTypeError, prelude::*};
 
 use crate::errors::{OutputError, ShardShapeError};
 
-/// The rows of a uint8[rows, n] array, each contiguous, at any distance from each other.
-///
-/// Not `Clone`: giving the slices out uses it up, so that none is given out twice.
-pub struct Rows<'a> {
+/// The shards of one group, on the stack.
+pub type Shards<'a> = ArrayVec<&'a [u8], MAX_SHARDS>;
+pub type ShardsMut<'a> = ArrayVec<&'a mut [u8], MAX_SHARDS>;
+
+/// The shards of a uint8[groups, shards, n] array, or of a uint8[shards, n] array as one group. Each shard's bytes are
+/// contiguous; shards and groups are at any distance from each other.
+#[derive(Clone, Copy)]
+pub struct Grid<'a> {
     first: *mut u8,
-    count: usize,
-    row_bytes: usize,
-    stride: isize,
-    is_writeable: bool,
+    groups: Axis,
+    shards: Axis,
+    shard_bytes: usize,
+    /// NumPy's flags of the array. As wide as its neighbours: a small call waits for the copies of this struct.
+    flags: isize,
     array: PhantomData<&'a PyUntypedArray>,
 }
 
-impl<'a> Rows<'a> {
-    /// The rows of `array`, called `name` in errors, if it has `rows` of them, `row_bytes` long if given.
-    pub fn of(
-        array: &'a Bound<'_, PyAny>,
-        name: &str,
-        rows: usize,
-        row_bytes: Option<usize>,
-    ) -> PyResult<Self> {
-        let array = as_array(array, name)?;
-        let is_right = match *array.shape() {
-            [found_rows, found_bytes] => {
-                found_rows == rows
-                    && row_bytes.is_none_or(|bytes| bytes == found_bytes)
-                    && is_of_type(array, NPY_TYPES::NPY_UBYTE)
+/// How often something comes, and the bytes from one to the next.
+#[derive(Clone, Copy)]
+struct Axis {
+    count: usize,
+    stride: isize,
+}
+
+impl Axis {
+    const ONE: Self = Self { count: 1, stride: 0 };
+
+    /// The bytes from the lowest start to the highest.
+    fn reach(self) -> usize {
+        self.count.saturating_sub(1).saturating_mul(self.stride.unsigned_abs())
+    }
+
+    /// How far below the first the lowest starts.
+    fn below(self) -> usize {
+        if self.stride < 0 { self.reach() } else { 0 }
+    }
+}
+
+// SAFETY: a grid is addresses of memory that the array keeps, and it lives no longer than the borrow of the array. It is
+// used with the GIL released, when, as said above, the caller keeps other threads from writing.
+unsafe impl Send for Grid<'_> {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Grid<'_> {}
+
+/// What an array must be. `None` is any number.
+#[derive(Clone, Copy)]
+pub struct Shape {
+    has_groups: bool,
+    groups: Option<usize>,
+    shards: usize,
+    shard_bytes: Option<usize>,
+}
+
+impl Shape {
+    /// Two axes.
+    pub fn of(shards: usize, shard_bytes: Option<usize>) -> Self {
+        Self { has_groups: false, groups: None, shards, shard_bytes }
+    }
+
+    /// Three axes.
+    pub fn of_groups(groups: Option<usize>, shards: usize, shard_bytes: Option<usize>) -> Self {
+        Self { has_groups: true, groups, shards, shard_bytes }
+    }
+}
+
+impl<'a> Grid<'a> {
+    /// The shards of `array`, called `name` in errors, if it has that shape.
+    pub fn of(array: &'a Bound<'_, PyAny>, name: &str, shape: Shape) -> PyResult<Self> {
+        Self::of_array(as_array(array, name)?, name, shape)
+    }
+
+    /// The same, of what is known to be an array.
+    pub fn of_array(array: &'a Bound<'_, PyUntypedArray>, name: &str, shape: Shape) -> PyResult<Self> {
+        let fields = fields(array);
+        let (groups, rest) = match (shape.has_groups, fields.axes) {
+            (true, ([count, counts @ ..], [stride, strides @ ..])) => {
+                (Axis { count: count.cast_unsigned(), stride: *stride }, (counts, strides))
             }
-            _ => false,
+            (_, axes) => (Axis::ONE, axes),
         };
-        if !is_right {
-            let columns = row_bytes.map_or_else(|| "n".to_owned(), |bytes| bytes.to_string());
-            let found = format!("{}{:?}", array.dtype(), array.shape());
-            return Err(ShardShapeError::new_err((format!("uint8[{rows}, {columns}] as {name}"), found)));
+        let (&[count, shard_bytes], &[stride, byte_stride]) = rest else {
+            return Err(wrong_shape(array, name, shape));
+        };
+        let (count, shard_bytes) = (count.cast_unsigned(), shard_bytes.cast_unsigned());
+        if fields.type_number != NPY_TYPES::NPY_UBYTE as i32
+            || count != shape.shards
+            || shape.shard_bytes.is_some_and(|bytes| bytes != shard_bytes)
+            || shape.groups.is_some_and(|expected| expected != groups.count)
+        {
+            return Err(wrong_shape(array, name, shape));
         }
-        let (row_bytes, strides) = (array.shape()[1], array.strides());
         // NumPy gives an array without elements any strides.
-        if rows > 0 && row_bytes > 1 && strides[1] != 1 {
+        if byte_stride != 1 && shard_bytes > 1 && count > 0 && groups.count > 0 {
             return Err(ShardShapeError::new_err((
                 format!("{name} with contiguous rows (numpy.ascontiguousarray makes them so)"),
-                format!("{} bytes from one element of a row to the next", strides[1]),
+                format!("{byte_stride} bytes from one element of a row to the next"),
             )));
         }
-        // SAFETY: `array` is a NumPy array, and the interpreter is attached, so its fields can be read.
-        let fields = unsafe { &*_PyArray_GET_ITEM_DATA(array.as_array_ptr()) };
-        Ok(Self {
-            first: fields.data.cast(),
-            count: rows,
-            row_bytes,
-            stride: strides[0],
-            is_writeable: fields.flags & NPY_ARRAY_WRITEABLE != 0,
-            array: PhantomData,
-        })
+        let shards = Axis { count, stride };
+        let (first, flags) = (fields.data, fields.flags);
+        Ok(Self { first, groups, shards, shard_bytes, flags, array: PhantomData })
     }
 
-    pub fn row_bytes(&self) -> usize {
-        self.row_bytes
+    pub fn groups(&self) -> usize {
+        self.groups.count
     }
 
-    /// The rows for reading.
-    pub fn into_slices(self) -> Vec<&'a [u8]> {
-        // SAFETY: NumPy keeps `row_bytes` elements of one byte at each row's address for as long as the array
-        // lives, which the borrow of it in 'a makes sure of. Slices for writing are apart from these:
-        // `into_slices_mut` checks it. That no other thread writes is the caller's duty.
-        self.addresses().map(|row| unsafe { core::slice::from_raw_parts(row, self.row_bytes) }).collect()
+    pub fn shard_bytes(&self) -> usize {
+        self.shard_bytes
     }
 
-    /// The rows for writing, if the array is writeable and no row shares memory with another or with `inputs`.
-    pub fn into_slices_mut(self, inputs: Option<&Rows<'_>>) -> PyResult<Vec<&'a mut [u8]>> {
-        if !self.is_writeable {
+    /// Bytes of all shards.
+    pub fn bytes(&self) -> usize {
+        self.groups.count.saturating_mul(self.shards.count).saturating_mul(self.shard_bytes)
+    }
+
+    /// A group's shards for reading.
+    pub fn group(&self, group: usize, into: &mut Shards<'a>) {
+        into.clear();
+        // SAFETY: NumPy keeps `shard_bytes` bytes at each shard's address for as long as the array lives, which the
+        // borrow of it in 'a makes sure of. Slices for writing are apart from these, as `check_writeable`
+        // has made sure. That no other thread writes is the caller's duty.
+        into.extend(
+            self.addresses(group)
+                .map(|shard| unsafe { core::slice::from_raw_parts(shard, self.shard_bytes) }),
+        );
+    }
+
+    /// Has a group's shards fetched from memory, if there is such a group, while another is worked on.
+    pub fn prefetch(&self, group: usize, shards: &mut Shards<'a>) {
+        if group < self.groups() {
+            self.group(group, shards);
+            prefetch(shards);
+            shards.clear();
+        }
+    }
+
+    /// A group's shards for writing.
+    ///
+    /// # Safety
+    /// [`Grid::check_writeable`] has passed, and no other slices of these shards are in use.
+    pub unsafe fn group_mut(&self, group: usize, into: &mut ShardsMut<'a>) {
+        into.clear();
+        // SAFETY: as for `group`; the array is writeable and its shards are apart, as the caller has checked.
+        let shard = |shard| unsafe { core::slice::from_raw_parts_mut(shard, self.shard_bytes) };
+        into.extend(self.addresses(group).map(shard));
+    }
+
+    /// That the array is writeable, and that no shard shares memory with another.
+    pub fn check_writeable(&self) -> PyResult<()> {
+        if self.flags & (NPY_ARRAY_WRITEABLE as isize) == 0 {
             return Err(OutputError::new_err("a read-only array"));
         }
-        if self.count > 1 && self.stride.unsigned_abs() < self.row_bytes {
+        // Each axis's steps are longer than all that lies within one.
+        let holds = |outer: Axis, inner: Axis| {
+            let inside = inner.reach().saturating_add(self.shard_bytes);
+            (outer.count < 2 || outer.stride.unsigned_abs() >= inside)
+                && (inner.count < 2 || inner.stride.unsigned_abs() >= self.shard_bytes)
+        };
+        if self.bytes() > 0 && !holds(self.groups, self.shards) && !holds(self.shards, self.groups) {
             return Err(OutputError::new_err("an array whose rows overlap"));
         }
-        if inputs.is_some_and(|inputs| self.overlaps(inputs)) {
+        Ok(())
+    }
+
+    /// That no shard shares memory with one of the `input`.
+    pub fn check_apart_from(&self, input: &Grid<'_>) -> PyResult<()> {
+        if meet(&self.extent(), &input.extent()) && self.overlaps(input) {
             return Err(OutputError::new_err("an array that shares memory with the input"));
         }
-        // SAFETY: as for `into_slices`; the array is writeable, its rows are at least `row_bytes` apart, and
-        // the rows that are read are apart from them.
-        let rows =
-            self.addresses().map(|row| unsafe { core::slice::from_raw_parts_mut(row, self.row_bytes) });
-        Ok(rows.collect())
+        Ok(())
     }
 
-    /// Whether any row shares memory with one of `other`. Interleaved rows do not.
-    fn overlaps(&self, other: &Rows<'_>) -> bool {
-        let meet = |a: &Range<usize>, b: &Range<usize>| a.start < b.end && b.start < a.end;
-        meet(&self.extent(), &other.extent())
-            && self.spans().any(|mine| other.spans().any(|theirs| meet(&mine, &theirs)))
-    }
-
-    /// The addresses from the lowest row's start to the highest row's end.
-    fn extent(&self) -> Range<usize> {
-        let start = self.spans().map(|span| span.start).min().unwrap_or(0);
-        let end = self.spans().map(|span| span.end).max().unwrap_or(0);
-        start..end
-    }
-
-    fn spans(&self) -> impl Iterator<Item = Range<usize>> {
-        self.addresses().map(|row| row.addr()..row.addr() + self.row_bytes)
-    }
-
-    /// Where each row starts. An array without elements may have no memory at all; then nowhere is as good.
-    fn addresses(&self) -> impl Iterator<Item = *mut u8> {
-        let address = |row| {
-            if self.row_bytes == 0 {
-                core::ptr::dangling_mut()
-            } else {
-                self.first.wrapping_offset(row * self.stride)
-            }
+    /// That no shard shares memory with any of the rows. Interleaved ones do not.
+    pub fn check_apart_from_rows(&self, rows: &[&[u8]]) -> PyResult<()> {
+        let extent = self.extent();
+        let is_met = |row: &&[u8]| {
+            let span = row.as_ptr().addr()..row.as_ptr().addr() + row.len();
+            meet(&extent, &span)
+                && (0..self.groups()).any(|group| self.spans(group).any(|mine| meet(&mine, &span)))
         };
-        (0..self.count.cast_signed()).map(address)
+        if rows.iter().any(is_met) {
+            return Err(OutputError::new_err("an array that shares memory with the input"));
+        }
+        Ok(())
     }
+
+    /// Whether any shard shares memory with one of `other`. Interleaved ones do not.
+    fn overlaps(&self, other: &Grid<'_>) -> bool {
+        let in_groups = |mine: usize, theirs: usize| {
+            self.spans(mine).any(|mine| other.spans(theirs).any(|theirs| meet(&mine, &theirs)))
+        };
+        // Parts of the same groups, as data and parity of one array are: what holds for one group holds for all.
+        let (mine, theirs) = (self.of_one_group().extent(), other.of_one_group().extent());
+        let within = mine.end.max(theirs.end) - mine.start.min(theirs.start);
+        if self.groups.count == other.groups.count
+            && (self.groups.count == 1
+                || self.groups.stride == other.groups.stride && self.groups.stride.unsigned_abs() >= within)
+        {
+            return in_groups(0, 0);
+        }
+        (0..self.groups.count).any(|mine| (0..other.groups.count).any(|theirs| in_groups(mine, theirs)))
+    }
+
+    fn of_one_group(&self) -> Self {
+        Self { groups: Axis::ONE, ..*self }
+    }
+
+    /// The addresses from the lowest shard's start to the highest shard's end; empty without elements.
+    fn extent(&self) -> Range<usize> {
+        if self.bytes() == 0 {
+            return 0..0;
+        }
+        let start = self.first.addr() - self.groups.below() - self.shards.below();
+        start..start + self.groups.reach() + self.shards.reach() + self.shard_bytes
+    }
+
+    fn spans(&self, group: usize) -> impl Iterator<Item = Range<usize>> {
+        self.addresses(group).map(|shard| shard.addr()..shard.addr() + self.shard_bytes)
+    }
+
+    /// Where each shard of a group starts. An array without elements may have no memory at all; then nowhere is as good.
+    fn addresses(&self, group: usize) -> impl Iterator<Item = *mut u8> + use<> {
+        let first = self.first.wrapping_offset(group.cast_signed() * self.groups.stride);
+        let (stride, is_empty) = (self.shards.stride, self.shard_bytes == 0);
+        let address = move |shard| {
+            if is_empty { core::ptr::dangling_mut() } else { first.wrapping_offset(shard * stride) }
+        };
+        (0..self.shards.count.cast_signed()).map(address)
+    }
+}
+
+fn meet(a: &Range<usize>, b: &Range<usize>) -> bool {
+    a.start < b.end && b.start < a.end
+}
+
+fn wrong_shape(array: &Bound<'_, PyUntypedArray>, name: &str, shape: Shape) -> PyErr {
+    let named = |count: Option<usize>, unknown: &str| {
+        count.map_or_else(|| unknown.to_owned(), |count| count.to_string())
+    };
+    let groups = if shape.has_groups { named(shape.groups, "g") + ", " } else { String::new() };
+    let expected = format!("uint8[{groups}{}, {}] as {name}", shape.shards, named(shape.shard_bytes, "n"));
+    ShardShapeError::new_err((expected, format!("{}{:?}", array.dtype(), array.shape())))
 }
 
 /// A copy of a bool[length] array of any layout.
-pub fn flags(array: &Bound<'_, PyAny>, name: &str, length: usize) -> PyResult<Vec<bool>> {
+pub fn flags(array: &Bound<'_, PyAny>, name: &str, length: usize) -> PyResult<ArrayVec<bool, MAX_SHARDS>> {
     let array = as_array(array, name)?;
-    if array.shape() != [length] || !is_of_type(array, NPY_TYPES::NPY_BOOL) {
-        let found = format!("{}{:?}", array.dtype(), array.shape());
-        return Err(ShardShapeError::new_err((format!("bool[{length}] as {name}"), found)));
+    let Fields { type_number, axes: (counts, strides), data, .. } = fields(array);
+    if type_number != NPY_TYPES::NPY_BOOL as i32 || counts != [length.cast_signed()] {
+        return Err(wrong_flags(array, name, &[length]));
     }
-    // SAFETY: `array` is a NumPy array, and the interpreter is attached, so its fields can be read.
-    let first: *const u8 = unsafe { (*_PyArray_GET_ITEM_DATA(array.as_array_ptr())).data }.cast();
-    let stride = array.strides()[0];
-    // SAFETY: NumPy keeps one byte at each of the `length` addresses. It is read as a number because a view of
-    // other data as bool may hold any value, and a Rust `bool` must not.
-    let flag = |index: isize| unsafe { first.wrapping_offset(index * stride).read() } != 0;
-    Ok((0..length.cast_signed()).map(flag).collect())
+    let mut flags = ArrayVec::new();
+    // SAFETY: the array has `length` flags of one byte, so far apart.
+    flags.extend((0..length.cast_signed()).map(|index| unsafe { flag(data, index * strides[0]) }));
+    Ok(flags)
 }
 
-/// A new uint8[rows, columns] array of zeros.
+/// A copy of a bool[groups, length] array of any layout, one group after the other.
+pub fn flags_of_groups(
+    array: &Bound<'_, PyAny>,
+    name: &str,
+    groups: usize,
+    length: usize,
+) -> PyResult<Vec<bool>> {
+    let array = as_array(array, name)?;
+    let Fields { type_number, axes: (counts, strides), data, .. } = fields(array);
+    let (rows, columns) = (groups.cast_signed(), length.cast_signed());
+    if type_number != NPY_TYPES::NPY_BOOL as i32 || counts != [rows, columns] {
+        return Err(wrong_flags(array, name, &[groups, length]));
+    }
+    let mut flags = Vec::with_capacity(groups * length);
+    for row in 0..rows {
+        let offset = |column: isize| row * strides[0] + column * strides[1];
+        // SAFETY: the array has so many rows and columns of one byte, so far apart.
+        flags.extend((0..columns).map(|column| unsafe { flag(data, offset(column)) }));
+    }
+    Ok(flags)
+}
+
+/// Whether the byte at `offset` is true. It is read as a number because a view of other data as bool may hold any
+/// value, and a Rust `bool` must not.
+///
+/// # Safety
+/// The array has an element there.
+unsafe fn flag(data: *const u8, offset: isize) -> bool {
+    // SAFETY: the caller's.
+    unsafe { data.wrapping_offset(offset).read() != 0 }
+}
+
+fn wrong_flags(array: &Bound<'_, PyUntypedArray>, name: &str, shape: &[usize]) -> PyErr {
+    let found = format!("{}{:?}", array.dtype(), array.shape());
+    ShardShapeError::new_err((format!("bool{shape:?} as {name}"), found))
+}
+
+/// A new uint8 array of zeros.
 ///
 /// # Errors
 /// `MemoryError` when there is no memory for it, where the `numpy` crate's own function would panic.
-pub fn zeros(py: Python<'_>, rows: usize, columns: usize) -> PyResult<Bound<'_, PyAny>> {
-    let mut shape: [npy_intp; 2] = [rows.cast_signed(), columns.cast_signed()];
+pub fn zeros<const AXES: usize>(py: Python<'_>, shape: [usize; AXES]) -> PyResult<Bound<'_, PyAny>> {
+    let mut shape: [npy_intp; AXES] = shape.map(usize::cast_signed);
+    let axes = i32::try_from(AXES).expect("two or three");
     let dtype = u8::get_dtype(py).into_dtype_ptr();
-    // SAFETY: the shape has the two entries it is said to have, and the call takes over the reference to dtype.
-    let array = unsafe { PY_ARRAY_API.PyArray_Zeros(py, 2, shape.as_mut_ptr(), dtype, 0) };
+    // SAFETY: the shape has the entries it is said to have, and the call takes over the reference to dtype.
+    let array = unsafe { PY_ARRAY_API.PyArray_Zeros(py, axes, shape.as_mut_ptr(), dtype, 0) };
     // SAFETY: the call gave a new reference, or null with an exception set.
     unsafe { Bound::from_owned_ptr_or_err(py, array) }
 }
 
+/// A new uint8[rows, n] array that holds these rows of n bytes.
+pub fn array<'py>(py: Python<'py>, rows: &[Vec<u8>], shard_bytes: usize) -> PyResult<Bound<'py, PyAny>> {
+    let array = zeros(py, [rows.len(), shard_bytes])?;
+    {
+        let grid = Grid::of(&array, "parity", Shape::of(rows.len(), Some(shard_bytes)))?;
+        let mut copies = ShardsMut::new();
+        // SAFETY: nobody else has seen the new array yet.
+        unsafe { grid.group_mut(0, &mut copies) };
+        copies.iter_mut().zip(rows).for_each(|(copy, row)| copy.copy_from_slice(row));
+    }
+    Ok(array)
+}
+
+/// The object as an array of rows, if it is one: an array of one axis is a run of bytes.
+pub fn as_rows<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, PyUntypedArray>> {
+    object.cast().ok().filter(|array: &&Bound<'_, PyUntypedArray>| array.ndim() != 1)
+}
+
+/// The array, or a `TypeError`.
 fn as_array<'a, 'py>(array: &'a Bound<'py, PyAny>, name: &str) -> PyResult<&'a Bound<'py, PyUntypedArray>> {
     array.cast().map_err(|_| {
         let found =
@@ -166,6 +352,30 @@ fn as_array<'a, 'py>(array: &'a Bound<'py, PyAny>, name: &str) -> PyResult<&'a B
     })
 }
 
-fn is_of_type(array: &Bound<'_, PyUntypedArray>, dtype: NPY_TYPES) -> bool {
-    array.dtype().num() == dtype as i32
+/// What the codec looks at, read at once: the functions of the `numpy` crate look at one thing each.
+struct Fields<'a> {
+    type_number: i32,
+    /// How many elements each axis has, and the bytes from one to the next.
+    axes: (&'a [npy_intp], &'a [npy_intp]),
+    data: *mut u8,
+    flags: isize,
+}
+
+fn fields<'a>(array: &'a Bound<'_, PyUntypedArray>) -> Fields<'a> {
+    // SAFETY: `array` is a NumPy array, and the interpreter is attached, so its fields can be read, and those of its dtype.
+    let (fields, type_number) = unsafe {
+        let fields = &*_PyArray_GET_ITEM_DATA(array.as_array_ptr());
+        (fields, (*_PyDataType_GET_ITEM_DATA(fields.descr)).type_num)
+    };
+    let axis = |first: *const npy_intp| match usize::try_from(fields.nd) {
+        // SAFETY: NumPy keeps one entry for each of the `nd` axes.
+        Ok(count @ 1..) => unsafe { core::slice::from_raw_parts(first, count) },
+        _ => &[],
+    };
+    Fields {
+        type_number,
+        axes: (axis(fields.dimensions), axis(fields.strides)),
+        data: fields.data.cast(),
+        flags: fields.flags as isize,
+    }
 }

@@ -1,15 +1,17 @@
 //! The one table from Rust errors to the Python classes, which Python owns.
 
-use honeylink_fec::{Error, Matrix};
+use honeylink_fec::{Engine, Error, Matrix};
 use honeylink_scheduler::PlanError;
 use pyo3::{PyErr, import_exception};
 
 import_exception!(honeylink.errors, CodeParameterError);
 import_exception!(honeylink.errors, FecError);
+import_exception!(honeylink.errors, Incomplete);
 import_exception!(honeylink.errors, OutputError);
 import_exception!(honeylink.errors, PlannerError);
 import_exception!(honeylink.errors, ShardShapeError);
 import_exception!(honeylink.errors, TooFewShards);
+import_exception!(honeylink.errors, UnknownEngine);
 import_exception!(honeylink.errors, UnknownMatrix);
 
 pub fn from_fec(error: Error) -> PyErr {
@@ -19,6 +21,14 @@ pub fn from_fec(error: Error) -> PyErr {
         }
         Error::UnknownMatrix { name } => {
             UnknownMatrix::new_err((name, Matrix::ALL.map(Matrix::name).to_vec()))
+        }
+        Error::UnknownEngine { name } => {
+            let usable: Vec<_> = Engine::usable().into_iter().map(Engine::name).collect();
+            UnknownEngine::new_err((name, usable))
+        }
+        Error::Index { data_shards, found } => {
+            let expected = format!("the index of a data shard, 0 to {}", data_shards - 1);
+            ShardShapeError::new_err((expected, found.to_string()))
         }
         Error::Count { what, expected, found } => {
             ShardShapeError::new_err((format!("{expected} {what}"), found.to_string()))

@@ -8,13 +8,16 @@ use pyo3::{
 };
 
 use crate::{
-    arrays::{Rows, flags, zeros},
-    errors::{CodeParameterError, from_fec},
+    arrays::{Grid, Shape, Shards, ShardsMut, as_rows, flags, flags_of_groups, zeros},
+    encoder::PyEncoder,
+    engines,
+    errors::{CodeParameterError, ShardShapeError, TooFewShards, from_fec},
+    inputs::{Bytes, Data},
 };
 
 /// Bytes of shards from which work runs without the GIL. Giving it up and taking it back costs 0.05 µs
 /// uncontended: an eighth of the fastest work of this size, encoding 10 + 1 by XOR.
-const DETACH_BYTES: usize = 16 * 1024;
+const DETACH_BYTES: usize = 64 * 1024;
 
 /// A systematic Reed-Solomon code over GF(2^8), polynomial 0x11D: any k of k + m shards give the data.
 ///
@@ -25,8 +28,11 @@ const DETACH_BYTES: usize = 16 * 1024;
 /// Args:
 ///     data_shards: k, at least 1.
 ///     parity_shards: m, at least 0; k + m is at most 256.
-///     matrix: The generator matrix. `"cauchy"` is a Cauchy matrix scaled so that the first parity shard is
-///         the XOR of the data shards.
+///     matrix: The generator matrix, with g[i][j] = 1/((k+i) xor j).
+///         `"cauchy"`: g[i][j] * g[0][0] / (g[0][j] * g[i][0]), the fastest; with m = 1 it is XOR.
+///         `"cauchy-isal"`: g itself, as ISA-L's `gf_gen_cauchy1_matrix` has it.
+///         `"vandermonde"`: that of Backblaze, klauspost/reedsolomon and reed-solomon-erasure.
+///         `"rfc5510"`: that of zfec.
 ///
 /// Raises:
 ///     CodeParameterError: k or m is out of range. Numbers beyond 64 bits are reported as the nearest within.
@@ -57,7 +63,9 @@ impl PyReedSolomon {
     ) -> PyResult<Self> {
         let (data_shards, parity_shards) = (Count::of(data_shards)?, Count::of(parity_shards)?);
         match (data_shards.value, parity_shards.value) {
-            (Some(k), Some(m)) => ReedSolomon::new(k, m, matrix).map(Self).map_err(from_fec),
+            (Some(k), Some(m)) => {
+                ReedSolomon::with_engine(k, m, matrix, engines::in_use()).map(Self).map_err(from_fec)
+            }
             _ => Err(CodeParameterError::new_err((data_shards.shown.unbind(), parity_shards.shown.unbind()))),
         }
     }
@@ -83,11 +91,57 @@ impl PyReedSolomon {
     /// The parity shards of k data shards.
     ///
     /// Args:
-    ///     data: uint8[k, n], one shard a row. Rows must be contiguous, at any distance; n may be 0.
-    ///     out: uint8[m, n] to write to, apart from `data`; a new array when left out.
+    ///     data: uint8[k, n], one shard a row; or a list or tuple of k equally long bytes-like rows; or k * n
+    ///         adjacent bytes. Rows of an array must be contiguous, at any distance. n may be 0.
+    ///     out: uint8[m, n] to write to, apart from `data`; a new array when left out. With it, nothing is
+    ///         allocated for an array.
     ///
     /// Returns:
     ///     uint8[m, n], one parity shard a row: `out` itself, if given.
+    ///
+    /// Raises:
+    ///     ShardShapeError: An argument has another dtype, shape or layout.
+    ///     OutputError: `out` is read-only, or shares memory with itself or `data`.
+    ///     TypeError: `data` is not bytes-like, or `out` not a NumPy array.
+    ///
+    /// Example:
+    ///     >>> import numpy as np
+    ///     >>> from honeylink.fec import ReedSolomon
+    ///     >>> data = np.array([[1, 2], [3, 4], [5, 6]], dtype=np.uint8)
+    ///     >>> ReedSolomon(3, 2).encode(data)
+    ///     array([[  7,   0],
+    ///            [ 82, 194]], dtype=uint8)
+    ///     >>> ReedSolomon(3, 1).encode([b"ab", b"cd", b"ef"]).tobytes()
+    ///     b'gd'
+    #[pyo3(signature = (data, out = None))]
+    fn encode<'py>(
+        &self,
+        py: Python<'py>,
+        data: &Bound<'py, PyAny>,
+        out: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let k = self.0.data_shards();
+        let held;
+        let mut inputs = Shards::new();
+        if let Some(array) = as_rows(data) {
+            Grid::of_array(array, "data", Shape::of(k, None))?.group(0, &mut inputs);
+        } else {
+            held = Data::of(data, k)?;
+            held.shards(k, &mut inputs);
+        }
+        let out = out.map_or_else(|| zeros(py, [self.0.parity_shards(), inputs[0].len()]), Ok)?;
+        self.encode_into(py, &inputs, &out)?;
+        Ok(out)
+    }
+
+    /// The parity shards of many groups, in one call: for packets, where a call costs as much as the work.
+    ///
+    /// Args:
+    ///     data: uint8[g, k, n], one shard a row. Rows must be contiguous; rows and groups at any distance.
+    ///     out: uint8[g, m, n] to write to, apart from `data`; a new array when left out.
+    ///
+    /// Returns:
+    ///     uint8[g, m, n]: `out` itself, if given.
     ///
     /// Raises:
     ///     ShardShapeError: An array has another dtype, shape or layout.
@@ -97,33 +151,46 @@ impl PyReedSolomon {
     /// Example:
     ///     >>> import numpy as np
     ///     >>> from honeylink.fec import ReedSolomon
-    ///     >>> data = np.array([[1, 2], [3, 4], [5, 6]], dtype=np.uint8)
-    ///     >>> ReedSolomon(3, 2).encode(data)
-    ///     array([[  7,   0],
-    ///            [ 82, 194]], dtype=uint8)
+    ///     >>> packets = np.zeros((1024, 10, 1200), dtype=np.uint8)
+    ///     >>> ReedSolomon(10, 2).encode_groups(packets).shape
+    ///     (1024, 2, 1200)
     #[pyo3(signature = (data, out = None))]
-    fn encode<'py>(
+    fn encode_groups<'py>(
         &self,
         py: Python<'py>,
         data: &Bound<'py, PyAny>,
         out: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let rows = Rows::of(data, "data", self.0.data_shards(), None)?;
-        let row_bytes = rows.row_bytes();
-        let out = out.map_or_else(|| zeros(py, self.0.parity_shards(), row_bytes), Ok)?;
-        let parity = Rows::of(&out, "out", self.0.parity_shards(), Some(row_bytes))?;
-        let mut parity = parity.into_slices_mut(Some(&rows))?;
-        let data = rows.into_slices();
-        self.run(py, row_bytes, || self.0.encode(&data, &mut parity))?;
+        let (k, m) = (self.0.data_shards(), self.0.parity_shards());
+        let data = Grid::of(data, "data", Shape::of_groups(None, k, None))?;
+        let out = out.map_or_else(|| zeros(py, [data.groups(), m, data.shard_bytes()]), Ok)?;
+        let shape = Shape::of_groups(Some(data.groups()), m, Some(data.shard_bytes()));
+        let parity = Grid::of(&out, "out", shape)?;
+        parity.check_writeable()?;
+        parity.check_apart_from(&data)?;
+        run(py, data.bytes().saturating_add(parity.bytes()), || {
+            let (mut inputs, mut outputs, mut next) = (Shards::new(), ShardsMut::new(), Shards::new());
+            (0..data.groups()).try_for_each(|group| {
+                data.group(group, &mut inputs);
+                data.prefetch(group + 1, &mut next);
+                // SAFETY: checked above; each group's slices are dropped before others of it are made.
+                unsafe { parity.group_mut(group, &mut outputs) };
+                self.0.encode(&inputs, &mut outputs)
+            })
+        })?;
         Ok(out)
     }
 
     /// Fills in the shards that are not present, data and parity, in place.
     ///
+    /// A code remembers the first few hundred patterns of losses that it sees; those cost less when they come again.
+    ///
     /// Args:
     ///     shards: uint8[k + m, n], data first. What absent rows hold is ignored and overwritten; present
     ///         rows are only read. Rows must be contiguous, at any distance.
     ///     present: bool[k + m], true where a shard is there.
+    ///     want: bool[k + m], true for the absent shards to fill in; the others are left as they are. All when
+    ///         left out.
     ///
     /// Raises:
     ///     TooFewShards: Fewer than k shards are present.
@@ -143,20 +210,77 @@ impl PyReedSolomon {
     ///            [  5,   6],
     ///            [  7,   0],
     ///            [ 82, 194]], dtype=uint8)
+    #[pyo3(signature = (shards, present, want = None))]
     fn reconstruct(
         &self,
         py: Python<'_>,
         shards: &Bound<'_, PyAny>,
         present: &Bound<'_, PyAny>,
+        want: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        let rows = Rows::of(shards, "shards", self.0.total_shards(), None)?;
-        let row_bytes = rows.row_bytes();
-        let present = flags(present, "present", self.0.total_shards())?;
-        let mut shards = rows.into_slices_mut(None)?;
-        self.run(py, row_bytes, || self.0.reconstruct(&mut shards, &present))
+        let total = self.0.total_shards();
+        let grid = Grid::of(shards, "shards", Shape::of(total, None))?;
+        let present = flags(present, "present", total)?;
+        let want = want.map(|want| flags(want, "want", total)).transpose()?;
+        grid.check_writeable()?;
+        let mut shards = ShardsMut::new();
+        // SAFETY: checked above; these are the only slices.
+        unsafe { grid.group_mut(0, &mut shards) };
+        run(py, grid.bytes(), || match &want {
+            None => self.0.reconstruct(&mut shards, &present),
+            Some(want) => self.0.reconstruct_wanted(&mut shards, &present, want),
+        })
     }
 
-    /// Whether the parity shards are those of the data shards.
+    /// Fills in the shards that are not present in many groups, in one call. All groups or none.
+    ///
+    /// Args:
+    ///     shards: uint8[g, k + m, n], the data first in each group. Rows must be contiguous; rows and groups at
+    ///         any distance.
+    ///     present: bool[g, k + m], true where a shard is there.
+    ///
+    /// Raises:
+    ///     TooFewShards: Fewer than k shards of a group are present; `group` says which group.
+    ///     ShardShapeError: An array has another dtype, shape or layout.
+    ///     OutputError: `shards` is read-only, or its rows share memory.
+    ///     TypeError: An argument is not a NumPy array.
+    ///
+    /// Example:
+    ///     >>> import numpy as np
+    ///     >>> from honeylink.fec import ReedSolomon
+    ///     >>> shards = np.array([[[1], [2], [3]], [[4], [0], [1]]], dtype=np.uint8)
+    ///     >>> present = np.array([[True, True, True], [True, False, True]])
+    ///     >>> ReedSolomon(2, 1).reconstruct_groups(shards, present)
+    ///     >>> shards[1].ravel()
+    ///     array([4, 5, 1], dtype=uint8)
+    fn reconstruct_groups(
+        &self,
+        py: Python<'_>,
+        shards: &Bound<'_, PyAny>,
+        present: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let (k, total) = (self.0.data_shards(), self.0.total_shards());
+        let grid = Grid::of(shards, "shards", Shape::of_groups(None, total, None))?;
+        let present = flags_of_groups(present, "present", grid.groups(), total)?;
+        grid.check_writeable()?;
+        for (group, flags) in present.chunks_exact(total).enumerate() {
+            let have = flags.iter().filter(|&&is_present| is_present).count();
+            if have < k {
+                return Err(TooFewShards::new_err((have, k, group)));
+            }
+        }
+        run(py, grid.bytes(), || {
+            let (mut shards, mut next) = (ShardsMut::new(), Shards::new());
+            present.chunks_exact(total).enumerate().try_for_each(|(group, present)| {
+                grid.prefetch(group + 1, &mut next);
+                // SAFETY: checked above; each group's slices are dropped before the next are made.
+                unsafe { grid.group_mut(group, &mut shards) };
+                self.0.reconstruct(&mut shards, present)
+            })
+        })
+    }
+
+    /// Whether the parity shards are those of the data shards. Allocates nothing.
     ///
     /// Args:
     ///     shards: uint8[k + m, n], data first. Rows must be contiguous, at any distance.
@@ -174,10 +298,64 @@ impl PyReedSolomon {
     ///     >>> ReedSolomon(2, 1).verify(np.array([[1], [2], [3]], dtype=np.uint8))
     ///     True
     fn verify(&self, py: Python<'_>, shards: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let rows = Rows::of(shards, "shards", self.0.total_shards(), None)?;
-        let row_bytes = rows.row_bytes();
-        let shards = rows.into_slices();
-        self.run(py, row_bytes, || self.0.verify(&shards))
+        let grid = Grid::of(shards, "shards", Shape::of(self.0.total_shards(), None))?;
+        let mut shards = Shards::new();
+        grid.group(0, &mut shards);
+        run(py, grid.bytes(), || self.0.verify(&shards))
+    }
+
+    /// Corrects the parity shards, in place, for one data shard that changes.
+    ///
+    /// Args:
+    ///     parity: uint8[m, n], the group's parity before.
+    ///     index: Which data shard changes, 0 to k - 1.
+    ///     old: Its n bytes before: bytes-like, or uint8[n].
+    ///     new: Its n bytes from now on.
+    ///
+    /// Raises:
+    ///     ShardShapeError: There is no such data shard, or an argument has another dtype, shape or layout.
+    ///     OutputError: `parity` is read-only, or shares memory with itself, `old` or `new`.
+    ///     TypeError: `parity` is not a NumPy array, `index` not an integer, or `old` or `new` not bytes-like.
+    ///
+    /// Example:
+    ///     >>> import numpy as np
+    ///     >>> from honeylink.fec import ReedSolomon
+    ///     >>> code = ReedSolomon(3, 2)
+    ///     >>> parity = code.encode([b"ab", b"cd", b"ef"])
+    ///     >>> code.update(parity, 1, b"cd", b"CD")
+    ///     >>> bool(np.array_equal(parity, code.encode([b"ab", b"CD", b"ef"])))
+    ///     True
+    fn update(
+        &self,
+        py: Python<'_>,
+        parity: &Bound<'_, PyAny>,
+        index: &Bound<'_, PyAny>,
+        old: &Bound<'_, PyAny>,
+        new: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let index = shard_index(index, self.0.data_shards())?;
+        let (old, new) = (Bytes::of(old, "old")?, Bytes::of(new, "new")?);
+        let grid = Grid::of(parity, "parity", Shape::of(self.0.parity_shards(), Some(old.len())))?;
+        grid.check_writeable()?;
+        let (old, new) = (old.as_slice(), new.as_slice());
+        grid.check_apart_from_rows(&[old, new])?;
+        let mut parity = ShardsMut::new();
+        // SAFETY: checked above; these are the only slices.
+        unsafe { grid.group_mut(0, &mut parity) };
+        run(py, grid.bytes(), || self.0.update(&mut parity, index, old, new))
+    }
+
+    /// A progressive encoder of one group: it takes data shards as they come, in any order.
+    ///
+    /// Example:
+    ///     >>> from honeylink.fec import ReedSolomon
+    ///     >>> encoder = ReedSolomon(2, 1).encoder()
+    ///     >>> encoder.add(1, b"cd")
+    ///     >>> encoder.add(0, b"ab")
+    ///     >>> encoder.parity.tolist()
+    ///     [[2, 6]]
+    fn encoder(&self) -> PyEncoder {
+        PyEncoder::new(self.0.clone())
     }
 
     fn __repr__(&self) -> String {
@@ -191,16 +369,30 @@ impl PyReedSolomon {
 }
 
 impl PyReedSolomon {
-    /// Does `work` on shards of `row_bytes`, without the GIL when that pays.
-    fn run<T: Send>(
-        &self,
-        py: Python<'_>,
-        row_bytes: usize,
-        work: impl FnOnce() -> Result<T, Error> + Send,
-    ) -> PyResult<T> {
-        let is_large = row_bytes.saturating_mul(self.0.total_shards()) >= DETACH_BYTES;
-        if is_large { py.detach(work) } else { work() }.map_err(from_fec)
+    fn encode_into(&self, py: Python<'_>, data: &Shards<'_>, out: &Bound<'_, PyAny>) -> PyResult<()> {
+        let shard_bytes = data[0].len();
+        let grid = Grid::of(out, "out", Shape::of(self.0.parity_shards(), Some(shard_bytes)))?;
+        grid.check_writeable()?;
+        grid.check_apart_from_rows(data)?;
+        let mut parity = ShardsMut::new();
+        // SAFETY: checked above; these are the only slices.
+        unsafe { grid.group_mut(0, &mut parity) };
+        run(py, shard_bytes.saturating_mul(self.0.total_shards()), || self.0.encode(data, &mut parity))
     }
+}
+
+/// Does `work` on so many bytes of shards, without the GIL when that pays.
+fn run<T: Send>(py: Python<'_>, bytes: usize, work: impl FnOnce() -> Result<T, Error> + Send) -> PyResult<T> {
+    if bytes >= DETACH_BYTES { py.detach(work) } else { work() }.map_err(from_fec)
+}
+
+/// The index of one of k data shards.
+pub fn shard_index(index: &Bound<'_, PyAny>, data_shards: usize) -> PyResult<usize> {
+    let count = Count::of(index)?;
+    count.value.filter(|&index| index < data_shards).ok_or_else(|| {
+        let expected = format!("the index of a data shard, 0 to {}", data_shards - 1);
+        ShardShapeError::new_err((expected, count.shown.to_string()))
+    })
 }
 
 fn named_matrix(name: &Bound<'_, PyAny>) -> PyResult<Matrix> {

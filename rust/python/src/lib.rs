@@ -7,8 +7,11 @@
 
 mod arguments;
 mod arrays;
+mod encoder;
+mod engines;
 mod errors;
 mod fec;
+mod inputs;
 mod scheduler;
 
 use pyo3::prelude::*;
@@ -16,6 +19,12 @@ use pyo3::prelude::*;
 /// The compiled part of HoneyLink. Import from `honeylink.fec` and `honeylink.scheduler` instead.
 #[pymodule]
 mod _native {
+    use super::{Bound, PyModule, PyResult};
+
+    #[pymodule_export]
+    use crate::encoder::PyEncoder;
+    #[pymodule_export]
+    use crate::engines::{engine, engines};
     #[pymodule_export]
     use crate::fec::PyReedSolomon;
     #[pymodule_export]
@@ -24,4 +33,9 @@ mod _native {
     #[pymodule_export]
     #[allow(non_upper_case_globals)] // Python's name for it
     const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    #[pymodule_init]
+    fn init(_module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::engines::choose()
+    }
 }
