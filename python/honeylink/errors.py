@@ -24,9 +24,11 @@
         │   ├── BandwidthExceeded
         │   └── TooManyStreams
         ├── TooSlow                  ERR_TIMEOUT
+        ├── ClientGone               ERR_TIMEOUT
         ├── TooLarge                 ERR_TOO_LARGE
         ├── RateLimited              ERR_RATE_LIMITED
         └── DependencyUnavailable    ERR_DEPENDENCY
+            ├── Overloaded
             ├── KeyProviderError     (in honeylink.keys.providers)
             └── DatabaseUnprepared   (in honeylink.store.database)
 
