@@ -21,8 +21,16 @@ Example:
         b'a frame of video'
         >>> code.verify(shards)
         True
+
+    How much parity a link asks for that loses 3 % of its packets, four in a row on average, when 99 of 100 groups
+    shall survive::
+
+        >>> from honeylink.fec import plan
+        >>> plan(loss=0.03, target=0.99, burst=4).parity_shards
+        9
 """
 
-from honeylink._native import ReedSolomon
+from honeylink._native import Plan, ReedSolomon
+from honeylink._native import plan_parity as plan
 
-__all__ = ["ReedSolomon"]
+__all__ = ["Plan", "ReedSolomon", "plan"]

@@ -30,11 +30,13 @@ mod engine;
 mod error;
 mod field;
 mod matrix;
+mod plan;
 mod recovery;
 
 pub use codec::ReedSolomon;
 pub use error::Error;
 pub use matrix::Matrix;
+pub use plan::{Plan, PlanError, plan};
 
 /// Most shards of one group: the generator needs a distinct field element for each.
 pub const MAX_SHARDS: usize = 256;

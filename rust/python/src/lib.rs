@@ -9,6 +9,7 @@ mod arguments;
 mod arrays;
 mod errors;
 mod fec;
+mod fec_plan;
 mod scheduler;
 
 use pyo3::prelude::*;
@@ -18,6 +19,8 @@ use pyo3::prelude::*;
 mod _native {
     #[pymodule_export]
     use crate::fec::PyReedSolomon;
+    #[pymodule_export]
+    use crate::fec_plan::{PyPlan, plan_parity};
     #[pymodule_export]
     use crate::scheduler::{PyAdmitted, PyPool, PyRejected, PyRequest, PyStreamAsk, plan};
 
