@@ -134,6 +134,8 @@ def test_the_codes_are_as_drawn_and_each_has_a_status() -> None:
         (errors.TooSlow("body", 1.5), "expected the whole body within 1.5 s"),
         (errors.RateLimited(2), "over the rate; retry in 2 s"),
         (errors.DependencyUnavailable("the database"), "the database is not available now; retry in 1 s"),
+        (errors.PlanParameterError("loss", "a probability", 2.0), "loss: expected a probability, found 2.0"),
+        (errors.PlanUnreachable(0.5, 0.9), "expected a target of at most 0.5, the best at this loss, found 0.9"),
         (errors.ValidationFailed([("/a", "one"), ("/b", "two")]), "one; two"),
     ],
 )

@@ -47,6 +47,9 @@ _ARGUMENTS = {
     "connection_ids": "ARRAY['conn-001', 'conn-002']",
     "data_shards": "ARRAY[10, 10]",
     "parity_shards": "ARRAY[2, 5]",
+    "loss_rates": "ARRAY[NULL, NULL]",
+    "loss_bursts": "ARRAY[NULL, NULL]",
+    "recovery_targets": "ARRAY[NULL, NULL]",
 }
 
 

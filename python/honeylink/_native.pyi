@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 __all__ = [
     "Admitted",
     "Encoder",
+    "Plan",
     "Pool",
     "ReedSolomon",
     "Rejected",
@@ -20,6 +21,7 @@ __all__ = [
     "engine",
     "engines",
     "plan",
+    "plan_parity",
 ]
 
 _Bytes: TypeAlias = bytes | bytearray | memoryview | NDArray[np.uint8]
@@ -297,6 +299,80 @@ def engine() -> str:
         >>> from honeylink.fec import engine, engines
         >>> engine() in engines()
         True
+    """
+
+@final
+class Plan:
+    """How much parity a group needs, and what it gives.
+
+    Args:
+        data_shards: k, the number of data shards of a group.
+        parity_shards: m, the number of parity shards of a group.
+        recovery: The probability that all data of a group comes back.
+
+    Raises:
+        CodeParameterError: No code has k and m.
+        PlanParameterError: The recovery is no probability.
+
+    Example:
+        >>> from honeylink.fec import Plan
+        >>> Plan(10, 4, 0.9995).overhead
+        0.4
+    """
+
+    def __new__(cls, data_shards: int, parity_shards: int, recovery: float) -> Plan: ...
+    @property
+    def data_shards(self) -> int:
+        """k, the number of data shards of a group."""
+
+    @property
+    def parity_shards(self) -> int:
+        """m, the number of parity shards of a group."""
+
+    @property
+    def recovery(self) -> float:
+        """The probability that all data of a group comes back, rounded down: 1.0 means always."""
+
+    @property
+    def overhead(self) -> float:
+        """What parity costs: m / k."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __getnewargs__(self) -> tuple[int, int, float]: ...
+
+def plan_parity(loss: float, target: float, data_shards: int = 10, burst: float | None = None) -> Plan:
+    """The least parity that brings groups through a link's losses as often as wanted.
+
+    All data of a group comes back when at most m of its k + m packets are lost. One more parity shard never
+    makes that rarer, so m is the first that is enough. The probability to fail is computed exactly, to 12
+    digits, so a target may be as close to 1 as a float can be.
+
+    Args:
+        loss: The share of packets that are lost, from 0 to 1.
+        target: The probability to recover a group, from 0 to 1. 1 asks for certainty, which only a link gives
+            that can't lose more than m.
+        data_shards: k, from 1 to 256.
+        burst: The mean number of packets that are lost in a row, where losses come in bursts: at least 1 and
+            loss / (1 - loss). The link is Gilbert's: a state that loses all, one that loses none, each as
+            likely to be met by a group as it is common. Left out: each packet is lost by itself.
+
+    Returns:
+        The plan. Its recovery is at least the target, and would not be with one parity shard less.
+
+    Raises:
+        PlanUnreachable: No group of 256 shards or less is enough; `best` is what 256 give.
+        PlanParameterError: No link loses like that, or the target is no probability.
+        CodeParameterError: k is out of range.
+
+    Source: E. N. Gilbert, "Capacity of a burst-noise channel", Bell System Technical Journal 39, 1960.
+
+    Example:
+        >>> from honeylink.fec import plan
+        >>> plan(loss=0.02, target=0.999).parity_shards
+        3
+        >>> plan(loss=0.02, target=0.999, burst=3).parity_shards
+        12
     """
 
 @final

@@ -10,7 +10,9 @@
     │   ├── ShardShapeError          shards of the wrong number, length or layout (also a ValueError)
     │   ├── TooFewShards             fewer than k shards are left (also a ValueError)
     │   ├── Incomplete               a progressive encoder that lacks data shards (also a ValueError)
-    │   └── OutputError              an output that can't be written to (also a ValueError)
+    │   ├── OutputError              an output that can't be written to (also a ValueError)
+    │   ├── PlanParameterError       a loss, burst or target that no link can have (also a ValueError)
+    │   └── PlanUnreachable          no parity is enough (also a ValueError)
     ├── PlannerError                 an argument of the planner that no pool or stream can have (also a ValueError)
     ├── SettingsError                a setting with a wrong value
     ├── DatabaseStartError           the embedded database did not start (in honeylink.store.embedded)
@@ -26,9 +28,11 @@
         │   ├── BandwidthExceeded
         │   └── TooManyStreams
         ├── TooSlow                  ERR_TIMEOUT
+        ├── ClientGone               ERR_TIMEOUT
         ├── TooLarge                 ERR_TOO_LARGE
         ├── RateLimited              ERR_RATE_LIMITED
         └── DependencyUnavailable    ERR_DEPENDENCY
+            ├── Overloaded
             ├── KeyProviderError     (in honeylink.keys.providers)
             └── DatabaseUnprepared   (in honeylink.store.database)
 
@@ -53,6 +57,8 @@ __all__ = [
     "NotFound",
     "OutputError",
     "Overloaded",
+    "PlanParameterError",
+    "PlanUnreachable",
     "PlannerError",
     "RateLimited",
     "ServiceError",
@@ -142,6 +148,30 @@ class OutputError(FecError, ValueError):
     def __init__(self, reason: str) -> None:
         super().__init__(f"expected a writable output apart from all other arrays, found {reason}")
         self.reason = reason
+
+
+class PlanParameterError(FecError, ValueError):
+    """A loss, burst or target that no link can have."""
+
+    def __init__(self, field: str, expected: str, found: float) -> None:
+        super().__init__(f"{field}: expected {expected}, found {found}")
+        self.field = field
+        self.expected = expected
+        self.found = found
+
+
+class PlanUnreachable(FecError, ValueError):
+    """Not even the most parity that a group can have makes it recover as often as wanted.
+
+    Attributes:
+        best: the highest probability that can be had, with 256 shards.
+        target: the one that was asked for.
+    """
+
+    def __init__(self, best: float, target: float) -> None:
+        super().__init__(f"expected a target of at most {best}, the best at this loss, found {target}")
+        self.best = best
+        self.target = target
 
 
 class PlannerError(HoneyLinkError, ValueError):

@@ -21,6 +21,13 @@ Example:
         b'a frame of video'
         >>> code.verify(shards)
         True
+
+    How much parity a link asks for that loses 3 % of its packets, four in a row on average, when 99 of 100 groups
+    shall survive::
+
+        >>> from honeylink.fec import plan
+        >>> plan(loss=0.03, target=0.99, burst=4).parity_shards
+        9
 """
 
 from __future__ import annotations
@@ -29,12 +36,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from honeylink._native import Encoder, ReedSolomon, engine, engines
+from honeylink._native import Encoder, Plan, ReedSolomon, engine, engines
+from honeylink._native import plan_parity as plan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Encoder", "ReedSolomon", "empty_shards", "engine", "engines"]
+__all__ = ["Encoder", "Plan", "ReedSolomon", "empty_shards", "engine", "engines", "plan"]
 
 _CACHE_LINE_BYTES: Final = 64
 

@@ -13,6 +13,9 @@ from zlib import crc32
 import schemathesis
 from hypothesis import strategies as st
 
+from honeylink.errors import PlanParameterError, PlanUnreachable
+from honeylink.fec import plan
+
 if TYPE_CHECKING:
     from schemathesis import AuthContext, Case, HookContext, Response
 
@@ -76,11 +79,26 @@ def map_body(context: HookContext, body: Any) -> Any:
 
 @schemathesis.hook
 def filter_body(context: HookContext, body: Any) -> bool:
-    """Leave out streams of one name twice: a fault that JSON Schema can't describe."""
+    """Leave out what JSON Schema can't describe: streams of one name twice, and loss that no parity makes up for."""
     match body:
         case {"streams": list(streams)}:
             names = [repr(stream.get("name")) for stream in streams if isinstance(stream, dict)]
-            return len(set(names)) == len(names)
+            return len(set(names)) == len(names) and all(map(can_be_planned, streams))
+    return True
+
+
+def can_be_planned(stream: Any) -> bool:
+    match stream:
+        case {"qos": {"loss_rate": float() | int() as rate} as qos}:
+            target = qos.get("recovery_target")
+            try:
+                plan(rate, 0.999 if target is None else target, burst=qos.get("loss_burst"))
+            except PlanUnreachable:
+                return False
+            except PlanParameterError as error:
+                return error.field != "burst"
+            except TypeError:
+                pass  # a fault that the schema does describe
     return True
 
 

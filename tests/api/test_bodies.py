@@ -209,8 +209,10 @@ JSON = st.recursive(
 
 def session_like() -> st.SearchStrategy[object]:
     """Bodies whose shape is right here and there."""
+    number = st.floats(0, 5) | JSON
     qos = st.fixed_dictionaries(
-        {"priority": st.sampled_from(["burst", "LATENCY", "none"]) | JSON, "bandwidth_kbps": st.integers() | JSON}
+        {"priority": st.sampled_from(["burst", "LATENCY", "none"]) | JSON, "bandwidth_kbps": st.integers() | JSON},
+        optional={"loss_rate": number, "loss_burst": number, "recovery_target": number},
     )
     stream = st.fixed_dictionaries(
         {"name": st.text(max_size=70), "mode": st.just("reliable") | JSON, "qos": qos | JSON}

@@ -184,6 +184,7 @@ def test_the_whole_answer(service: Service, prefix: str) -> None:
                 "allocated_bandwidth_kbps": 100,
                 "connection_id": "conn-001",
                 "fec": {"data_shards": 10, "parity_shards": 2},
+                "fec_rule": "priority",
             },
             {
                 "name": "video",
@@ -192,6 +193,7 @@ def test_the_whole_answer(service: Service, prefix: str) -> None:
                 "allocated_bandwidth_kbps": 5000,
                 "connection_id": "conn-002",
                 "fec": {"data_shards": 10, "parity_shards": 5},
+                "fec_rule": "priority",
             },
         ],
     }
@@ -294,6 +296,7 @@ def test_a_session_is_read_without_keys(service: Service) -> None:
                 "qos": {"priority": stream["priority"], "bandwidth_kbps": stream["allocated_bandwidth_kbps"]},
                 "connection_id": stream["connection_id"],
                 "fec": stream["fec"],
+                "fec_rule": stream["fec_rule"],
             }
             for stream in opened["streams"]
         ],

@@ -10,8 +10,16 @@ from hypothesis import strategies as st
 
 from honeylink.domain.admission import Pool, PoolLevel, decide
 from honeylink.domain.devices import DeviceStatus
-from honeylink.domain.sessions import FecParameters, Mode, Priority, SessionRequest, StreamRequest
-from honeylink.errors import BandwidthExceeded, StateConflict, TooManyStreams
+from honeylink.domain.sessions import (
+    ExpectedLoss,
+    FecParameters,
+    FecRule,
+    Mode,
+    Priority,
+    SessionRequest,
+    StreamRequest,
+)
+from honeylink.errors import BandwidthExceeded, PlanParameterError, PlanUnreachable, StateConflict, TooManyStreams
 
 TENANT = UUID(int=1)
 
@@ -76,6 +84,32 @@ def test_a_session_opens_if_and_only_if_every_pool_has_room(
 def test_a_priority_has_its_fec(priority: Priority, parity: int) -> None:
     [stream] = decide(request((priority, 1)), DeviceStatus.PAIRED, path((1, 0)), ids(1), 16)
     assert stream.fec == FecParameters(10, parity)
+    assert stream.fec_rule is FecRule.PRIORITY
+
+
+def expecting(loss: ExpectedLoss) -> SessionRequest:
+    return SessionRequest("device-1", (StreamRequest("video", Mode.UNRELIABLE, Priority.BURST, 1, loss),), 60)
+
+
+@pytest.mark.parametrize(
+    ("loss", "parity"),
+    [
+        (ExpectedLoss(0.05), 4),
+        (ExpectedLoss(0.03, 4.0, 0.99), 9),
+        (ExpectedLoss(0.0), 0),
+        (ExpectedLoss(0.05, None, 0.5), 0),
+    ],
+)
+def test_an_expected_loss_is_planned_for(loss: ExpectedLoss, parity: int) -> None:
+    [stream] = decide(expecting(loss), DeviceStatus.PAIRED, path((1, 0)), ids(1), 16)
+    assert stream.fec == FecParameters(10, parity)
+    assert (stream.loss, stream.fec_rule) == (loss, FecRule.PLANNED)
+
+
+def test_a_loss_without_a_plan() -> None:
+    for loss, error in ((ExpectedLoss(0.95), PlanUnreachable), (ExpectedLoss(0.75, 2.0), PlanParameterError)):
+        with pytest.raises(error):
+            decide(expecting(loss), DeviceStatus.PAIRED, path((1, 0)), ids(1), 16)
 
 
 @pytest.mark.parametrize("status", [DeviceStatus.PENDING, DeviceStatus.REVOKED])

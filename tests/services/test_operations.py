@@ -8,6 +8,7 @@ from honeylink.keys.keyring import Keyring
 from honeylink.keys.local import LocalKeyProvider
 from honeylink.services.operations import Operations
 from honeylink.store.database import Database
+from honeylink.store.migrate import HEAD_REVISION
 from honeylink.telemetry import POOL_RESERVED_KBPS
 from tests.conftest import session_body
 
@@ -23,7 +24,7 @@ def test_readiness_without_a_database(service: Service, tmp_path: Path) -> None:
     async def ask() -> dict[str, str]:
         nowhere = Database(f"postgresql://nobody@/nothing?host={tmp_path}")
         await nowhere.open()
-        operations = Operations(nowhere, keyring, "0001")
+        operations = Operations(nowhere, keyring, HEAD_REVISION)
         await operations.refresh_metrics()
         try:
             return await operations.readiness()
@@ -61,7 +62,7 @@ def test_readiness_with_a_role_that_is_not_there(service: Service, tmp_path: Pat
         database = Database(service.dsn, role="never_made")
         await database.open()
         try:
-            return await Operations(database, keyring, "0001").readiness()
+            return await Operations(database, keyring, HEAD_REVISION).readiness()
         finally:
             await database.close()
 

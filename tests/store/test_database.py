@@ -11,6 +11,7 @@ import pytest
 
 from honeylink.errors import DependencyUnavailable
 from honeylink.store.database import Database, DatabaseUnprepared
+from honeylink.store.migrate import HEAD_REVISION
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -72,7 +73,7 @@ def test_a_statement_that_waits_too_long_is_cut_off_and_the_next_one_works(loop:
                     await revision(database)
             return await revision(database)
 
-    assert loop.run(wait()) == "0001"
+    assert loop.run(wait()) == HEAD_REVISION
 
 
 def test_work_that_finds_no_free_connection_in_time(loop: LoopThread, dsn: str) -> None:
@@ -143,7 +144,7 @@ def test_a_connection_that_is_cut_is_replaced(loop: LoopThread, dsn: str) -> Non
             except DependencyUnavailable:  # the news had not come yet
                 return await revision(database)
 
-    assert loop.run(cut()) == "0001"
+    assert loop.run(cut()) == HEAD_REVISION
 
 
 def test_a_statement_that_is_wrong_is_a_bug_not_an_outage(loop: LoopThread, new_database: Callable[[], str]) -> None:
@@ -201,4 +202,4 @@ def test_many_units_of_work_take_turns(loop: LoopThread, dsn: str) -> None:
         async with opened(dsn, pool_size=2, timeout_seconds=30) as database:
             return set(await asyncio.gather(*(revision(database) for _ in range(50))))
 
-    assert loop.run(crowd()) == {"0001"}
+    assert loop.run(crowd()) == {HEAD_REVISION}

@@ -44,6 +44,14 @@ async def execute(dsn: str, *statements: str) -> None:
         await connection.close()
 
 
+async def fetch(dsn: str, statement: str) -> list[tuple[object, ...]]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return [tuple(row) for row in await connection.fetch(statement)]
+    finally:
+        await connection.close()
+
+
 async def stored_revision(dsn: str) -> str | None:
     database = Database(dsn)
     await database.open()
@@ -100,6 +108,47 @@ def test_a_migration_that_fails_leaves_nothing_behind(loop: LoopThread, empty_da
     assert loop.run(stored_revision(empty_database)) is None
     loop.run(execute(empty_database, "DROP TABLE audit_events"))
     assert loop.run(migrate(empty_database)) == (None, HEAD_REVISION)
+
+
+FIRST_SCHEMA = Path(migrations.__file__).parent / "versions" / "0001_initial.sql"
+OLD_STREAM = """
+INSERT INTO streams (tenant_id, session_id, position, stream_id, name, mode, priority, bandwidth_kbps, connection_id,
+                     data_shards, parity_shards)
+VALUES (gen_random_uuid(), gen_random_uuid(), 0, gen_random_uuid(), 'video', 'reliable', 'burst', 1, 'conn-001', 10, 5)
+"""
+
+
+@pytest.fixture
+def old_database(loop: LoopThread, empty_database: str) -> str:
+    """A database of the first release, with a stream in it."""
+    versions = "CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)"
+    first = "INSERT INTO alembic_version VALUES ('0001')"
+    loop.run(execute(empty_database, versions, FIRST_SCHEMA.read_text(), first, OLD_STREAM))
+    return empty_database
+
+
+def test_a_database_of_the_first_release(loop: LoopThread, old_database: str) -> None:
+    assert loop.run(migrate(old_database)) == ("0001", HEAD_REVISION)
+    assert loop.run(stored_revision(old_database)) == HEAD_REVISION
+    # What was there is there still, and processes of that release go on writing until they are replaced.
+    loop.run(execute(old_database, OLD_STREAM))
+    streams = "SELECT name, parity_shards, loss_rate FROM streams"
+    assert loop.run(fetch(old_database, streams)) == [("video", 5, None)] * 2
+
+
+def test_a_migration_does_not_wait_behind_a_long_transaction(loop: LoopThread, old_database: str) -> None:
+    async def migrate_during_a_dump() -> None:
+        dump = await asyncpg.connect(old_database)
+        try:
+            async with dump.transaction():
+                await dump.execute("LOCK TABLE streams IN ACCESS SHARE MODE")
+                with pytest.raises(MigrationError, match="expected a moment without long transactions"):
+                    await migrate(old_database)
+        finally:
+            await dump.close()
+
+    loop.run(migrate_during_a_dump())
+    assert loop.run(migrate(old_database)) == ("0001", HEAD_REVISION)
 
 
 def test_processes_that_start_at_once_make_one_schema(loop: LoopThread, empty_database: str) -> None:

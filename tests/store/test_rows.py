@@ -109,6 +109,7 @@ def test_a_session_with_all_that_belongs_to_it(service: Service) -> None:
             "allocated_bandwidth_kbps": row["bandwidth_kbps"],
             "connection_id": row["connection_id"],
             "fec": {"data_shards": row["data_shards"], "parity_shards": row["parity_shards"]},
+            "fec_rule": "priority" if row["loss_rate"] is None else "planned",
         }
         for row in rows
     ] == [{name: value for name, value in each.items() if name != "key_material"} for each in opened["streams"]]

@@ -12,13 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSche
 from honeylink.api import examples
 from honeylink.domain.audit import Category, Outcome
 from honeylink.domain.devices import DeviceStatus
-from honeylink.domain.sessions import Mode, Priority, SessionStatus
+from honeylink.domain.sessions import FecRule, Mode, Priority, SessionStatus
 
 if TYPE_CHECKING:
     from honeylink.domain.audit import AuditRecord
     from honeylink.domain.devices import Device
     from honeylink.domain.paging import Page
-    from honeylink.domain.sessions import FecParameters, Session
+    from honeylink.domain.sessions import FecParameters, Session, Stream
     from honeylink.services.devices import RegisteredDevice
     from honeylink.services.opening import OpenedSession
 
@@ -57,6 +57,7 @@ class OpenedStreamAnswer(_Answer):
     connection_id: str
     key_material: str = Field(description="32 bytes as base64url without padding; shown this once.", repr=False)
     fec: FecAnswer
+    fec_rule: FecRule
 
 
 class OpenedSessionAnswer(_Answer):
@@ -87,6 +88,7 @@ class OpenedSessionAnswer(_Answer):
                         "connection_id": stream.connection_id,
                         "key_material": _base64url(key.reveal()),
                         "fec": {"data_shards": stream.fec.data_shards, "parity_shards": stream.fec.parity_shards},
+                        "fec_rule": stream.fec_rule,
                     }
                     for stream, key in zip(opened.streams, opened.stream_keys, strict=True)
                 ],
@@ -94,11 +96,32 @@ class OpenedSessionAnswer(_Answer):
         )
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class QosAnswer(_Answer):
-    """What a stream has of the network."""
+    """What a stream has of the network, and what its FEC was planned for, if it was."""
 
     priority: Priority
     bandwidth_kbps: int
+    loss_rate: float | None = Field(None, exclude_if=_is_none)
+    loss_burst: float | None = Field(None, exclude_if=_is_none)
+    recovery_target: float | None = Field(None, exclude_if=_is_none)
+
+    @classmethod
+    def of(cls, stream: Stream) -> Self:
+        """As an answer shows it: what is not there was not asked for."""
+        loss = stream.loss
+        if loss is None:
+            return cls(priority=stream.priority, bandwidth_kbps=stream.bandwidth_kbps)
+        return cls(
+            priority=stream.priority,
+            bandwidth_kbps=stream.bandwidth_kbps,
+            loss_rate=loss.loss_rate,
+            loss_burst=loss.loss_burst,
+            recovery_target=loss.recovery_target,
+        )
 
 
 class StreamAnswer(_Answer):
@@ -110,6 +133,7 @@ class StreamAnswer(_Answer):
     qos: QosAnswer
     connection_id: str
     fec: FecAnswer
+    fec_rule: FecRule
 
 
 class SessionAnswer(_Answer):
@@ -144,9 +168,10 @@ class SessionAnswer(_Answer):
                     stream_id=stream.stream_id,
                     name=stream.name,
                     mode=stream.mode,
-                    qos=QosAnswer(priority=stream.priority, bandwidth_kbps=stream.bandwidth_kbps),
+                    qos=QosAnswer.of(stream),
                     connection_id=stream.connection_id,
                     fec=FecAnswer.of(stream.fec),
+                    fec_rule=stream.fec_rule,
                 )
                 for stream in session.streams
             ],

@@ -48,6 +48,7 @@ OPENED_SESSION: JsonDict = {
             "connection_id": "conn-001",
             "key_material": _KEY,
             "fec": {"data_shards": 10, "parity_shards": 2},
+            "fec_rule": "priority",
         },
         {
             "stream_id": _STREAM_IDS[1],
@@ -58,6 +59,7 @@ OPENED_SESSION: JsonDict = {
             "connection_id": "conn-002",
             "key_material": _KEY[::-1],
             "fec": {"data_shards": 10, "parity_shards": 5},
+            "fec_rule": "priority",
         },
     ],
 }
@@ -79,6 +81,7 @@ SESSION: JsonDict = {
             "qos": {"priority": "normal", "bandwidth_kbps": 100},
             "connection_id": "conn-001",
             "fec": {"data_shards": 10, "parity_shards": 2},
+            "fec_rule": "priority",
         },
     ],
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from datetime import UTC, datetime
+from decimal import ROUND_DOWN, Context
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import (
@@ -14,13 +15,25 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    TypeAdapter,
+    ValidationError,
     WithJsonSchema,
 )
 
 from honeylink.api import examples
+from honeylink.domain.admission import plan_fec
 from honeylink.domain.audit import AuditFilter, Category
 from honeylink.domain.devices import DeviceRegistration
-from honeylink.domain.sessions import Mode, Priority, SessionRequest, SessionStatus, StreamRequest
+from honeylink.domain.sessions import (
+    DEFAULT_RECOVERY_TARGET,
+    ExpectedLoss,
+    Mode,
+    Priority,
+    SessionRequest,
+    SessionStatus,
+    StreamRequest,
+)
+from honeylink.errors import PlanParameterError, PlanUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,6 +41,8 @@ if TYPE_CHECKING:
     from honeylink.settings import Settings
 
 MAX_KBPS = 10**9  # a terabit a second: far above any link, and 16 of them far below what a bigint holds
+MAX_LOSS_RATE = 0.9  # 210 parity shards for ten of data; not much more would be past what a code has
+MAX_BURST_PACKETS = 10**6  # far longer than any group, so that a longer one would plan the same
 
 # The pattern that semver.org suggests.
 SEMVER = (
@@ -119,17 +134,78 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=PR
 Kbps = Annotated[int, Field(ge=0, le=MAX_KBPS), BeforeValidator(_integer)]
 PositiveKbps = Annotated[int, Field(ge=1, le=MAX_KBPS), BeforeValidator(_integer)]
 Seconds = Annotated[int, Field(ge=1), BeforeValidator(_integer)]
+LossRate = Annotated[float, Field(ge=0, le=MAX_LOSS_RATE)]
+Share = Annotated[float, Field(ge=0, le=1)]
+BurstPackets = Annotated[float, Field(ge=1, le=MAX_BURST_PACKETS)]
 # Opaque, so the format is a name for "what next_cursor said": no pattern could tell a good one.
 CursorText = Annotated[
     str, StringConstraints(min_length=1, max_length=512), WithJsonSchema({"type": "string", "format": "cursor"})
 ]
 
 
+_LOSS_FIELDS = ("loss_rate", "loss_burst", "recovery_target")
+_LOSS = TypeAdapter(tuple[LossRate | None, BurstPackets | None, Share | None], config=ConfigDict(strict=True))
+
+
 class Qos(_Body):
-    """What a stream needs of the network."""
+    """What a stream needs of the network, and perhaps what it expects to lose there."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["loss_rate"], "properties": {"loss_rate": {"type": "number"}}},
+                {"properties": {"loss_burst": {"type": "null"}, "recovery_target": {"type": "null"}}},
+            ]
+        }
+    )
 
     priority: Annotated[Priority, BeforeValidator(_word_of(Priority))] = Field(description="Read in any case.")
     bandwidth_kbps: PositiveKbps
+    loss_rate: LossRate | None = Field(
+        None, description="Share of packets that the link loses. FEC is then planned for it, not chosen by priority."
+    )
+    loss_burst: BurstPackets | None = Field(
+        None,
+        description="Mean number of packets lost in a row, at least `loss_rate / (1 - loss_rate)`. "
+        "Left out: each is lost by itself.",
+    )
+    recovery_target: Share | None = Field(
+        None,
+        description=f"Share of groups that shall come through whole. Left out: {DEFAULT_RECOVERY_TARGET}.",
+    )
+
+    def expected_loss(self) -> ExpectedLoss | None:
+        """What it expects to lose, with the default target; None if it says nothing of it."""
+        if self.loss_rate is None:
+            return None
+        return _expected_loss(self.loss_rate, self.loss_burst, self.recovery_target)
+
+
+def _expected_loss(rate: float, burst: float | None, target: float | None) -> ExpectedLoss:
+    return ExpectedLoss(rate, burst, DEFAULT_RECOVERY_TARGET if target is None else target)
+
+
+def _loss_faults(pointer: str, qos: dict[str, object]) -> Iterator[Fault]:
+    """A loss that no link has, or that no parity makes up for, where each of its fields is well-formed."""
+    try:
+        rate, burst, target = _LOSS.validate_python(tuple(qos.get(field) for field in _LOSS_FIELDS))
+    except ValidationError:
+        return
+    if rate is None:
+        if burst is not None or target is not None:
+            beside = "recovery_target" if burst is None else "loss_burst"
+            yield f"{pointer}/loss_rate", f"expected a number beside {beside}, found none"
+        return
+    loss = _expected_loss(rate, burst, target)
+    try:
+        plan_fec(loss)
+    except PlanParameterError as error:
+        yield f"{pointer}/loss_burst", f"expected {error.expected}, found {shorten(burst)}"
+    except PlanUnreachable as error:
+        best = Context(prec=4, rounding=ROUND_DOWN).create_decimal_from_float(error.best)
+        found = shorten(loss.recovery_target)
+        message = f"expected at most {best}, the best that parity can do at this loss, found {found}"
+        yield f"{pointer}/recovery_target", f"{message}; ask for less, or plan for a smaller loss"
 
 
 class StreamBody(_Body):
@@ -151,7 +227,7 @@ class SessionBody(_Body):
 
     @classmethod
     def cross_faults(cls, value: object, settings: Settings) -> Iterator[Fault]:
-        """A life above the maximum, and stream names that stand twice."""
+        """A life above the maximum, stream names that stand twice, and loss that can't be planned for."""
         if not isinstance(value, dict):
             return
         ttl = value.get("ttl_seconds")
@@ -160,17 +236,28 @@ class SessionBody(_Body):
         streams = value.get("streams")
         seen = set()
         for position, stream in enumerate(streams if isinstance(streams, list) else ()):
-            name = stream.get("name") if isinstance(stream, dict) else None
-            if isinstance(name, str) and name in seen:
-                yield f"/streams/{position}/name", f"expected a name of its own, found {shorten(name)} again"
-            seen.add(name if isinstance(name, str) else None)
+            if not isinstance(stream, dict):
+                continue
+            name, qos = stream.get("name"), stream.get("qos")
+            if isinstance(name, str):
+                if name in seen:
+                    yield f"/streams/{position}/name", f"expected a name of its own, found {shorten(name)} again"
+                seen.add(name)
+            if isinstance(qos, dict) and not qos.keys().isdisjoint(_LOSS_FIELDS):
+                yield from _loss_faults(f"/streams/{position}/qos", qos)
 
     def to_domain(self, settings: Settings) -> SessionRequest:
         """The request, with the settings' defaults."""
         return SessionRequest(
             device_id=self.device_id,
             streams=tuple(
-                StreamRequest(stream.name, stream.mode, stream.qos.priority, stream.qos.bandwidth_kbps)
+                StreamRequest(
+                    stream.name,
+                    stream.mode,
+                    stream.qos.priority,
+                    stream.qos.bandwidth_kbps,
+                    stream.qos.expected_loss(),
+                )
                 for stream in self.streams
             ),
             ttl_seconds=settings.ttl_default_seconds if self.ttl_seconds is None else self.ttl_seconds,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from honeylink import _native
 from honeylink.domain.devices import check_paired
-from honeylink.domain.sessions import FEC_BY_PRIORITY, SessionRequest, Stream, connection_id
+from honeylink.domain.sessions import FEC_BY_PRIORITY, FecParameters, SessionRequest, Stream, connection_id
 from honeylink.errors import BandwidthExceeded, TooManyStreams
 
 if TYPE_CHECKING:
@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from honeylink.domain.devices import DeviceStatus
+    from honeylink.domain.sessions import ExpectedLoss
 
-__all__ = ["Pool", "PoolLevel", "decide"]
+__all__ = ["Pool", "PoolLevel", "decide", "plan_fec"]
+
+# As for every priority. Longer groups need less parity for the same loss, and a receiver waits longer for them.
+_PLANNED_DATA_SHARDS = 10
 
 
 class PoolLevel(IntEnum):
@@ -76,6 +80,7 @@ def decide(
         StateConflict: the device is not paired.
         TooManyStreams: there are more than `max_streams`.
         BandwidthExceeded: a pool on the path is short.
+        FecError: as `plan_fec`, for a stream that expects loss.
     """
     check_paired(request.device_id, device_status)
     if len(request.streams) > max_streams:
@@ -101,9 +106,21 @@ def decide(
             priority=ask.priority,
             bandwidth_kbps=allocated_kbps,
             connection_id=connection_id(position),
-            fec=FEC_BY_PRIORITY[ask.priority],
+            fec=FEC_BY_PRIORITY[ask.priority] if ask.loss is None else plan_fec(ask.loss),
+            loss=ask.loss,
         )
         for position, (ask, stream_id, allocated_kbps) in enumerate(
             zip(request.streams, stream_ids, verdict.allocations, strict=True),
         )
     )
+
+
+def plan_fec(loss: ExpectedLoss) -> FecParameters:
+    """The least parity that brings a stream through the loss it expects.
+
+    Raises:
+        PlanParameterError: no link loses that much in bursts that short.
+        PlanUnreachable: no parity is enough.
+    """
+    plan = _native.plan_parity(loss.loss_rate, loss.recovery_target, _PLANNED_DATA_SHARDS, loss.loss_burst)
+    return FecParameters(plan.data_shards, plan.parity_shards)

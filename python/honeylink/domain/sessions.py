@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 __all__ = [
+    "DEFAULT_RECOVERY_TARGET",
     "FEC_BY_PRIORITY",
+    "ExpectedLoss",
     "FecParameters",
+    "FecRule",
     "Mode",
     "Priority",
     "Session",
@@ -62,6 +65,28 @@ FEC_BY_PRIORITY = {
 }
 
 
+class FecRule(StrEnum):
+    """What chose a stream's FEC: its priority, or a plan for the loss that it expects."""
+
+    PRIORITY = "priority"
+    PLANNED = "planned"
+
+
+DEFAULT_RECOVERY_TARGET = 0.999  # so at most one packet of a thousand stays lost
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedLoss:
+    """What a stream's link is expected to lose, and how many of its groups shall come through whole.
+
+    `loss_burst` is the mean number of packets lost in a row; None if each is lost by itself.
+    """
+
+    loss_rate: float
+    loss_burst: float | None = None
+    recovery_target: float = DEFAULT_RECOVERY_TARGET
+
+
 @dataclass(frozen=True, slots=True)
 class StreamRequest:
     """One flow that a device asks for."""
@@ -70,6 +95,7 @@ class StreamRequest:
     mode: Mode
     priority: Priority
     bandwidth_kbps: int
+    loss: ExpectedLoss | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +123,12 @@ class Stream:
     bandwidth_kbps: int
     connection_id: str
     fec: FecParameters
+    loss: ExpectedLoss | None = None
+
+    @property
+    def fec_rule(self) -> FecRule:
+        """What chose its FEC."""
+        return FecRule.PRIORITY if self.loss is None else FecRule.PLANNED
 
 
 @dataclass(frozen=True, slots=True)

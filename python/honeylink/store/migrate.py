@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HEAD_REVISION", "MigrationError", "migrate"]
 
-HEAD_REVISION = "0001"
+HEAD_REVISION = "0002"
 """The revision that this code needs: the newest script's."""
 
 _CONNECT_SECONDS = 10
@@ -40,7 +40,7 @@ async def migrate(dsn: str) -> tuple[str | None, str]:
         The revisions before and after.
 
     Raises:
-        MigrationError: the database is away, or the user may not do this.
+        MigrationError: the database is away or too busy, or the user may not do this.
     """
     connection = await _connect(dsn)
     try:
@@ -78,6 +78,10 @@ async def _upgrade(dsn: str) -> None:
     try:
         async with engine.begin() as connection:
             await connection.run_sync(run)
+    except asyncpg.LockNotAvailableError as error:
+        raise MigrationError(
+            f"expected a moment without long transactions (a dump is one), found: {error}; nothing was done, try again"
+        ) from error
     except (asyncpg.InsufficientPrivilegeError, ProgrammingError) as error:
         # The driver's own error from our script; SQLAlchemy's around it from what Alembic does first.
         reason = error.orig if isinstance(error, ProgrammingError) else error

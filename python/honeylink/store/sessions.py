@@ -10,7 +10,7 @@ from uuid import UUID
 from honeylink.domain.admission import Pool, PoolLevel
 from honeylink.domain.devices import DeviceStatus
 from honeylink.domain.keys import WrappedDataKey, WrappedKey
-from honeylink.domain.sessions import FecParameters, Mode, Priority, Session, SessionStatus, Stream
+from honeylink.domain.sessions import ExpectedLoss, FecParameters, Mode, Priority, Session, SessionStatus, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -130,6 +130,9 @@ async def create_sessions(
         connection_ids=[stream.connection_id for _, _, stream in streams],
         data_shards=[stream.fec.data_shards for _, _, stream in streams],
         parity_shards=[stream.fec.parity_shards for _, _, stream in streams],
+        loss_rates=[stream.loss and stream.loss.loss_rate for _, _, stream in streams],
+        loss_bursts=[stream.loss and stream.loss.loss_burst for _, _, stream in streams],
+        recovery_targets=[stream.loss and stream.loss.recovery_target for _, _, stream in streams],
     )
     return {row["session_id"]: (row["created_at"], row["expires_at"]) for row in rows}
 
@@ -245,6 +248,7 @@ def _session(row: Record) -> Session:
 
 
 def _stream(row: dict[str, Any]) -> Stream:
+    loss_rate = row["loss_rate"]
     return Stream(
         stream_id=UUID(row["stream_id"]),
         name=row["name"],
@@ -253,6 +257,7 @@ def _stream(row: dict[str, Any]) -> Stream:
         bandwidth_kbps=row["bandwidth_kbps"],
         connection_id=row["connection_id"],
         fec=FecParameters(row["data_shards"], row["parity_shards"]),
+        loss=None if loss_rate is None else ExpectedLoss(loss_rate, row["loss_burst"], row["recovery_target"]),
     )
 
 

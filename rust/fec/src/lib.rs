@@ -30,6 +30,7 @@ mod engine;
 mod error;
 mod field;
 mod matrix;
+mod plan;
 mod prefetch;
 mod product;
 mod recovery;
@@ -39,6 +40,7 @@ pub use codec::ReedSolomon;
 pub use engine::Engine;
 pub use error::Error;
 pub use matrix::Matrix;
+pub use plan::{Plan, PlanError, plan};
 pub use prefetch::prefetch;
 
 /// Most shards of one group: the generator needs a distinct field element for each.

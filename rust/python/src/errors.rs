@@ -1,6 +1,6 @@
 //! The one table from Rust errors to the Python classes, which Python owns.
 
-use honeylink_fec::{Engine, Error, Matrix};
+use honeylink_fec::{self as fec, Engine, Error, Matrix};
 use honeylink_scheduler::PlanError;
 use pyo3::{PyErr, import_exception};
 
@@ -8,6 +8,8 @@ import_exception!(honeylink.errors, CodeParameterError);
 import_exception!(honeylink.errors, FecError);
 import_exception!(honeylink.errors, Incomplete);
 import_exception!(honeylink.errors, OutputError);
+import_exception!(honeylink.errors, PlanParameterError);
+import_exception!(honeylink.errors, PlanUnreachable);
 import_exception!(honeylink.errors, PlannerError);
 import_exception!(honeylink.errors, ShardShapeError);
 import_exception!(honeylink.errors, TooFewShards);
@@ -38,6 +40,23 @@ pub fn from_fec(error: Error) -> PyErr {
         }
         Error::TooFewShards { have, need } => TooFewShards::new_err((have, need)),
         other => FecError::new_err(other.to_string()),
+    }
+}
+
+pub fn from_fec_plan(error: &fec::PlanError) -> PyErr {
+    match *error {
+        fec::PlanError::DataShards { found } => CodeParameterError::new_err((found, 0)),
+        fec::PlanError::Probability { name, found } => {
+            PlanParameterError::new_err((name, "a probability from 0 to 1", found))
+        }
+        fec::PlanError::Burst { least, found } if least.is_finite() => {
+            PlanParameterError::new_err(("burst", format!("at least {least} packets at this loss"), found))
+        }
+        fec::PlanError::Burst { found, .. } => {
+            PlanParameterError::new_err(("burst", "none, as a loss of 1 is no burst that ends", found))
+        }
+        fec::PlanError::Unreachable { best, target } => PlanUnreachable::new_err((best, target)),
+        _ => FecError::new_err(error.to_string()),
     }
 }
 

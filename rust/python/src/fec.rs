@@ -400,15 +400,15 @@ fn named_matrix(name: &Bound<'_, PyAny>) -> PyResult<Matrix> {
 }
 
 /// A Python integer as a number of shards.
-struct Count<'py> {
+pub struct Count<'py> {
     /// `None` when no number of shards can be that.
-    value: Option<usize>,
+    pub value: Option<usize>,
     /// For the error. The nearest 64-bit integer where Python could not print the number itself.
-    shown: Bound<'py, PyAny>,
+    pub shown: Bound<'py, PyAny>,
 }
 
 impl<'py> Count<'py> {
-    fn of(number: &Bound<'py, PyAny>) -> PyResult<Self> {
+    pub fn of(number: &Bound<'py, PyAny>) -> PyResult<Self> {
         if number.is_instance_of::<PyBool>() {
             return Ok(Self { value: None, shown: number.clone() });
         }

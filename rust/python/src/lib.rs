@@ -11,6 +11,7 @@ mod encoder;
 mod engines;
 mod errors;
 mod fec;
+mod fec_plan;
 mod inputs;
 mod scheduler;
 
@@ -27,6 +28,8 @@ mod _native {
     use crate::engines::{engine, engines};
     #[pymodule_export]
     use crate::fec::PyReedSolomon;
+    #[pymodule_export]
+    use crate::fec_plan::{PyPlan, plan_parity};
     #[pymodule_export]
     use crate::scheduler::{PyAdmitted, PyPool, PyRejected, PyRequest, PyStreamAsk, plan};
 

@@ -104,16 +104,19 @@ session AS (
 stream AS (
     INSERT INTO streams (
         tenant_id, session_id, position, stream_id, name, mode, priority, bandwidth_kbps, connection_id,
-        data_shards, parity_shards
+        data_shards, parity_shards, loss_rate, loss_burst, recovery_target
     )
     SELECT admitted.tenant_id, admitted.session_id, stream.place, stream.stream_id, stream.name, stream.mode,
-           stream.priority, stream.bandwidth_kbps, stream.connection_id, stream.data_shards, stream.parity_shards
+           stream.priority, stream.bandwidth_kbps, stream.connection_id, stream.data_shards, stream.parity_shards,
+           stream.loss_rate, stream.loss_burst, stream.recovery_target
     FROM unnest(
         :stream_positions::bigint[], :places::smallint[], :stream_ids::uuid[], :names::text[], :modes::text[],
         :priorities::text[], :bandwidths_kbps::bigint[], :connection_ids::text[], :data_shards::smallint[],
-        :parity_shards::smallint[]
+        :parity_shards::smallint[], :loss_rates::double precision[], :loss_bursts::double precision[],
+        :recovery_targets::double precision[]
     ) AS stream (
-        position, place, stream_id, name, mode, priority, bandwidth_kbps, connection_id, data_shards, parity_shards
+        position, place, stream_id, name, mode, priority, bandwidth_kbps, connection_id, data_shards, parity_shards,
+        loss_rate, loss_burst, recovery_target
     )
     JOIN admitted ON admitted.position = stream.position
 ),
