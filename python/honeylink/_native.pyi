@@ -101,7 +101,7 @@ class ReedSolomon:
             array([[  7,   0],
                    [ 82, 194]], dtype=uint8)
             >>> ReedSolomon(3, 1).encode([b"ab", b"cd", b"ef"]).tobytes()
-            b'gd'
+            b'g`'
         """
 
     def encode_groups(self, data: NDArray[np.uint8], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
@@ -294,6 +294,9 @@ def engines() -> list[str]:
 
 def engine() -> str:
     """The engine in use: the fastest, or the one that HONEYLINK_FEC_ENGINE names. All give the same bytes.
+
+    Raises:
+        UnknownEngine: HONEYLINK_FEC_ENGINE names none that this CPU can run; importing honeylink.fec raises it too.
 
     Example:
         >>> from honeylink.fec import engine, engines

@@ -46,6 +46,8 @@ __all__ = ["Encoder", "Plan", "ReedSolomon", "empty_shards", "engine", "engines"
 
 _CACHE_LINE_BYTES: Final = 64
 
+engine()  # a wrong HONEYLINK_FEC_ENGINE is told now, not by the first code
+
 
 def empty_shards(count: int, n: int, groups: int | None = None) -> NDArray[np.uint8]:
     """Make room for shards that the CPU's caches can hold side by side.

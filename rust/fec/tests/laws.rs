@@ -36,9 +36,17 @@ fn code(k: usize, m: usize) -> ReedSolomon {
 }
 
 fn encoded(k: usize, m: usize, data: &[Vec<u8>]) -> Vec<Vec<u8>> {
-    let mut parity = vec![vec![0xA5; data[0].len()]; m];
-    code(k, m).encode(data, &mut parity).expect("the shards fit");
+    encoded_by(&code(k, m), data)
+}
+
+fn encoded_by(code: &ReedSolomon, data: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let mut parity = vec![vec![0xA5; data[0].len()]; code.parity_shards()];
+    code.encode(data, &mut parity).expect("the shards fit");
     parity
+}
+
+fn any_matrix() -> impl Strategy<Value = Matrix> {
+    prop::sample::select(Matrix::ALL.to_vec())
 }
 
 /// k, m and k shards of data; small codes mostly, now and then one of up to 256 shards.
@@ -66,16 +74,60 @@ proptest! {
     }
 
     #[test]
-    fn any_m_losses_come_back((k, m, data, lost) in group_with_losses()) {
-        let whole: Vec<Vec<u8>> = data.iter().cloned().chain(encoded(k, m, &data)).collect();
+    fn any_m_losses_come_back((k, m, data, lost) in group_with_losses(), matrix in any_matrix()) {
+        let code = ReedSolomon::new(k, m, matrix).expect("k and m are in range");
+        let whole: Vec<Vec<u8>> = data.iter().cloned().chain(encoded_by(&code, &data)).collect();
         let mut shards = whole.clone();
         let mut present = vec![true; k + m];
         for &shard in &lost {
             shards[shard].fill(0xEE);
             present[shard] = false;
         }
-        code(k, m).reconstruct(&mut shards, &present).expect("k shards are left");
-        prop_assert_eq!(shards, whole);
+        code.reconstruct(&mut shards, &present).expect("k shards are left");
+        prop_assert_eq!(&shards, &whole);
+        // Again, from memory, and only one of them.
+        if let Some(&first) = lost.first() {
+            for &shard in &lost {
+                shards[shard].fill(0xEE);
+            }
+            let wanted: Vec<bool> = (0..k + m).map(|shard| shard == first).collect();
+            code.reconstruct_wanted(&mut shards, &present, &wanted).expect("k shards are left");
+            prop_assert_eq!(&shards[first], &whole[first]);
+            prop_assert!(lost[1..].iter().all(|&shard| shards[shard].iter().all(|&byte| byte == 0xEE)));
+        }
+    }
+
+    #[test]
+    fn shards_added_one_by_one_and_updated_are_encoded((k, m, data) in group(), matrix in any_matrix(), change: u8) {
+        let code = ReedSolomon::new(k, m, matrix).expect("k and m are in range");
+        let mut parity = vec![vec![0; data[0].len()]; m];
+        for (index, shard) in data.iter().enumerate().rev() {
+            code.add(index, shard, &mut parity).expect("the shards fit");
+        }
+        prop_assert_eq!(&parity, &encoded_by(&code, &data));
+        let mut changed = data.clone();
+        let index = usize::from(change) % k;
+        changed[index].iter_mut().for_each(|byte| *byte ^= change);
+        code.update(&mut parity, index, &data[index], &changed[index]).expect("the shards fit");
+        prop_assert_eq!(&parity, &encoded_by(&code, &changed));
+    }
+
+    #[test]
+    fn cauchy_isal_is_the_bare_cauchy_matrix((k, m, data) in group()) {
+        let code = ReedSolomon::new(k, m, Matrix::CauchyIsal).expect("k and m are in range");
+        let coefficient = |i: usize, j: usize| inverse(u8::try_from((k + i) ^ j).expect("below 256"));
+        let cell = |i: usize, t: usize| (0..k).fold(0, |sum, j| sum ^ product(coefficient(i, j), data[j][t]));
+        let expected: Vec<Vec<u8>> = (0..m).map(|i| (0..data[0].len()).map(|t| cell(i, t)).collect()).collect();
+        prop_assert_eq!(encoded_by(&code, &data), expected);
+    }
+
+    #[test]
+    fn vandermonde_is_that_of_reed_solomon_erasure((k, m, data) in group().prop_filter("it wants some", |(_, m, data)| *m > 0 && !data[0].is_empty())) {
+        let peer = reed_solomon_erasure::galois_8::ReedSolomon::new(k, m).expect("k and m are in range");
+        let mut shards: Vec<Vec<u8>> = data.iter().cloned().chain((0..m).map(|_| vec![0; data[0].len()])).collect();
+        peer.encode(&mut shards).expect("the shards fit");
+        let code = ReedSolomon::new(k, m, Matrix::Vandermonde).expect("k and m are in range");
+        prop_assert_eq!(encoded_by(&code, &data), &shards[k..]);
     }
 
     #[test]

@@ -12,18 +12,16 @@ const VARIABLE: &str = "HONEYLINK_FEC_ENGINE";
 
 static IN_USE: OnceLock<Engine> = OnceLock::new();
 
-/// Settles the engine, once, when the module is imported.
-pub fn choose() -> PyResult<()> {
+/// The engine in use, settled when it is first asked for.
+pub fn in_use() -> PyResult<Engine> {
+    if let Some(engine) = IN_USE.get() {
+        return Ok(*engine);
+    }
     let engine = match env::var_os(VARIABLE) {
         Some(name) if !name.is_empty() => Engine::named(&name.to_string_lossy()).map_err(from_fec)?,
         _ => Engine::fastest(),
     };
-    IN_USE.get_or_init(|| engine);
-    Ok(())
-}
-
-pub fn in_use() -> Engine {
-    *IN_USE.get_or_init(Engine::fastest)
+    Ok(*IN_USE.get_or_init(|| engine))
 }
 
 /// The engines that this CPU can run, fastest first. The last is `"portable"`, which runs anywhere.
@@ -42,11 +40,14 @@ pub fn engines() -> Vec<&'static str> {
 
 /// The engine in use: the fastest, or the one that HONEYLINK_FEC_ENGINE names. All give the same bytes.
 ///
+/// Raises:
+///     UnknownEngine: HONEYLINK_FEC_ENGINE names none that this CPU can run; importing honeylink.fec raises it too.
+///
 /// Example:
 ///     >>> from honeylink.fec import engine, engines
 ///     >>> engine() in engines()
 ///     True
 #[pyfunction]
-pub fn engine() -> &'static str {
-    in_use().name()
+pub fn engine() -> PyResult<&'static str> {
+    in_use().map(Engine::name)
 }

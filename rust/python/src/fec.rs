@@ -64,7 +64,7 @@ impl PyReedSolomon {
         let (data_shards, parity_shards) = (Count::of(data_shards)?, Count::of(parity_shards)?);
         match (data_shards.value, parity_shards.value) {
             (Some(k), Some(m)) => {
-                ReedSolomon::with_engine(k, m, matrix, engines::in_use()).map(Self).map_err(from_fec)
+                ReedSolomon::with_engine(k, m, matrix, engines::in_use()?).map(Self).map_err(from_fec)
             }
             _ => Err(CodeParameterError::new_err((data_shards.shown.unbind(), parity_shards.shown.unbind()))),
         }
@@ -112,7 +112,7 @@ impl PyReedSolomon {
     ///     array([[  7,   0],
     ///            [ 82, 194]], dtype=uint8)
     ///     >>> ReedSolomon(3, 1).encode([b"ab", b"cd", b"ef"]).tobytes()
-    ///     b'gd'
+    ///     b'g`'
     #[pyo3(signature = (data, out = None))]
     fn encode<'py>(
         &self,

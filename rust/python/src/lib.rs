@@ -20,8 +20,6 @@ use pyo3::prelude::*;
 /// The compiled part of HoneyLink. Import from `honeylink.fec` and `honeylink.scheduler` instead.
 #[pymodule]
 mod _native {
-    use super::{Bound, PyModule, PyResult};
-
     #[pymodule_export]
     use crate::encoder::PyEncoder;
     #[pymodule_export]
@@ -36,9 +34,4 @@ mod _native {
     #[pymodule_export]
     #[allow(non_upper_case_globals)] // Python's name for it
     const __version__: &str = env!("CARGO_PKG_VERSION");
-
-    #[pymodule_init]
-    fn init(_module: &Bound<'_, PyModule>) -> PyResult<()> {
-        crate::engines::choose()
-    }
 }
