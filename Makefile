@@ -18,7 +18,7 @@ export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint types imports test-rust test-python test-long bench bench-api bench-growth wheel lock fmt clean always
+.PHONY: help run test lint types imports test-rust test-neon test-python test-long bench bench-api bench-growth wheel lock fmt clean always
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,15 @@ imports: .venv/dev.stamp .venv/native.stamp ## who may import whom
 test-rust: .venv/dev.stamp ## tests of the Rust workspace
 	$(say) 'Testing Rust'
 	@cargo test --locked --workspace -- --quiet
+
+test-neon: ## tests of the codec's ARM engine, under qemu (Debian packages gcc-aarch64-linux-gnu and qemu-user)
+	$(say) 'Testing the codec on 64-bit ARM'
+	@command -v qemu-aarch64 aarch64-linux-gnu-gcc >/dev/null || $(call fail,qemu-aarch64 and aarch64-linux-gnu-gcc are \
+		needed. On Debian and Ubuntu: apt install gcc-aarch64-linux-gnu qemu-user)
+	@rustup target add aarch64-unknown-linux-gnu
+	@CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
+		CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER='qemu-aarch64 -L /usr/aarch64-linux-gnu' \
+		cargo test --locked --release -p honeylink-fec --target aarch64-unknown-linux-gnu -- --quiet
 
 test-python: .venv/dev.stamp .venv/native.stamp ## tests of the Python package, with branch coverage
 	$(say) 'Testing Python'

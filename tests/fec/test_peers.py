@@ -55,6 +55,6 @@ def test_cauchy_isal_is_isa_l(k: int, m: int) -> None:
 
 
 def test_vandermonde_is_that_of_backblaze() -> None:
-    """Its bytes for 4 + 2, worked out by the crate reed-solomon-erasure, with which the Rust tests compare it at length."""
+    """Its bytes for 4 + 2. The Rust tests compare it at length with the crate reed-solomon-erasure."""
     data = np.array([[0, 1], [4, 5], [2, 3], [6, 7]], dtype=np.uint8)
     assert ReedSolomon(4, 2, "vandermonde").encode(data).tolist() == [[44, 45], [40, 41]]
