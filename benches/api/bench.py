@@ -45,6 +45,7 @@ class Plan:
     devices_per_tenant: int
     rounds: int
     step_seconds: float
+    open_rounds: int
     open_seconds: float
     profile_seconds: int
     profile_connections: tuple[int, ...]
@@ -60,6 +61,7 @@ FULL = Plan(
     devices_per_tenant=100,
     rounds=2,
     step_seconds=8,
+    open_rounds=3,
     open_seconds=40,
     profile_seconds=15,
     profile_connections=(8, 32),
@@ -74,6 +76,7 @@ QUICK = Plan(
     devices_per_tenant=20,
     rounds=1,
     step_seconds=3,
+    open_rounds=1,
     open_seconds=15,
     profile_seconds=4,
     profile_connections=(8,),

@@ -36,6 +36,6 @@ class Findings:
 
     def summary(self) -> str:
         """The three numbers to compare versions by, for machines."""
-        p99 = self.throughput.half.load.percentile_ms(99)
-        p95 = self.throughput.light.load.percentile_ms(95)
+        p99 = self.throughput.half.median_ms(99)
+        p95 = self.throughput.light.median_ms(95)
         return f"ratio={self.ratio:.3f} p99_half_ms={p99:.2f} p95_100rps_ms={p95:.2f}"

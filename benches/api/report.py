@@ -71,7 +71,9 @@ def _notes(findings: Findings) -> Iterator[str]:
     """What does not fit a table of sessions."""
     for row in (findings.throughput.half, findings.throughput.light):
         late, cpu_us = percentile_ms(row.load.late_us, 99), row.load.client_cpu_seconds / row.load.answered * 1e6
+        rounds = ", ".join(f"{each.percentile_ms(99):.1f}" for each in row.rounds)
         yield f"- the client at {row.clients}: sent p99 {late:.2f} ms after it was due, {cpu_us:.0f} µs CPU a request"
+        yield f"- p99 of the rounds at {row.clients}: {rounds} ms"
     yield from _overload(findings.overload)
     for what, rate in (
         ("create", f"{CREATES_PER_SECOND:.0f}/s"),

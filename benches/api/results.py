@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -72,6 +73,7 @@ class Row:
     name: str
     clients: str
     load: Load = field(default_factory=Load)
+    rounds: list[Load] = field(default_factory=list)
     best_per_second: float = 0.0
     server_cpu_seconds: float = 0.0
     postgres_cpu_seconds: float = 0.0
@@ -83,11 +85,16 @@ class Row:
         """The service's CPU for one session."""
         return self.server_cpu_seconds / self.load.answered * 1e6
 
+    def median_ms(self, percent: float) -> float:
+        """The percentile of the round in the middle: one that the machine spoilt does not count."""
+        return statistics.median(each.percentile_ms(percent) for each in self.rounds)
+
     def add(
         self, load: Load, server_cpu_seconds: float, postgres_cpu_seconds: float, strange_cpu_seconds: float
     ) -> None:
         """Count in another round."""
         self.load.add(load)
+        self.rounds.append(load)
         self.best_per_second = max(self.best_per_second, load.per_second)
         self.server_cpu_seconds += server_cpu_seconds
         self.postgres_cpu_seconds += postgres_cpu_seconds

@@ -33,7 +33,7 @@ def findings(memory: Memory | None = None) -> Findings:
         row("2 workers, one tenant", "32", 19_000, 16_000),
         row("pgbench", "32", 25_000, 12_000),
     ]
-    half, light = row("2 workers, half of its maximum", "1,000/s", 10_000, 4_000), row("light", "100/s", 1_000, 2_500)
+    half, light = row("2 workers, half of its maximum", "half", 10_000, 4_000), row("light", "100/s", 1_000, 2_500)
     stacks = shares(["Runner.run (asyncio/runners.py:118) 1", "decide (honeylink/domain/admission.py:9) 3"])
     overloaded = load(20_000, 40_000)
     overloaded.others["503"] = 40_000
@@ -83,6 +83,15 @@ def test_every_figure_has_a_goal() -> None:
 
 def test_the_last_line_is_for_machines() -> None:
     assert findings().summary() == "ratio=0.800 p99_half_ms=4.00 p95_100rps_ms=2.50"
+
+
+def test_a_round_that_the_machine_spoilt_does_not_count() -> None:
+    found = findings()
+    for latency_us in (9_000, 80_000):
+        found.throughput.half.add(load(10_000, latency_us), 1, 0.5, 0)
+
+    assert "p99_half_ms=9.00" in found.summary()
+    assert "- p99 of the rounds at half: 4.0, 9.0, 80.0 ms" in list(report.lines(found, quick=True))
 
 
 def test_memory_is_flat_if_the_last_is_like_the_first() -> None:
