@@ -14,6 +14,7 @@
     │   ├── PlanParameterError       a loss, burst or target that no link can have (also a ValueError)
     │   └── PlanUnreachable          no parity is enough (also a ValueError)
     ├── PlannerError                 an argument of the planner that no pool or stream can have (also a ValueError)
+    ├── CodecFailed                  a codec that can't be measured (in honeylink.cli.bench.cases)
     ├── SettingsError                a setting with a wrong value
     ├── DatabaseStartError           the embedded database did not start (in honeylink.store.embedded)
     ├── MigrationError               the schema could not be brought up to date (in honeylink.store.migrate)
