@@ -30,6 +30,7 @@ mod engine;
 mod error;
 mod field;
 mod matrix;
+mod packet;
 mod plan;
 mod prefetch;
 mod product;
@@ -40,6 +41,7 @@ pub use codec::ReedSolomon;
 pub use engine::Engine;
 pub use error::Error;
 pub use matrix::Matrix;
+pub use packet::{MAX_PACKET_BYTES, MAX_WINDOW_GROUPS, PacketDecoder, PacketEncoder, PacketStats};
 pub use plan::{Plan, PlanError, plan};
 pub use prefetch::prefetch;
 
