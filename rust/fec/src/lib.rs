@@ -45,5 +45,10 @@ pub use packet::{MAX_PACKET_BYTES, MAX_WINDOW_GROUPS, PacketDecoder, PacketEncod
 pub use plan::{Plan, PlanError, plan};
 pub use prefetch::prefetch;
 
+/// The examples of the page for users of the crate.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// Most shards of one group: the generator needs a distinct field element for each.
 pub const MAX_SHARDS: usize = 256;
