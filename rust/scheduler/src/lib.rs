@@ -24,11 +24,15 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod link;
 mod plan;
 mod pool;
 mod request;
 
 pub use error::PlanError;
+pub use link::{
+    Aqm, ClassConfig, Columns, Drop, LinkError, LinkOptions, LinkScheduler, LinkStats, StreamConfig,
+};
 pub use plan::{Admitted, Rejected, Verdict, plan};
 pub use pool::{Level, Pool};
 pub use request::{Priority, Request, StreamAsk};
