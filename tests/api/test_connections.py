@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -264,3 +266,25 @@ class TestFraming:
                 peer.send(head(service, "Content-Type: application/json", length), body[:sent_bytes])
         check_alive(service)
         assert len(service.fetch("SELECT FROM sessions")) == before
+
+
+def test_a_connection_that_has_ended_leaves_nothing_for_the_garbage_collector(service: Service, device: Device) -> None:
+    def held() -> int:
+        return sum(type(each).__name__ == "DeadlineProtocol" for each in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = held()
+        for _ in range(10):
+            with service.client(device.token) as client:
+                assert client.post("/sessions", json=session_body(device)).status_code == 201
+                assert held() > before
+        with Peer(service) as peer:
+            peer.send(head(service, method="GET") * 3)  # it goes with requests in line
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while held() > before and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert held() <= before
+    finally:
+        gc.enable()

@@ -172,6 +172,10 @@ def _protocol(settings: Settings, overload: Overload) -> type[HttpToolsProtocol]
             self._expect(None)
             self._set_deadline()
             super().connection_lost(exc)
+            # These refer back to the connection. Left here, they would hold it, its transport and its last request until
+            # a full collection, which is hours away.
+            self.pipeline.clear()
+            self.cycle = self.scope = None  # type: ignore[assignment]
 
         def data_received(self, data: bytes) -> None:
             if self._unread_bytes:
