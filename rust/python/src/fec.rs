@@ -20,6 +20,10 @@ use crate::{
 /// in each call do up to 1.4 times as much as one, and nearly twice as much with 768 KiB (benches/README.md).
 const DETACH_BYTES: usize = 64 * 1024;
 
+/// Parity shards from which the next of many groups is fetched while one is worked on. With one or two, work is no longer
+/// than the CPU's own reading ahead takes, and asking for each line costs a fifth of it.
+const PREFETCH_PARITY_SHARDS: usize = 3;
+
 /// A systematic Reed-Solomon code over GF(2^8), polynomial 0x11D: any k of k + m shards give the data.
 ///
 /// A code is immutable: it can be shared by threads, compared, hashed and pickled. Calls on 64 KiB of shards or
@@ -173,7 +177,9 @@ impl PyReedSolomon {
             let (mut inputs, mut outputs, mut next) = (Shards::new(), ShardsMut::new(), Shards::new());
             (0..data.groups()).try_for_each(|group| {
                 data.group(group, &mut inputs);
-                data.prefetch(group + 1, &mut next);
+                if m >= PREFETCH_PARITY_SHARDS {
+                    data.prefetch(group + 1, &mut next);
+                }
                 // SAFETY: checked above; each group's slices are dropped before others of it are made.
                 unsafe { parity.group_mut(group, &mut outputs) };
                 self.0.encode(&inputs, &mut outputs)
@@ -273,7 +279,9 @@ impl PyReedSolomon {
         run(py, grid.bytes(), || {
             let (mut shards, mut next) = (ShardsMut::new(), Shards::new());
             present.chunks_exact(total).enumerate().try_for_each(|(group, present)| {
-                grid.prefetch(group + 1, &mut next);
+                if total - k >= PREFETCH_PARITY_SHARDS {
+                    grid.prefetch(group + 1, &mut next);
+                }
                 // SAFETY: checked above; each group's slices are dropped before the next are made.
                 unsafe { grid.group_mut(group, &mut shards) };
                 self.0.reconstruct(&mut shards, present)
