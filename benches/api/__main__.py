@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 
 
 def run(plan: Plan) -> Findings:
-    """All parts but growth, each with databases of its own."""
+    """All parts, each with databases of its own."""
     with serving(plan) as bench:
         served = throughput.measure(bench)
         overloaded = overload.measure(bench, served)
         check_pools(bench)
     crowded = crowd.measure(plan)
     held = memory.measure(plan) if plan.memory_creates else None
-    return Findings(served, overloaded, crowded, held)
+    grown = None if plan.quick else growth.measure()
+    return Findings(served, overloaded, crowded, held, grown)
 
 
 def check_pools(bench: Bench) -> None:
@@ -49,8 +50,8 @@ def main() -> None:
     started = time.monotonic()
     findings = run(plan)
     report.write(findings, quick=plan.quick)
-    if not plan.quick:
-        growth.write(growth.measure())
+    if findings.growth:
+        growth.write(findings.growth)
     say(f"Done in {time.monotonic() - started:.0f} s")
     print(findings.summary())
 

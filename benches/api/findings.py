@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 from benches.api.results import median_ms
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from benches.api.crowd import Crowd
+    from benches.api.growth import Cost
     from benches.api.memory import Memory
     from benches.api.overload import Overload
     from benches.api.throughput import Throughput
@@ -22,7 +25,8 @@ class Findings:
     overload: Overload
     crowd: Crowd
     memory: Memory | None
-    """Only a full run has the time for it."""
+    """Only a full run has the time for it, and for growth."""
+    growth: Sequence[Cost] | None
 
     @property
     def ratio(self) -> float:

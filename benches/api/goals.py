@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from benches.api import growth
 from benches.api.results import median_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from benches.api.findings import Findings
 
@@ -50,6 +51,10 @@ def goals(findings: Findings) -> list[Goal]:
     served, crowd, overload, memory = findings.throughput, findings.crowd, findings.overload, findings.memory
     unexplained = overload.load.without_retry_after / overload.refusals if overload.refusals else None
     times = " times"
+
+    def grown(figure: Callable[[growth.Cost], float]) -> float | None:
+        return growth.growth(findings.growth, figure) if findings.growth else None
+
     return [
         Goal(
             "creates/s over pgbench's one-statement rate, 32 connections",
@@ -61,6 +66,8 @@ def goals(findings: Findings) -> list[Goal]:
         Goal("100,000 live sessions: create p99 against empty", 1.5, 1.1, crowd.p99_ratio("create"), times),
         Goal("100,000 live sessions: list p99 against empty", 1.5, 1.1, crowd.p99_ratio("list"), times),
         Goal("memory of one worker, 10⁶ creates against 10⁵", FLAT, FLAT, memory.growth if memory else None, times),
+        Goal("10⁶ sessions stored: create p50 against 10³", 1.5, 1.1, grown(lambda cost: cost.create_p50_ms), times),
+        Goal("10⁶ sessions stored: ending one against 10³", 1.5, 1.1, grown(lambda cost: cost.expiry_us), times),
         Goal("overload: admitted p99 against full load", 2, 2, overload.p99_ratio, times),
         Goal("overload: p99 of refusals", 50, 50, overload.refusal_ms(99), " ms"),
         Goal("overload: slowest refusal", 50, 50, overload.refusal_ms(100), " ms"),

@@ -22,17 +22,18 @@ from honeylink.services.runtime import open_services
 from honeylink.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 TENANTS, DEVICES_PER_TENANT = 50, 20
 CREATE_SECONDS = 6
 SWEEPS, DUE = 5, 1_000
 
+# The oldest, as where all sessions live equally long.
 _MAKE_DUE = """
 UPDATE sessions SET expires_at = now()
 WHERE (tenant_id, session_id) IN (
-    SELECT tenant_id, session_id FROM sessions WHERE status = 'active' ORDER BY random() LIMIT $1
+    SELECT tenant_id, session_id FROM sessions WHERE status = 'active' ORDER BY session_id LIMIT $1
 )
 """
 
@@ -88,6 +89,11 @@ def measure() -> list[Cost]:
         )
         costs.append(cost)
     return costs
+
+
+def growth(costs: Sequence[Cost], figure: Callable[[Cost], float]) -> float:
+    """What the last is over the first: 1 if it is flat."""
+    return figure(costs[-1]) / figure(costs[0])
 
 
 def table(costs: Sequence[Cost]) -> Iterator[str]:

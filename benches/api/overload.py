@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -58,29 +59,34 @@ def measure(bench: Bench, found: Throughput) -> Overload:
     """Overload all workers there are, then watch them at light load."""
     per_second, seconds = TIMES * found.best.best_per_second, bench.plan.overload_seconds
     say(f"Overload, {found.best.name}: {per_second:,.0f}/s for {seconds:.0f} s")
-    row = bench.step(
-        f"{found.best.name}, overload",
-        f"{per_second:,.0f}/s",
-        _CONNECTIONS,
-        lambda: wrk.overload(
+    ended = math.inf
+
+    def offer() -> Load:
+        nonlocal ended
+        ended = time.monotonic() + seconds
+        return wrk.overload(
             bench.ports,
             bench.population.devices,
             bench.work_dir,
             connections=_CONNECTIONS,
             seconds=seconds,
             per_second=per_second,
-        ),
-    )
-    recovered = recovered_after_seconds(_watch(bench, 2 * found.light.load.percentile_ms(99)))
+        )
+
+    row = bench.step(f"{found.best.name}, overload", f"{per_second:,.0f}/s", _CONNECTIONS, offer)
+    recovered = recovered_after_seconds(_watch(bench, ended, 2 * found.light.load.percentile_ms(99)))
     say(f"  normal again after {recovered:.1f} s" if recovered < _WATCHED_SECONDS else "  not normal again")
     return Overload(per_second, seconds, row.load, found.best.load.percentile_ms(99), recovered)
 
 
-def _watch(bench: Bench, normal_p95_ms: float) -> Iterable[tuple[float, bool]]:
-    """Light load in slices: when each ended, and whether it was as ever, every session opened within the usual time."""
+def _watch(bench: Bench, since: float, normal_p95_ms: float) -> Iterable[tuple[float, bool]]:
+    """Light load in slices: how long after `since` each ended, and whether it was as ever.
+
+    That is, every session was opened, within the usual time.
+    """
     traffic = creates(bench.population.devices)
-    started = time.monotonic()
-    while (now := time.monotonic() - started) < _WATCHED_SECONDS:
+    yield time.monotonic() - since, False  # nobody has looked until now
+    while (now := time.monotonic() - since) < _WATCHED_SECONDS:
         found = drive(
             bench.ports,
             traffic,
@@ -91,7 +97,7 @@ def _watch(bench: Bench, normal_p95_ms: float) -> Iterable[tuple[float, bool]]:
         good = found.answered > 0 and not found.others and found.percentile_ms(95) <= normal_p95_ms
         if not good:
             say(f"  {now:.1f} s after: p95 {found.percentile_ms(95):.1f} ms", found.others)
-        yield time.monotonic() - started, good
+        yield time.monotonic() - since, good
 
 
 def recovered_after_seconds(slices: Iterable[tuple[float, bool]]) -> float:

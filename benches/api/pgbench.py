@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections import Counter
@@ -20,7 +21,7 @@ _DETAILS = (
 # The session of the documentation. Its keys are constants: what the bytes are is nothing to the database.
 _ARGUMENTS = {
     "tenant_ids": f"ARRAY[{_TENANT}]",
-    "session_ids": "ARRAY[gen_random_uuid()]",
+    "session_ids": "ARRAY[uuidv7()]",
     "device_ids": f"ARRAY[{_DEVICE}]",
     "ttls_seconds": "ARRAY[3600]",
     "dek_ids": f"ARRAY[{_TENANT}]",
@@ -28,7 +29,7 @@ _ARGUMENTS = {
     "key_ciphertexts": "ARRAY[decode(repeat('5a', 48), 'hex')]",
     "totals_kbps": "ARRAY[5100]",
     "deadlines": "ARRAY[now() + interval '10 s']",
-    "event_ids": "ARRAY[gen_random_uuid()]",
+    "event_ids": "ARRAY[uuidv7()]",
     "actors": f"ARRAY['device:' || {_DEVICE}]",
     "details": f"ARRAY['{_DETAILS}']",
     "trace_ids": "ARRAY['4bf92f3577b34da6a3ce929d0e0e4736']",
@@ -39,7 +40,7 @@ _ARGUMENTS = {
     "hop_pool_ids": f"ARRAY[{_DEVICE}, 'tenant']",
     "stream_positions": "ARRAY[1, 1]",
     "places": "ARRAY[0, 1]",
-    "stream_ids": "ARRAY[gen_random_uuid(), gen_random_uuid()]",
+    "stream_ids": "ARRAY[uuidv7(), uuidv7()]",
     "names": "ARRAY['telemetry', 'video']",
     "modes": "ARRAY['reliable', 'unreliable']",
     "priorities": "ARRAY['normal', 'burst']",
@@ -69,7 +70,8 @@ def run(dsn: str, work_dir: Path, text: str, *, clients: int, seconds: float) ->
     command = [str(embedded.bin_dir() / "pgbench"), "--no-vacuum", "--protocol=prepared", f"--file={path}"]
     command += [f"--client={clients}", f"--jobs={min(2, clients)}", f"--time={round(seconds)}"]
     command += ["--log", f"--log-prefix={prefix}", dsn]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds + 60)
+    options = {**os.environ, "PGOPTIONS": "-c plan_cache_mode=force_generic_plan"}  # as the service's connections
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds + 60, env=options)
     rate = re.search(r"^tps = ([0-9.]+)", done.stdout, re.MULTILINE)
     if done.returncode or rate is None:
         raise RuntimeError(f"expected pgbench to run, found: {done.stderr[-2000:]}")

@@ -6,6 +6,7 @@ import gc
 import json
 import time
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 import pytest
 
@@ -269,22 +270,26 @@ class TestFraming:
 
 
 def test_a_connection_that_has_ended_leaves_nothing_for_the_garbage_collector(service: Service, device: Device) -> None:
-    def held() -> int:
-        return sum(type(each).__name__ == "DeadlineProtocol" for each in gc.get_objects())
+    def connections() -> WeakSet[object]:
+        return WeakSet(each for each in gc.get_objects() if type(each).__name__ == "DeadlineProtocol")
 
-    gc.collect()
+    before, ended = connections(), WeakSet[object]()
     gc.disable()
     try:
-        before = held()
         for _ in range(10):
             with service.client(device.token) as client:
                 assert client.post("/sessions", json=session_body(device)).status_code == 201
-                assert held() > before
+                this = connections() - before - ended
+                assert this
+                ended |= this
         with Peer(service) as peer:
             peer.send(head(service, method="GET") * 3)  # it goes with requests in line
+            assert peer.answer().status_code == 200
+            ended |= connections() - before
+        del this
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while held() > before and time.monotonic() < deadline:
+        while ended and time.monotonic() < deadline:
             time.sleep(0.01)
-        assert held() <= before
+        assert not ended
     finally:
         gc.enable()

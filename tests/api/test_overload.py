@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from tests.api.peer import Peer, check_alive, check_problem, head
+from tests.api.peer import MAX_BODY_BYTES, Peer, check_alive, check_problem, head
 from tests.conftest import run_service, session_body
 
 if TYPE_CHECKING:
@@ -94,6 +94,9 @@ def test_one_too_many_is_refused_at_once_and_nothing_else_is(small: Service) -> 
                 peer.send(head(small, *lines), body)
                 check_problem(peer.answer(), 503, "ERR_DEPENDENCY")
                 assert peer.rest() == b""
+            with Peer(small) as peer:  # nor is a body that is too long to be thrown away
+                peer.send(head(small, "Content-Type: application/json", f"Content-Length: {MAX_BODY_BYTES + 1}"))
+                check_problem(peer.answer(), 413, "ERR_TOO_LARGE")
             with Peer(small) as peer:
                 plain = head(small, "Content-Type: application/json", f"Content-Length: {len(body)}")
                 peer.send(plain, body[:10])

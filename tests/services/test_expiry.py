@@ -335,3 +335,20 @@ def test_what_a_revocation_left_over_is_swept(service: Service) -> None:
     check_books(service, device, 0)
     rows = service.fetch("SELECT DISTINCT status, end_reason FROM sessions WHERE device_id = $1", device.device_id)
     assert [tuple(row) for row in rows] == [("terminated", "device revoked")]
+
+
+def test_a_session_that_cant_end_keeps_no_other_from_ending(service: Service) -> None:
+    odd, sound = service.new_device(), service.new_device()
+    for device in (odd, sound):
+        open_sessions(service, device, 1)
+    set_reserved = "UPDATE pools SET reserved_kbps = $2 WHERE pool_id = $1"
+    service.fetch(set_reserved, odd.device_id, 5)  # less than its session gives back
+    move_past_end(service, [odd, sound])
+    with capture_logs() as logs:
+        assert service.loop.run(service.services.expiry.sweep()) == 1
+    assert [len(expired(service, device)) for device in (odd, sound)] == [0, 1]
+    assert [entry["event"] for entry in logs] == ["expiry.session_failed"]
+
+    service.fetch(set_reserved, odd.device_id, 10)
+    assert service.loop.run(service.services.expiry.sweep()) == 1
+    assert all(balance.balanced for balance in service.loop.run(service.services.operations.check_pools()))

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from honeylink.api.body import check_path, read_body, read_query
 from honeylink.api.problems import problem_response
-from honeylink.errors import DependencyUnavailable, ServiceError
+from honeylink.errors import DependencyUnavailable, Overloaded, ServiceError
 from honeylink.telemetry import current_trace_id
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Endpoint:
                 wanted = request.scope.get("state", {}).get("connected", _always)
                 answer = await self.handler(Call(services, settings, caller, path, prefix, sent, wanted))
         except ServiceError as error:
-            if isinstance(error, DependencyUnavailable):
+            if isinstance(error, DependencyUnavailable) and not isinstance(error, Overloaded):
                 # The client is told to come back; the operator, what to mend.
                 reason = getattr(error, "reason", None) or repr(error.__cause__ or error)
                 _log.warning("request.unavailable", reason=reason, trace_id=current_trace_id())

@@ -1,8 +1,8 @@
 """Turns requests for new sessions away while there are too many, before anything is spent on them.
 
 Under overload what is refused outnumbers what is served, and a refusal that cost what a request costs would leave
-nothing for those served. So a refused request is not even parsed: its first line and three of its headers are enough to
-answer it and to find its end. What is less plain than that takes the usual way, and is refused at its end.
+nothing for those served. So a refused request is not even parsed: its first line and a look for some headers are enough
+to answer it and to find its end. What is less plain than that takes the usual way, and is refused at its end.
 Reading, ending, health and metrics are never refused.
 """
 
@@ -32,7 +32,7 @@ _LENGTH = b"\r\ncontent-length:"
 _TRACE = re.compile(rb"\r\ntraceparent: 00-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-([0-9a-f]{2})\r\n")
 _NO_TRACE = b"0" * 32
 # Sent together, answers cost both sides less; and who asks again at once is slowed down a little.
-_ANSWER_SECONDS = 0.005
+_ANSWER_DELAY_SECONDS = 0.005
 
 
 class Overload:
@@ -40,11 +40,13 @@ class Overload:
 
     Args:
         overloaded: whether one more session to open would be too many.
+        max_body_bytes: how long a body may be that is thrown away.
         status_line: the first line of an answer, by status.
     """
 
-    def __init__(self, overloaded: Callable[[], bool], status_line: dict[int, bytes]) -> None:
+    def __init__(self, overloaded: Callable[[], bool], max_body_bytes: int, status_line: dict[int, bytes]) -> None:
         self._overloaded = overloaded
+        self._max_body_bytes = max_body_bytes
         self._due: list[Callable[[], None]] = []
         error = Overloaded()
         self._status = PROBLEMS[error.code][0]
@@ -69,7 +71,7 @@ class Overload:
         if not end or any(name in head for name in _NOT_PLAIN) or head.count(_LENGTH) != 1:
             return None
         length = head.partition(_LENGTH)[2].partition(b"\r\n")[0].strip()
-        if not length.isdigit() or len(length) > 9 or int(length) < len(body):
+        if not length.isdigit() or len(length) > 9 or not len(body) <= int(length) <= self._max_body_bytes:
             return None
         count_request("POST", _ROUTE, self._status)
         trace = _TRACE.search(head)
@@ -77,10 +79,10 @@ class Overload:
         traceparent = b"00-%b-%b-%b\r\n\r\n" % (trace_id, secrets.token_hex(8).encode(), flags)
         return b"".join((self._head, traceparent, self._body.replace(_NO_TRACE, trace_id))), int(length) - len(body)
 
-    def call_soon(self, send: Callable[[], None]) -> None:
+    def answer_later(self, send: Callable[[], None]) -> None:
         """Call `send` when it is time to answer."""
         if not self._due:
-            asyncio.get_running_loop().call_later(_ANSWER_SECONDS, self._send_all)
+            asyncio.get_running_loop().call_later(_ANSWER_DELAY_SECONDS, self._send_all)
         self._due.append(send)
 
     def _send_all(self) -> None:

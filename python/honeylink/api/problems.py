@@ -13,7 +13,7 @@ from honeylink.telemetry import current_trace_id
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["MEDIA_TYPE", "PROBLEMS", "problem_body", "problem_response", "problem_status", "render_problem"]
+__all__ = ["MEDIA_TYPE", "PROBLEMS", "problem_body", "problem_response", "render_problem"]
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -32,11 +32,6 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "ERR_INTERNAL": (500, "Internal error"),
     "ERR_DEPENDENCY": (503, "Service unavailable"),
 }
-
-
-def problem_status(error: errors.ServiceError) -> int:
-    """The status that answers `error`."""
-    return PROBLEMS[error.code][0]
 
 
 def problem_body(code: str, message: str, trace_id: str, **extra: object) -> dict[str, object]:

@@ -108,9 +108,10 @@ class _Server(uvicorn.Server):
     """
 
     def __init__(self, settings: Settings, services: Services) -> None:
+        overload = Overload(services.sessions.overloaded, settings.max_body_bytes, STATUS_LINE)
         config = uvicorn.Config(
             create_app(settings, services),
-            http=_protocol(settings, Overload(services.sessions.overloaded, STATUS_LINE)),
+            http=_protocol(settings, overload),
             ws="none",
             lifespan="off",
             access_log=False,
@@ -172,8 +173,8 @@ def _protocol(settings: Settings, overload: Overload) -> type[HttpToolsProtocol]
             self._expect(None)
             self._set_deadline()
             super().connection_lost(exc)
-            # These refer back to the connection. Left here, they would hold it, its transport and its last request until
-            # a full collection, which is hours away.
+            # These refer back to the connection. Left here, they would hold it, its transport and its last request
+            # until a full collection, which is hours away.
             self.pipeline.clear()
             self.cycle = self.scope = None  # type: ignore[assignment]
 
@@ -228,7 +229,7 @@ def _protocol(settings: Settings, overload: Overload) -> type[HttpToolsProtocol]
             self._expect(None)
             self._set_deadline()
             self._unset_keepalive_if_required()
-            overload.call_soon(self._send_refusal)
+            overload.answer_later(self._send_refusal)
             return True
 
         def _send_refusal(self) -> None:

@@ -22,7 +22,10 @@ from honeylink.store import sessions as session_store
 from honeylink.telemetry import SESSIONS, span
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from honeylink.store.database import Database
+    from honeylink.store.sessions import EndingSession
 
 __all__ = ["Expiry"]
 
@@ -69,7 +72,7 @@ class Expiry:
             with span("expiry.sweep"):
                 due, ended = await self._sweep_batch(trace_id)
             total += ended or 0
-            if due < _BATCH or ended is None:
+            if due < _BATCH or not ended:
                 return total
 
     async def _sweep_batch(self, trace_id: str) -> tuple[int, int | None]:
@@ -78,7 +81,29 @@ class Expiry:
             due = await session_store.list_due_sessions(work, _BATCH)
             if not due:
                 return 0, 0
-            ending = [session_store.EndingSession(tenant_id, session_id, uuid7()) for tenant_id, session_id in due]
-            ended = await session_store.expire_sessions(work, ending, trace_id=trace_id)
+        ending = [session_store.EndingSession(tenant_id, session_id, uuid7()) for tenant_id, session_id in due]
+        try:
+            ended = await self._end(ending, trace_id)
+        except DependencyUnavailable:
+            raise
+        except Exception:
+            ended = await self._end_each(ending, trace_id)
+            if not ended:
+                raise  # it is nothing about one of them
         SESSIONS.labels("expired").inc(ended or 0)
         return len(due), ended
+
+    async def _end(self, ending: Sequence[EndingSession], trace_id: str) -> int | None:
+        async with self._database.work() as work:
+            return await session_store.expire_sessions(work, ending, trace_id=trace_id)
+
+    async def _end_each(self, ending: Sequence[EndingSession], trace_id: str) -> int:
+        ended = 0
+        for each in ending:
+            try:
+                ended += await self._end([each], trace_id) or 0
+            except DependencyUnavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 - it must not keep the others from ending
+                _log.error("expiry.session_failed", session_id=str(each.session_id), reason=repr(error))
+        return ended

@@ -18,8 +18,10 @@ _STANDING_WINDOWS = 2
 _PATIENCE_FACTOR = 2
 _PATIENCE_SECONDS = 0.004
 # At rest is the quickest of all. It grows by this each window, so that a database which has become slower is believed
-# within minutes, and an overload of minutes does not pass for rest.
+# within minutes. It does not while some are refused, or a long overload would pass for rest in the end, unless for so
+# many windows in a row that was no use: a queue gets shorter by it, and what is slow by itself gets no quicker.
 _REST_GROWTH = 1.0005
+_USELESS_WINDOWS = 50
 _GROWTH = 1.1
 # Some may always be in progress: while few are too many, it is better to let them wait a little than to send them away.
 # Only when most are sent away does the wait of the others count more.
@@ -83,15 +85,21 @@ class LoadLimit:
         self._in_progress += 1
 
     def leave(self, entered: float, now: float) -> None:
-        """Count one out, and learn from the time that it took."""
+        """Count one out that was done, and learn from the time that it took."""
         self._in_progress -= 1
         self._done += 1
         self._quickest = min(self._quickest, now - entered)
         if now - self._began >= _WINDOW_SECONDS:
             self._adapt(now)
 
+    def give_up(self) -> None:
+        """Count one out that came to nothing. How long that took says nothing of the time that one takes."""
+        self._in_progress -= 1
+
     def _adapt(self, now: float) -> None:
-        self._at_rest = min(self._at_rest * _REST_GROWTH, self._quickest)
+        if not self._refused or self._standing_windows >= _USELESS_WINDOWS:
+            self._at_rest *= _REST_GROWTH
+        self._at_rest = min(self._at_rest, self._quickest)
         patience_seconds = self._at_rest * _PATIENCE_FACTOR + _PATIENCE_SECONDS
         crowded = self._refused > self._done
         self._standing_windows = self._standing_windows + 1 if self._quickest > patience_seconds else 0

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from honeylink.services.snapshots import KnownDevices
     from honeylink.store.database import Database, UnitOfWork
 
+    Snapshots = dict[tuple[UUID, str], Snapshot]
+
 __all__ = ["OpenedSession", "Opening"]
 
 # What fits a commit's time at full load. A larger group would only make its first member wait for its last.
@@ -63,8 +65,7 @@ class OpenedSession:
 
     def wipe_keys(self) -> None:
         """Overwrite the keys, once they have been shown."""
-        for key in self.stream_keys:
-            key.wipe()
+        _wipe(self.stream_keys)
 
 
 @dataclass(slots=True, eq=False)
@@ -154,15 +155,21 @@ class Opening:
         self._waiting.append(waiting)
         self._load.enter(entered)
         self._dispatch()
+        opened = None
         try:
             async with asyncio.timeout_at(waiting.deadline):
-                return await waiting.result
+                opened = await waiting.result
+                return opened
         except TimeoutError:
             raise DependencyUnavailable("the database") from None
         finally:
-            self._leave(entered, loop.time())
+            self._database.spend(loop.time() - entered)
+            self._leave(entered, loop.time(), opened is not None)
 
-    def _leave(self, entered: float, now: float) -> None:
+    def _leave(self, entered: float, now: float, opened: bool) -> None:
+        if not opened:
+            self._load.give_up()
+            return
         reduced = self._load.reduced
         self._load.leave(entered, now)
         if self._load.reduced and not reduced:
@@ -207,25 +214,10 @@ class Opening:
         live = [each for each in group if not each.result.done() and each.deadline > now]
         if not live:
             return []
-        again = []
         generation = self._known_devices.generation
         async with self._database.work() as work:
             known, read = await self._snapshots(work, {each.device for each in live}, now)
-            admitted: dict[_Waiting, tuple[NewSession, tuple[Secret, ...]]] = {}
-            taken_kbps: Counter[str] = Counter()
-            for each in live:
-                if not each.wanted():
-                    _refuse([each], ClientGone())
-                    continue
-                try:
-                    admitted[each] = await self._admit(
-                        each, known.get(each.device) or read.get(each.device), taken_kbps
-                    )
-                except ServiceError as refusal:
-                    if each.device in known:
-                        again.append(each)
-                    else:
-                        _refuse([each], refusal)
+            admitted, again = await self._admit_group(live, known, read)
             stored = {}
             if admitted:
                 stored = await session_store.create_sessions(
@@ -233,6 +225,8 @@ class Opening:
                 )
         for each, (new, stream_keys) in admitted.items():
             times = stored.get(each.session_id)
+            if times is None or each.result.done():
+                _wipe(stream_keys)
             if times is None:
                 again.append(each)
                 continue
@@ -246,9 +240,28 @@ class Opening:
             self._known_devices.drop(each.device)
         return again
 
+    async def _admit_group(
+        self, live: list[_Waiting], known: Snapshots, read: Snapshots
+    ) -> tuple[dict[_Waiting, tuple[NewSession, tuple[Secret, ...]]], list[_Waiting]]:
+        """Decide on each after those before it; those that can't be decided on by what is known need another look."""
+        admitted, again = {}, []
+        taken_kbps: Counter[str] = Counter()
+        for each in live:
+            if not each.wanted():
+                _refuse([each], ClientGone())
+                continue
+            try:
+                admitted[each] = await self._admit(each, known.get(each.device) or read.get(each.device), taken_kbps)
+            except ServiceError as refusal:
+                if each.device in known:
+                    again.append(each)
+                else:
+                    _refuse([each], refusal)
+        return admitted, again
+
     async def _snapshots(
         self, work: UnitOfWork, devices: set[tuple[UUID, str]], now: float
-    ) -> tuple[dict[tuple[UUID, str], Snapshot], dict[tuple[UUID, str], Snapshot]]:
+    ) -> tuple[Snapshots, Snapshots]:
         """What is known of some of the devices, and what the database says of the others."""
         found = {device: self._known_devices.get(device) for device in devices}
         known = {device: each for device, each in found.items() if each is not None and not each.too_old(now)}
@@ -295,6 +308,11 @@ def _refuse(group: list[_Waiting], reason: Exception) -> None:
     for each in group:
         if not each.result.done():
             each.result.set_exception(reason)
+
+
+def _wipe(keys: tuple[Secret, ...]) -> None:
+    for key in keys:
+        key.wipe()
 
 
 def _key(pool: Pool) -> str:

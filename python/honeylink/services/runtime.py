@@ -83,8 +83,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(database.close)
         if settings.node_pool_kbps is not None:
             await _set_node_pool(database, settings.node_pool_kbps)
-        tokens: FreshCache[UUID, StoredToken] = FreshCache(lambda: changes.fresh(), _MAX_TOKENS)  # noqa: PLW0108 - below
-        known_devices: KnownDevices = FreshCache(lambda: changes.fresh(), _MAX_DEVICES)  # noqa: PLW0108 - below
+        tokens: FreshCache[UUID, StoredToken] = FreshCache(lambda: changes.fresh(), _MAX_TOKENS)  # noqa: PLW0108 - changes comes later
+        known_devices: KnownDevices = FreshCache(lambda: changes.fresh(), _MAX_DEVICES)  # noqa: PLW0108 - changes comes later
         changes = Changes(database, dsn, lambda change: forget(change, tokens, known_devices))
         opening = Opening(
             database,

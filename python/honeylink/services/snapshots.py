@@ -1,8 +1,8 @@
 """What deciding on a session takes, as it was read, to be kept from one session of a device to its next.
 
-Nothing of it is trusted later: the statement that stores a session checks pools and revocation by itself, so what is
-out of date costs a second look and no more. Only of a pool that is new on the path the statement can't know; of that
-every process is told. Keys are kept as the database has them, wrapped.
+How full its pools are and whether it is revoked is not trusted later: the statement that stores a session checks both
+by itself, so what is out of date costs a second look and no more. Keys don't change, and are kept as the database has
+them, wrapped. Of a pool that is new on the path the statement can't know; of that every process is told.
 """
 
 from __future__ import annotations

@@ -49,8 +49,8 @@ _OPTIONS: Final = {
     "max_wal_size": "4GB",
     # Our statements take under a millisecond; compiling one takes tens, whenever an estimate is off.
     "jit": "off",
-    # Our statements find rows by index, whatever the statistics are. The default has a young database sort 30,000 rows of
-    # each table a minute, a second of CPU in which every session waits.
+    # Our statements find rows by index, whatever the statistics are. The default has a young database sort 30,000 rows
+    # of each table a minute, a second of CPU in which every session waits.
     "default_statistics_target": "10",
     "log_destination": "stderr",
     "logging_collector": "off",

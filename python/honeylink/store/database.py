@@ -175,6 +175,12 @@ class Database:
         budget = _BUDGET.get()
         return self._timeout_seconds if budget is None else budget.seconds
 
+    def spend(self, seconds: float) -> None:
+        """Take time off the budget that this request shares: it was spent on work that others did for it."""
+        budget = _BUDGET.get()
+        if budget is not None:
+            budget.seconds -= seconds
+
     @asynccontextmanager
     async def work(self) -> AsyncIterator[UnitOfWork]:
         """A unit of work.

@@ -161,7 +161,7 @@ ended AS (
         end_reason = CASE WHEN session.expires_at <= now() THEN 'expired' ELSE :reason::text END
     FROM asked
     WHERE session.tenant_id = asked.tenant_id AND session.session_id = asked.session_id
-      AND session.ended_at IS NULL -- as good as its status, and no plan reads all that is due or will be for it
+      AND session.ended_at IS NULL -- says the same as its status, but no index is on it: by that of the status a plan might read all that is due
       AND (session.expires_at <= now() OR :reason::text IS NOT NULL)
       AND (SELECT count(*) FROM held) >= 0 -- the locks have to come first
     RETURNING session.tenant_id, session.session_id, session.device_id, session.status, session.end_reason, asked.event_id
