@@ -83,8 +83,8 @@ class ReedSolomon:
         """The parity shards of k data shards.
 
         Args:
-            data: uint8[k, n], one shard a row; or a list or tuple of k equally long bytes-like rows; or k * n
-                adjacent bytes. Rows of an array must be contiguous, at any distance. n may be 0.
+            data: uint8[k, n], one shard a row; or a sequence of k equally long bytes-like rows; or k * n adjacent
+                bytes. Rows of an array must be contiguous, at any distance. n may be 0.
             out: uint8[m, n] to write to, apart from `data`; a new array when left out. With it, nothing is
                 allocated for an array.
 
@@ -94,7 +94,7 @@ class ReedSolomon:
         Raises:
             ShardShapeError: An argument has another dtype, shape or layout.
             OutputError: `out` is read-only, or shares memory with itself or `data`.
-            TypeError: `data` is not bytes-like, or `out` not a NumPy array.
+            TypeError: `data` is neither bytes-like nor a sequence of what is, or `out` not a NumPy array.
 
         Example:
             >>> import numpy as np
@@ -195,7 +195,7 @@ class ReedSolomon:
             shards: uint8[k + m, n], data first. Rows must be contiguous, at any distance.
 
         Returns:
-            False when any byte of any shard was changed since encoding; which one, it does not say.
+            True if the parity fits the data. Changes in up to m shards are always seen; in more they may cancel out.
 
         Raises:
             ShardShapeError: The array has another dtype, shape or layout.
@@ -252,7 +252,8 @@ class ReedSolomon:
 class Encoder:
     """Makes the parity of one group from data shards that come one by one, in any order.
 
-    Made by `ReedSolomon.encoder`. It can be shared by threads. What it needs is the memory of the parity shards.
+    Made by `ReedSolomon.encoder`. Threads that share it wait for each other. What it needs is the memory of the parity
+    shards.
 
     Example:
         >>> from honeylink.fec import ReedSolomon

@@ -56,6 +56,7 @@ from honeylink._native import (
     engines,
 )
 from honeylink._native import plan_parity as plan
+from honeylink.errors import ShardShapeError as _ShardShapeError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -93,7 +94,7 @@ def empty_shards(count: int, n: int, groups: int | None = None) -> NDArray[np.ui
         uint8[count, n], or uint8[groups, count, n], not initialised. Its rows are contiguous and apart.
 
     Raises:
-        ValueError: A number is negative.
+        ShardShapeError: A number is negative.
 
     Example:
         >>> from honeylink.fec import empty_shards
@@ -102,7 +103,7 @@ def empty_shards(count: int, n: int, groups: int | None = None) -> NDArray[np.ui
         ((15, 4096), (4160, 1))
     """
     if min(count, n, groups or 0) < 0:
-        raise ValueError(f"expected no negative number, found count={count}, n={n}, groups={groups}")
+        raise _ShardShapeError("no negative number", f"count={count}, n={n}, groups={groups}")
     stride = (-(-n // _CACHE_LINE_BYTES) | 1) * _CACHE_LINE_BYTES
     rows = count if groups is None else count * groups
     memory = np.empty(rows * stride + _CACHE_LINE_BYTES, dtype=np.uint8)

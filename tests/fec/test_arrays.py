@@ -214,6 +214,10 @@ def test_no_memory_is_an_exception() -> None:
     endless = as_strided(np.zeros(1, dtype=np.uint8), (1, 2**55), (0, 1))
     with pytest.raises(MemoryError):
         ReedSolomon(1, 2).encode(endless)
+    groups = 2**45
+    present = np.broadcast_to(np.ones((1, 3), dtype=bool), (groups, 3))
+    with pytest.raises(MemoryError):
+        ReedSolomon(2, 1).reconstruct_groups(np.zeros((groups, 3, 0), dtype=np.uint8), present)
 
 
 def test_every_refusal_is_a_fec_error_and_a_value_error() -> None:

@@ -7,13 +7,16 @@ import pickle
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from honeylink.errors import CodeParameterError, UnknownMatrix
 from honeylink.fec import ReedSolomon
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.mark.parametrize(("k", "m"), [(1, 0), (256, 0), (1, 255), (255, 1), (10, 5)])
@@ -112,11 +115,20 @@ def test_threads_share_a_code() -> None:
         assert all(pool.map(round_trips, range(40)))
 
 
-def test_large_work_releases_the_gil() -> None:
+CODE = ReedSolomon(16, 8)
+LONG = np.ones((16, 64 * 1024), dtype=np.uint8)
+LONG_PARITY = CODE.encode(LONG)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        pytest.param(lambda: CODE.encode(LONG, out=LONG_PARITY), id="encode"),
+        pytest.param(lambda: CODE.encoder().add(3, LONG[3]), id="add"),
+    ],
+)
+def test_large_work_releases_the_gil(call: Callable[[], object]) -> None:
     """With a switch interval of minutes, another thread can only run while the codec has let go."""
-    code = ReedSolomon(16, 8)
-    data = np.ones((16, 64 * 1024), dtype=np.uint8)
-    out = np.empty((8, 64 * 1024), dtype=np.uint8)
     is_started, has_run = threading.Event(), threading.Event()
 
     def other() -> None:
@@ -130,7 +142,7 @@ def test_large_work_releases_the_gil() -> None:
         sys.setswitchinterval(600)
         is_started.set()
         for _ in range(1000):
-            code.encode(data, out=out)
+            call()
             if has_run.is_set():
                 break
         assert has_run.is_set()

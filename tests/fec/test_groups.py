@@ -91,6 +91,28 @@ def test_an_out_that_shares_memory_with_data_is_refused() -> None:
             CODE.encode_groups(memory[:, :K], out=out)
 
 
+def test_parts_of_the_same_groups_in_another_order() -> None:
+    memory = np.zeros((20000, K + M, 64), dtype=np.uint8)
+    backwards = memory[::-1]
+    memory[:, :K] = np.random.default_rng(7).integers(0, 256, (K, 64), dtype=np.uint8)
+    assert CODE.encode_groups(memory[:, :K], out=backwards[:, K:]) is not None
+    assert np.array_equal(memory[0, K:], CODE.encode(memory[0, :K]))
+    before = memory.copy()
+    for first in (K - 1, 0):  # a shard of each group meets one of another
+        with pytest.raises(OutputError, match="shares memory"):
+            CODE.encode_groups(memory[:, :K], out=backwards[:, first : first + M])
+    with pytest.raises(OutputError, match="shares memory"):
+        CODE.encode_groups(memory[1:, :K], out=memory.reshape(-1)[63:-321].reshape(-1, K + M, 64)[::-1, K:])
+    assert np.array_equal(memory, before)
+
+
+def test_nothing_to_do_is_done_at_once() -> None:
+    groups = 2**50
+    assert CODE.encode_groups(np.zeros((groups, K, 0), dtype=np.uint8)).shape == (groups, M, 0)
+    endless = np.broadcast_to(np.zeros((1, K, 1), dtype=np.uint8), (groups, K, 1))
+    assert ReedSolomon(K, 0).encode_groups(endless).shape == (groups, 0, 1)
+
+
 def test_empty_shards_lie_on_cache_lines_an_odd_number_of_lines_apart() -> None:
     for n in (0, 1, 64, 65, 1200, 4096, 65536):
         shards = empty_shards(7, n, groups=3)
@@ -101,5 +123,6 @@ def test_empty_shards_lie_on_cache_lines_an_odd_number_of_lines_apart() -> None:
             assert shards.strides[1] % 128 == 64
             assert shards.strides[0] == 7 * shards.strides[1]
     assert empty_shards(3, 10).shape == (3, 10)
-    with pytest.raises(ValueError, match="no negative number"):
-        empty_shards(3, -1)
+    for count, n, groups in [(-1, 10, None), (3, -1, None), (3, 10, -1)]:
+        with pytest.raises(ShardShapeError, match="expected no negative number"):
+            empty_shards(count, n, groups)

@@ -15,7 +15,10 @@ use numpy::{
     Element, PY_ARRAY_API, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods,
     npyffi::{_PyArray_GET_ITEM_DATA, _PyDataType_GET_ITEM_DATA, NPY_ARRAY_WRITEABLE, NPY_TYPES, npy_intp},
 };
-use pyo3::{exceptions::PyTypeError, prelude::*};
+use pyo3::{
+    exceptions::{PyMemoryError, PyTypeError},
+    prelude::*,
+};
 
 use crate::errors::{OutputError, ShardShapeError};
 
@@ -141,8 +144,9 @@ impl<'a> Grid<'a> {
     pub fn group(&self, group: usize, into: &mut Shards<'a>) {
         into.clear();
         // SAFETY: NumPy keeps `shard_bytes` bytes at each shard's address for as long as the array lives, which the
-        // borrow of it in 'a makes sure of. Slices for writing are apart from these, as `check_writeable`
-        // has made sure. That no other thread writes is the caller's duty.
+        // borrow of it in 'a makes sure of. Slices for writing are apart from these: those of other arrays, as
+        // `check_apart_from` has made sure; those of this one are made when these are not in use any more. That no
+        // other thread writes is the caller's duty.
         into.extend(
             self.addresses(group)
                 .map(|shard| unsafe { core::slice::from_raw_parts(shard, self.shard_bytes) }),
@@ -188,8 +192,8 @@ impl<'a> Grid<'a> {
     }
 
     /// That no shard shares memory with one of the `input`.
-    pub fn check_apart_from(&self, input: &Grid<'_>) -> PyResult<()> {
-        if meet(&self.extent(), &input.extent()) && self.overlaps(input) {
+    pub fn check_apart_from(&self, py: Python<'_>, input: &Grid<'_>) -> PyResult<()> {
+        if meet(&self.extent(), &input.extent()) && self.overlaps(py, input)? {
             return Err(OutputError::new_err("an array that shares memory with the input"));
         }
         Ok(())
@@ -211,10 +215,7 @@ impl<'a> Grid<'a> {
     }
 
     /// Whether any shard shares memory with one of `other`. Interleaved ones do not.
-    fn overlaps(&self, other: &Grid<'_>) -> bool {
-        let in_groups = |mine: usize, theirs: usize| {
-            self.spans(mine).any(|mine| other.spans(theirs).any(|theirs| meet(&mine, &theirs)))
-        };
+    fn overlaps(&self, py: Python<'_>, other: &Grid<'_>) -> PyResult<bool> {
         // Parts of the same groups, as data and parity of one array are: what holds for one group holds for all.
         let (mine, theirs) = (self.of_one_group().extent(), other.of_one_group().extent());
         let within = mine.end.max(theirs.end) - mine.start.min(theirs.start);
@@ -222,9 +223,30 @@ impl<'a> Grid<'a> {
             && (self.groups.count == 1
                 || self.groups.stride == other.groups.stride && self.groups.stride.unsigned_abs() >= within)
         {
-            return in_groups(0, 0);
+            return Ok(self.spans(0).any(|mine| other.spans(0).any(|theirs| meet(&mine, &theirs))));
         }
-        (0..self.groups.count).any(|mine| (0..other.groups.count).any(|theirs| in_groups(mine, theirs)))
+        py.detach(|| {
+            let (mine, theirs) = (self.sorted_starts()?, other.sorted_starts()?);
+            let (mut mine, mut theirs) = (mine.iter().peekable(), theirs.iter().peekable());
+            while let (Some(&&my_start), Some(&&their_start)) = (mine.peek(), theirs.peek()) {
+                if my_start + self.shard_bytes <= their_start {
+                    mine.next();
+                } else if their_start + other.shard_bytes <= my_start {
+                    theirs.next();
+                } else {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
+    }
+
+    /// The addresses of all shards, ascending.
+    fn sorted_starts(&self) -> PyResult<Vec<usize>> {
+        let mut starts = reserved(self.groups.count.saturating_mul(self.shards.count))?;
+        starts.extend((0..self.groups.count).flat_map(|group| self.addresses(group)).map(<*mut u8>::addr));
+        starts.sort_unstable();
+        Ok(starts)
     }
 
     fn of_one_group(&self) -> Self {
@@ -296,7 +318,7 @@ pub fn flags_of_groups(
     if type_number != NPY_TYPES::NPY_BOOL as i32 || counts != [rows, columns] {
         return Err(wrong_flags(array, name, &[groups, length]));
     }
-    let mut flags = Vec::with_capacity(groups * length);
+    let mut flags = reserved(groups.saturating_mul(length))?;
     for row in 0..rows {
         let offset = |column: isize| row * strides[0] + column * strides[1];
         // SAFETY: the array has so many rows and columns of one byte, so far apart.
@@ -318,6 +340,20 @@ unsafe fn flag(data: *const u8, offset: isize) -> bool {
 fn wrong_flags(array: &Bound<'_, PyUntypedArray>, name: &str, shape: &[usize]) -> PyErr {
     let found = format!("{}{:?}", array.dtype(), array.shape());
     ShardShapeError::new_err((format!("bool{shape:?} as {name}"), found))
+}
+
+/// A vector with room for so many items, where `Vec::with_capacity` would end the process if there is none.
+///
+/// # Errors
+/// `MemoryError` when there is no memory for it.
+pub fn reserved<T>(items: usize) -> PyResult<Vec<T>> {
+    let mut vector = Vec::new();
+    match vector.try_reserve_exact(items) {
+        Ok(()) => Ok(vector),
+        Err(_) => {
+            Err(PyMemoryError::new_err(format!("no room for {items} items of {} bytes", size_of::<T>())))
+        }
+    }
 }
 
 /// A new uint8 array of zeros.

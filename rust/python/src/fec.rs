@@ -96,8 +96,8 @@ impl PyReedSolomon {
     /// The parity shards of k data shards.
     ///
     /// Args:
-    ///     data: uint8[k, n], one shard a row; or a list or tuple of k equally long bytes-like rows; or k * n
-    ///         adjacent bytes. Rows of an array must be contiguous, at any distance. n may be 0.
+    ///     data: uint8[k, n], one shard a row; or a sequence of k equally long bytes-like rows; or k * n adjacent
+    ///         bytes. Rows of an array must be contiguous, at any distance. n may be 0.
     ///     out: uint8[m, n] to write to, apart from `data`; a new array when left out. With it, nothing is
     ///         allocated for an array.
     ///
@@ -107,7 +107,7 @@ impl PyReedSolomon {
     /// Raises:
     ///     ShardShapeError: An argument has another dtype, shape or layout.
     ///     OutputError: `out` is read-only, or shares memory with itself or `data`.
-    ///     TypeError: `data` is not bytes-like, or `out` not a NumPy array.
+    ///     TypeError: `data` is neither bytes-like nor a sequence of what is, or `out` not a NumPy array.
     ///
     /// Example:
     ///     >>> import numpy as np
@@ -172,7 +172,10 @@ impl PyReedSolomon {
         let shape = Shape::of_groups(Some(data.groups()), m, Some(data.shard_bytes()));
         let parity = Grid::of(&out, "out", shape)?;
         parity.check_writeable()?;
-        parity.check_apart_from(&data)?;
+        parity.check_apart_from(py, &data)?;
+        if parity.bytes() == 0 {
+            return Ok(out); // Else nothing may be done 2^60 times.
+        }
         run(py, data.bytes().saturating_add(parity.bytes()), || {
             let (mut inputs, mut outputs, mut next) = (Shards::new(), ShardsMut::new(), Shards::new());
             (0..data.groups()).try_for_each(|group| {
@@ -276,6 +279,9 @@ impl PyReedSolomon {
                 return Err(TooFewShards::new_err((have, k, group)));
             }
         }
+        if grid.bytes() == 0 {
+            return Ok(());
+        }
         run(py, grid.bytes(), || {
             let (mut shards, mut next) = (ShardsMut::new(), Shards::new());
             present.chunks_exact(total).enumerate().try_for_each(|(group, present)| {
@@ -295,7 +301,7 @@ impl PyReedSolomon {
     ///     shards: uint8[k + m, n], data first. Rows must be contiguous, at any distance.
     ///
     /// Returns:
-    ///     False when any byte of any shard was changed since encoding; which one, it does not say.
+    ///     True if the parity fits the data. Changes in up to m shards are always seen; in more they may cancel out.
     ///
     /// Raises:
     ///     ShardShapeError: The array has another dtype, shape or layout.
@@ -395,7 +401,11 @@ impl PyReedSolomon {
 }
 
 /// Does `work` on so many bytes of shards, without the GIL when that pays.
-fn run<T: Send>(py: Python<'_>, bytes: usize, work: impl FnOnce() -> Result<T, Error> + Send) -> PyResult<T> {
+pub fn run<T: Send>(
+    py: Python<'_>,
+    bytes: usize,
+    work: impl FnOnce() -> Result<T, Error> + Send,
+) -> PyResult<T> {
     if bytes >= DETACH_BYTES { py.detach(work) } else { work() }.map_err(from_fec)
 }
 

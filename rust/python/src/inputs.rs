@@ -1,10 +1,12 @@
 //! Data to encode, in the forms Python programs have it: an array, rows, or one run of bytes.
 
+use core::fmt::Display;
+
 use pyo3::{
     buffer::PyBuffer,
     exceptions::{PyBufferError, PyTypeError},
     prelude::*,
-    types::{PyList, PyTuple},
+    types::{PyList, PySequence, PyString, PyTuple},
 };
 
 use crate::{arrays::Shards, errors::ShardShapeError};
@@ -17,25 +19,35 @@ pub enum Data {
 }
 
 impl Data {
-    /// `shards` shards: a list or tuple of equally long bytes-like rows, or one bytes-like of shards · n.
+    /// `shards` shards: a sequence of equally long bytes-like rows, or one bytes-like of shards · n.
     pub fn of(data: &Bound<'_, PyAny>, shards: usize) -> PyResult<Self> {
-        let rows = match (data.cast::<PyList>(), data.cast::<PyTuple>()) {
-            (Ok(list), _) => Some(list.to_tuple()),
-            (_, Ok(tuple)) => Some(tuple.clone()),
-            _ => None,
+        // The usual ones need no search: neither gives its bytes, as what is in it has its own.
+        match (data.cast::<PyList>(), data.cast::<PyTuple>()) {
+            (Ok(list), _) => Self::of_rows(&list.to_tuple(), shards),
+            (_, Ok(tuple)) => Self::of_rows(tuple, shards),
+            _ => Self::of_other(data, shards),
+        }
+    }
+
+    fn of_other(data: &Bound<'_, PyAny>, shards: usize) -> PyResult<Self> {
+        let error = match Self::of_flat(data, shards) {
+            Err(error) if error.is_instance_of::<PyTypeError>(data.py()) => error,
+            known => return known,
         };
-        match rows {
-            Some(rows) => Self::of_rows(&rows, shards),
-            None => Self::of_flat(data, shards),
+        match data.cast::<PySequence>() {
+            // A text is a sequence of texts.
+            Ok(rows) if !data.is_instance_of::<PyString>() => {
+                check_count(rows.len()?, shards)?;
+                Self::of_rows(&rows.to_tuple()?, shards)
+            }
+            _ => Err(error),
         }
     }
 
     fn of_rows(rows: &Bound<'_, PyTuple>, shards: usize) -> PyResult<Self> {
-        if rows.len() != shards {
-            return Err(ShardShapeError::new_err((format!("{shards} rows of data"), rows.len().to_string())));
-        }
-        let rows: Vec<Bytes> =
-            rows.iter().map(|row| Bytes::of(&row, "a row of data")).collect::<PyResult<_>>()?;
+        check_count(rows.len(), shards)?;
+        let row = |(index, row)| Bytes::of(&row, format_args!("row {index} of data"));
+        let rows: Vec<Bytes> = rows.iter().enumerate().map(row).collect::<PyResult<_>>()?;
         let expected = rows.first().map_or(0, Bytes::len);
         match rows.iter().position(|row| row.len() != expected) {
             None => Ok(Self::Rows(rows)),
@@ -68,12 +80,19 @@ impl Data {
     }
 }
 
+fn check_count(rows: usize, shards: usize) -> PyResult<()> {
+    if rows == shards {
+        return Ok(());
+    }
+    Err(ShardShapeError::new_err((format!("{shards} rows of data"), rows.to_string())))
+}
+
 /// Bytes of another object, held for reading.
 pub struct Bytes(PyBuffer<u8>);
 
 impl Bytes {
     /// The bytes of `object`, called `name` in errors.
-    pub fn of(object: &Bound<'_, PyAny>, name: &str) -> PyResult<Self> {
+    pub fn of(object: &Bound<'_, PyAny>, name: impl Display) -> PyResult<Self> {
         let found =
             || object.get_type().name().map_or_else(|_| "another type".to_owned(), |name| name.to_string());
         let buffer = PyBuffer::<u8>::get(object).map_err(|error| {
