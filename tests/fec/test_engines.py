@@ -11,7 +11,7 @@ import pytest
 from honeylink.errors import UnknownEngine
 from honeylink.fec import engine, engines
 
-# Codes of each size of pass, lengths around each vector, losses; one hash of all.
+# Codes of each size of pass, lengths around each vector, losses, and each way to a parity; one hash of all.
 WORK = """
 import hashlib
 import numpy as np
@@ -29,6 +29,24 @@ for matrix in ("cauchy", "cauchy-isal", "vandermonde", "rfc5510"):
             received = shards * present[:, None]
             code.reconstruct(received, present)
             assert np.array_equal(received, shards) and code.verify(shards)
+            want = random.permutation(k + m) < (k + m) // 2
+            received = shards * present[:, None]
+            code.reconstruct(received, present, want)
+            assert np.array_equal(received, shards * (present | want)[:, None])
+            encoder, changed, parity = code.encoder(), shards[:k].copy(), shards[k:].copy()
+            for index in reversed(range(k)):
+                encoder.add(index, shards[index])
+            assert np.array_equal(encoder.parity, parity)
+            changed[k // 2] ^= 29
+            code.update(parity, k // 2, shards[k // 2], changed[k // 2])
+            assert np.array_equal(parity, code.encode(changed))
+            groups = np.stack([shards, np.concatenate([changed, parity])])
+            assert np.array_equal(code.encode_groups(groups[:, :k]), groups[:, k:])
+            flags = np.stack([present, present[::-1]])
+            received = groups * flags[..., None]
+            code.reconstruct_groups(received, flags)
+            assert np.array_equal(received, groups)
+            told.update(parity.tobytes())
 print(engine(), told.hexdigest())
 """
 

@@ -216,7 +216,8 @@ impl ReedSolomon {
             return Ok(());
         }
         let solve = || Recovery::solve(&code.points, code.engine, code.matrix, code.data_shards, pattern);
-        code.recoveries.with(pattern, code.parity.bytes(), solve, |recovery| {
+        let bytes_at_most = Product::bytes_at_most(code.engine, (code.parity_shards, code.data_shards));
+        code.recoveries.with(pattern, bytes_at_most, solve, |recovery| {
             let outputs = Outputs::Set(&mut outputs);
             Engine::run(Task { product: &recovery.product, first_column: 0, inputs: &inputs, outputs });
         });

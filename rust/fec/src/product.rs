@@ -94,9 +94,9 @@ impl Product {
         self.columns
     }
 
-    /// What it weighs.
-    pub(crate) fn bytes(&self) -> usize {
-        size_of_val(&*self.factors) + size_of::<Self>()
+    /// What the factors of so many rows and columns weigh at most.
+    pub(crate) fn bytes_at_most(engine: Engine, (rows, columns): (usize, usize)) -> usize {
+        rows * columns * engine.factors().words() * size_of::<u64>()
     }
 
     pub(crate) fn first_row(&self) -> FirstRow {
@@ -110,10 +110,7 @@ impl Product {
     /// The rows cut into passes of nearly the same size, and what each multiplies with.
     pub(crate) fn passes(&self) -> impl Iterator<Item = Pass<'_>> {
         let mut rest = &*self.factors;
-        let words = match self.engine.factors() {
-            FactorTable::Words(_) => 1,
-            FactorTable::FourWords(_) => 4,
-        };
+        let words = self.engine.factors().words();
         self.pass_rows().map(move |(rows, has_ones)| {
             let (factors, others) =
                 rest.split_at((rows.len() - usize::from(has_ones)) * self.columns * words);

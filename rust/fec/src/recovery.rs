@@ -1,8 +1,8 @@
 //! How lost shards follow from the present ones, worked out once for each pattern of losses.
 //!
 //! A link loses a few patterns over and over, and working one out costs as much as repairing a small group, so each
-//! code remembers the first few hundred that it sees. It never forgets one: then reading needs no lock, and a pattern that
-//! came too late costs less than a microsecond each time.
+//! code remembers the first that it sees, as many as 1 MiB holds and 256 at most. It never forgets one: then reading needs
+//! no lock, and a pattern that came too late is worked out each time.
 
 use std::sync::OnceLock;
 
@@ -101,14 +101,18 @@ pub(crate) struct Recoveries {
     places: OnceLock<Box<[OnceLock<Recovery>]>>,
 }
 
-/// What the recoveries of one code may weigh together, about.
+/// What the factors of one code's recoveries may weigh together.
 const RECOVERIES_BYTES: usize = 1 << 20;
+
+/// Most recoveries that one code remembers: all that 10 + 2 can lose are 78.
+const PLACES_AT_MOST: usize = 256;
 
 /// In how many places, one after the other, a pattern may stand.
 const PROBES: usize = 4;
 
 impl Recoveries {
-    /// Uses the pattern's recovery, solved now unless it is remembered. It weighs no more than `bytes_at_most`.
+    /// Uses the pattern's recovery, solved now unless it is remembered. The factors of any weigh no more than
+    /// `bytes_at_most`, always the same.
     pub(crate) fn with(
         &self,
         pattern: Pattern,
@@ -117,7 +121,7 @@ impl Recoveries {
         using: impl FnOnce(&Recovery),
     ) {
         let places = self.places.get_or_init(|| {
-            let count = (RECOVERIES_BYTES / bytes_at_most.max(1)).clamp(16, 256);
+            let count = (RECOVERIES_BYTES / bytes_at_most.max(1)).clamp(1, PLACES_AT_MOST);
             (0..1 << count.ilog2()).map(|_| OnceLock::new()).collect()
         });
         let first = pattern.place(places.len());

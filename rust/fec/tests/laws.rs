@@ -1,6 +1,6 @@
 //! The laws of an erasure code, held against an oracle that shares no code with it.
 
-use honeylink_fec::{Error, Matrix, ReedSolomon};
+use honeylink_fec::{Engine, Error, Matrix, ReedSolomon};
 use proptest::{collection::vec, prelude::*, sample::subsequence};
 
 /// a·b by doubling, in the field of polynomial 0x11D.
@@ -45,8 +45,13 @@ fn encoded_by(code: &ReedSolomon, data: &[Vec<u8>]) -> Vec<Vec<u8>> {
     parity
 }
 
-fn any_matrix() -> impl Strategy<Value = Matrix> {
-    prop::sample::select(Matrix::ALL.to_vec())
+/// What a code is made of besides k and m.
+fn make() -> impl Strategy<Value = (Matrix, Engine)> {
+    (prop::sample::select(Matrix::ALL.to_vec()), prop::sample::select(Engine::usable()))
+}
+
+fn code_of(k: usize, m: usize, (matrix, engine): (Matrix, Engine)) -> ReedSolomon {
+    ReedSolomon::with_engine(k, m, matrix, engine).expect("k and m are in range")
 }
 
 /// k, m and k shards of data; small codes mostly, now and then one of up to 256 shards.
@@ -66,16 +71,18 @@ fn group_with_losses() -> impl Strategy<Value = (usize, usize, Vec<Vec<u8>>, Vec
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    // Enough for each matrix on each engine.
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn parity_is_that_of_the_definition((k, m, data) in group()) {
-        prop_assert_eq!(encoded(k, m, &data), parity_by_definition(k, m, &data));
+    fn parity_is_that_of_the_definition((k, m, data) in group(), (_, engine) in make()) {
+        let code = code_of(k, m, (Matrix::Cauchy, engine));
+        prop_assert_eq!(encoded_by(&code, &data), parity_by_definition(k, m, &data));
     }
 
     #[test]
-    fn any_m_losses_come_back((k, m, data, lost) in group_with_losses(), matrix in any_matrix()) {
-        let code = ReedSolomon::new(k, m, matrix).expect("k and m are in range");
+    fn any_m_losses_come_back((k, m, data, lost) in group_with_losses(), make in make()) {
+        let code = code_of(k, m, make);
         let whole: Vec<Vec<u8>> = data.iter().cloned().chain(encoded_by(&code, &data)).collect();
         let mut shards = whole.clone();
         let mut present = vec![true; k + m];
@@ -98,8 +105,8 @@ proptest! {
     }
 
     #[test]
-    fn shards_added_one_by_one_and_updated_are_encoded((k, m, data) in group(), matrix in any_matrix(), change: u8) {
-        let code = ReedSolomon::new(k, m, matrix).expect("k and m are in range");
+    fn shards_added_one_by_one_and_updated_are_encoded((k, m, data) in group(), make in make(), change: u8) {
+        let code = code_of(k, m, make);
         let mut parity = vec![vec![0; data[0].len()]; m];
         for (index, shard) in data.iter().enumerate().rev() {
             code.add(index, shard, &mut parity).expect("the shards fit");
@@ -150,13 +157,20 @@ proptest! {
     }
 
     #[test]
-    fn verify_sees_any_changed_byte((k, m, data) in group(), at: prop::sample::Index, change in 1_u8..) {
-        let mut shards: Vec<Vec<u8>> = data.iter().cloned().chain(encoded(k, m, &data)).collect();
-        prop_assert_eq!(code(k, m).verify(&shards), Ok(true));
-        if m > 0 && !data[0].is_empty() {
-            let cell = at.index((k + m) * data[0].len());
-            shards[cell / data[0].len()][cell % data[0].len()] ^= change;
-            prop_assert_eq!(code(k, m).verify(&shards), Ok(false));
+    fn verify_sees_changes_in_up_to_m_shards(
+        (k, m, data, changed) in group_with_losses(),
+        make in make(),
+        at: prop::sample::Index,
+        changes in vec(1_u8.., 256),
+    ) {
+        let code = code_of(k, m, make);
+        let mut shards: Vec<Vec<u8>> = data.iter().cloned().chain(encoded_by(&code, &data)).collect();
+        prop_assert_eq!(code.verify(&shards), Ok(true));
+        if !changed.is_empty() && !data[0].is_empty() {
+            for &shard in &changed {
+                shards[shard][at.index(data[0].len())] ^= changes[shard];
+            }
+            prop_assert_eq!(code.verify(&shards), Ok(false));
         }
     }
 }

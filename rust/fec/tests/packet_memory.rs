@@ -6,7 +6,7 @@ mod sealed;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::alloc::{GlobalAlloc, Layout, System};
 
-use honeylink_fec::PacketDecoder;
+use honeylink_fec::{Engine, PacketDecoder};
 use sealed::sealed;
 
 struct Counting;
@@ -37,8 +37,11 @@ static ALLOCATOR: Counting = Counting;
 const WINDOW_GROUPS: usize = 2;
 const SHARDS_BYTES: usize = WINDOW_GROUPS * 256 * 65535;
 
-/// Beside them: the latest codes, with what they remember, and the shards that one repair fills in.
-const REST_BYTES: usize = 256 * 65535 + (16 << 20);
+/// Beside them: eight codes, with what they remember, as the documentation says, and a little around it.
+const CODES_BYTES: usize = 8 * (3 << 19) + (1 << 20);
+
+/// And the shards that one repair fills in.
+const REST_BYTES: usize = 256 * 65535 + CODES_BYTES;
 
 /// One test, since the allocator counts for all threads.
 #[test]
@@ -78,5 +81,34 @@ fn memory_is_bounded_by_the_window() {
 
     decoder.flush(|_| {});
     let left = LIVE_BYTES.load(Relaxed) - before;
-    assert!(left < REST_BYTES, "{left}");
+    assert!(left < CODES_BYTES, "{left}");
+    drop(decoder);
+    for engine in Engine::usable() {
+        the_largest_codes_are_bounded(engine);
+    }
+}
+
+/// Eight codes of many coefficients, each with more patterns of many losses than it may remember.
+fn the_largest_codes_are_bounded(engine: Engine) {
+    let before = LIVE_BYTES.load(Relaxed);
+    let mut decoder = PacketDecoder::with_engine(1, WINDOW_GROUPS, engine).expect("the window is in range");
+    let mut group = 0;
+    for k in 125..=132_u8 {
+        let m = 0_u8.wrapping_sub(k);
+        let parity = m.min(k - 1);
+        for pattern in 0..20 {
+            for index in k..=k + (parity - 1) {
+                decoder.add(&sealed([index, k, m], group, &[0; 8]), |_| {});
+            }
+            for index in pattern..pattern + k - parity {
+                decoder.add(&sealed([index, k, m], group, b"\0\0"), |_| {});
+            }
+            group += 1;
+        }
+    }
+    let stats = decoder.stats();
+    assert_eq!((stats.damaged, stats.given_up), (0, 0));
+    assert!(stats.recovered > 8 * 20 * 120, "the test is not hollow: {}", stats.recovered);
+    let left = LIVE_BYTES.load(Relaxed) - before;
+    assert!(left < CODES_BYTES, "{}: {left}", engine.name());
 }

@@ -28,7 +28,7 @@ pub(super) enum Sink {
 ///
 /// # Safety
 /// Whoever calls any of this runs on a CPU with the engine's instructions. Addresses are good for `BYTES` bytes, or
-/// for the `bytes` given, fewer than that.
+/// for the `bytes` given, fewer than that; that of a factor is good for its `FACTOR_WORDS` words.
 pub(super) unsafe trait Vector: Copy {
     const BYTES: usize;
     /// Words of u64 of one factor.

@@ -51,6 +51,16 @@ pub(crate) enum FactorTable {
     FourWords(&'static [[u64; 4]; 256]),
 }
 
+impl FactorTable {
+    /// Words of one factor.
+    pub(crate) fn words(self) -> usize {
+        match self {
+            Self::Words(_) => 1,
+            Self::FourWords(_) => 4,
+        }
+    }
+}
+
 /// Fastest first; the last runs anywhere.
 const BACKENDS: &[&Backend] = &[
     #[cfg(target_arch = "x86_64")]
@@ -134,7 +144,8 @@ impl Engine {
     /// Carries out a product of this engine. False if outputs that were to be compared differ.
     pub(crate) fn run(task: Task<'_, '_>) -> bool {
         let Task { product, first_column, inputs, outputs } = &task;
-        assert!(first_column + inputs.as_slice().len() <= product.columns(), "no more inputs than columns");
+        let count = inputs.as_slice().len();
+        assert!(count > 0 && first_column + count <= product.columns(), "an input, and no more than columns");
         assert_eq!(
             outputs.size(),
             (product.rows(), inputs.row_bytes()),

@@ -1,5 +1,7 @@
 //! One conformance runner that every engine passes, against the definition, a byte at a time.
 
+use core::ops::Range;
+
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
@@ -8,7 +10,9 @@ use crate::{field::product, product::FirstRow};
 /// Coefficients, the data they are multiplied with, and what the outputs hold before.
 struct Case {
     coefficients: Vec<Vec<u8>>,
+    /// One for each column. Those of `columns` are multiplied.
     inputs: Vec<Vec<u8>>,
+    columns: Range<usize>,
     before: Vec<Vec<u8>>,
 }
 
@@ -21,8 +25,14 @@ impl Case {
         Self {
             coefficients: (0..rows).map(|i| (0..columns).map(|j| coefficient(i, j)).collect()).collect(),
             inputs: (0..columns).map(row).collect(),
+            columns: 0..columns,
             before: (columns..columns + rows).map(row).collect(),
         }
+    }
+
+    /// The same with only these columns, as when shards are added or updated.
+    fn of_columns(self, columns: Range<usize>) -> Self {
+        Self { columns, ..self }
     }
 
     fn size(&self) -> (usize, usize) {
@@ -32,7 +42,7 @@ impl Case {
     fn by_definition(&self) -> Vec<Vec<u8>> {
         let length = self.inputs[0].len();
         let cell = |row: &Vec<u8>, t: usize| {
-            row.iter().zip(&self.inputs).fold(0, |sum, (&c, input)| sum ^ product(c, input[t]))
+            self.columns.clone().fold(0, |sum, column| sum ^ product(row[column], self.inputs[column][t]))
         };
         self.coefficients.iter().map(|row| (0..length).map(|t| cell(row, t)).collect()).collect()
     }
@@ -40,16 +50,16 @@ impl Case {
     /// Sets, adds and compares with the product on `engine`, each row `skew` bytes off from where memory starts.
     fn check(&self, engine: Engine, of: &Product, skew: usize) {
         let expected = self.by_definition();
+        let (length, columns) = (self.inputs[0].len(), self.columns.clone());
         let what =
-            format!("{}, {:?}, {} bytes, skew {skew}", engine.name(), self.size(), self.inputs[0].len());
+            format!("{}, {:?}, columns {columns:?}, {length} bytes, skew {skew}", engine.name(), self.size());
         let shifted = |rows: &[Vec<u8>]| -> Vec<Vec<u8>> {
             rows.iter()
                 .enumerate()
                 .map(|(i, row)| [vec![0xA5; (skew + i) % 64], row.clone(), vec![0xA5; 64]].concat())
                 .collect()
         };
-        let memory = shifted(&self.inputs);
-        let length = self.inputs[0].len();
+        let memory = shifted(&self.inputs[columns.clone()]);
         let mut inputs = Rows::of_bytes(length);
         inputs
             .extend(memory.iter().enumerate().map(|(i, row)| &row[(skew + i) % 64..row.len() - 64]))
@@ -64,7 +74,7 @@ impl Case {
                 outputs.extend(rows).expect("equally long");
                 let outputs = if is_set { Outputs::Set(&mut outputs) } else { Outputs::Add(&mut outputs) };
                 assert!(
-                    Engine::run(Task { product: of, first_column: 0, inputs: &inputs, outputs }),
+                    Engine::run(Task { product: of, first_column: columns.start, inputs: &inputs, outputs }),
                     "{what}"
                 );
             }
@@ -87,7 +97,7 @@ impl Case {
             expected.extend(rows.iter().map(Vec::as_slice)).expect("equally long");
             Engine::run(Task {
                 product: of,
-                first_column: 0,
+                first_column: columns.start,
                 inputs: &inputs,
                 outputs: Outputs::Compare(&expected),
             })
@@ -164,6 +174,20 @@ fn every_size_of_pass() {
 }
 
 #[test]
+fn any_of_the_columns() {
+    for rows in [0, 1, 2, 3, 4, 5, 7, 11, 20] {
+        for columns in (0..6).flat_map(|start| (start + 1..=6).map(move |end| start..end)) {
+            for length in [0, 1, 63, 64, 257, 1000] {
+                Case::new(rows, 6, length, mixed).of_columns(columns.clone()).check_all(length);
+                Case::new(rows, 6, length, normalised).of_columns(columns.clone()).check_all(rows);
+            }
+        }
+    }
+    // In more than one block.
+    Case::new(11, 20, 60_001, normalised).of_columns(3..20).check_all(1);
+}
+
+#[test]
 fn every_coefficient_and_byte() {
     for coefficient in 0..=255 {
         let mut case = Case::new(1, 2, 256, |_, j| if j == 0 { coefficient } else { 3 });
@@ -201,8 +225,13 @@ proptest! {
         (rows, columns) in (0_usize..24, 1_usize..40),
         length in 0_usize..700,
         skew in 0_usize..64,
+        (first, last) in any::<(prop::sample::Index, prop::sample::Index)>(),
         coefficients in vec(any::<u8>(), 24 * 40),
     ) {
-        Case::new(rows, columns, length, |i, j| coefficients[i * columns + j]).check_all(skew);
+        let start = first.index(columns);
+        let some = start..start + 1 + last.index(columns - start);
+        let case = Case::new(rows, columns, length, |i, j| coefficients[i * columns + j]);
+        case.check_all(skew);
+        case.of_columns(some).check_all(skew);
     }
 }
