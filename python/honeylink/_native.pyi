@@ -135,7 +135,8 @@ class ReedSolomon:
     ) -> None:
         """Fills in the shards that are not present, data and parity, in place.
 
-        A code remembers the first few hundred patterns of losses that it sees; those cost less when they come again.
+        A code remembers the first patterns of losses that it sees, up to 256 of them or 1 MiB: they cost less when they
+        come again.
 
         Args:
             shards: uint8[k + m, n], data first. What absent rows hold is ignored and overwritten; present
@@ -387,7 +388,8 @@ class PacketEncoder:
     """Makes datagrams of the packets of one stream: each packet's own at once, and parity when a group is full.
 
     A group is k packets. Packets may have any lengths; parity datagrams are as long as the group's longest. It can be
-    shared by threads. Numbers its groups from 0: a new encoder needs a new decoder, or another tag.
+    shared by threads. Its groups are numbered from one of 65536 places that is drawn at random, so that a decoder
+    follows an encoder that takes the place of another, as after a restart.
 
     Args:
         rs: The code of a full group, of the matrix `"cauchy"`.
@@ -458,14 +460,17 @@ class PacketDecoder:
     A packet is delivered as soon as all before it were, or were given up. One that is missing is waited for until
     it comes, or follows from its group's other shards, or leaves the window: when a datagram comes of the group that is
     `window_groups` later. So the window is what a packet lost for good can delay those behind it, and it
-    bounds the memory: to that of the shards of so many groups, whatever arrives.
+    bounds the memory, whatever arrives: to that of the shards of so many groups, and 12 MiB for codes.
 
-    The first datagram starts the window. If its group is among the first `window_groups` of a stream, the stream is
-    waited for from its beginning, as datagrams may have overtaken each other; a later one means that a running
-    stream was joined, which is delivered from that datagram on. It is joined anew where a datagram's group is more
-    than 65536 away from those that are expected. It can be shared by threads.
+    The first datagram starts the window. If its group is among the first `window_groups` where an encoder may have
+    begun, the stream is waited for from there, as datagrams may have overtaken each other; a later one means that a
+    running stream was joined, which is delivered from that datagram on. It is joined anew where a datagram's group is
+    more than 65536 away from those that are expected. It can be shared by threads.
 
-    The CRC finds damage, not forgery: authenticate datagrams where that matters.
+    No packet is delivered that was not sent, as long as one encoder uses the tag. One that takes its place is followed;
+    once in 65536 times it numbers its groups like the one before, and packets may be late or mixed: where even that is
+    too often, give it another tag or a new decoder. The CRC finds damage, not forgery: authenticate datagrams where
+    that matters.
 
     Args:
         stream_tag: That of the encoder, 0 to 65535. Datagrams of another one count as damaged.

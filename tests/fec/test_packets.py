@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import struct
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
@@ -39,6 +41,11 @@ def sealed(index: int, k: int, m: int, group: int, payload: bytes, tag: int = 0)
     return covered + crc32c(covered + payload).to_bytes(4) + payload
 
 
+def group_of(datagram: bytes) -> int:
+    group: int = HEADER.unpack_from(datagram)[6]
+    return group
+
+
 def numbered(count: int) -> list[bytes]:
     return [b"packet %d" % number for number in range(count)]
 
@@ -54,19 +61,21 @@ def receive(decoder: PacketDecoder, datagrams: Iterable[bytes]) -> list[bytes]:
 def test_datagrams_are_as_documented() -> None:
     encoder = PacketEncoder(ReedSolomon(3, 2), stream_tag=0x1234)
     datagrams = send(encoder, [b"one", b"", b"three"])
+    first = group_of(datagrams[0])
+    assert first % 65536 == 0
     assert [HEADER.unpack_from(datagram)[:7] for datagram in datagrams] == [
-        (1, 0, 3, 2, 0x1234, 5, 0),
-        (1, 1, 3, 2, 0x1234, 2, 0),
-        (1, 2, 3, 2, 0x1234, 7, 0),
-        (1, 3, 3, 2, 0x1234, 7, 0),
-        (1, 4, 3, 2, 0x1234, 7, 0),
+        (1, 0, 3, 2, 0x1234, 5, first),
+        (1, 1, 3, 2, 0x1234, 2, first),
+        (1, 2, 3, 2, 0x1234, 7, first),
+        (1, 3, 3, 2, 0x1234, 7, first),
+        (1, 4, 3, 2, 0x1234, 7, first),
     ]
     for datagram in datagrams:
         assert HEADER.unpack_from(datagram)[7] == crc32c(datagram[:12] + datagram[16:])
     rows = [b"\0\3one\0\0", bytes(7), b"\0\5three"]
     assert [datagram[16:] for datagram in datagrams[:3]] == [b"\0\3one", b"\0\0", b"\0\5three"]
     assert b"".join(datagram[16:] for datagram in datagrams[3:]) == ReedSolomon(3, 2).encode(rows).tobytes()
-    assert HEADER.unpack_from(encoder.add(b"next")[0])[6] == 1
+    assert group_of(encoder.add(b"next")[0]) == first + 1
 
 
 def test_a_short_group_has_its_real_k_in_its_parity() -> None:
@@ -78,7 +87,7 @@ def test_a_short_group_has_its_real_k_in_its_parity() -> None:
     assert b"".join(datagram[16:] for datagram in parity) == ReedSolomon(2, 2).encode(rows).tobytes()
     assert receive(PacketDecoder(), parity) == [b"ab", b"cd"]
     assert encoder.flush() == []
-    assert HEADER.unpack_from(encoder.add(b"next")[0])[6] == 1
+    assert group_of(encoder.add(b"next")[0]) == group_of(data[0]) + 1
 
 
 @st.composite
@@ -98,8 +107,7 @@ def test_all_comes_back_when_no_group_loses_more_than_m(link: tuple[ReedSolomon,
         if number + 1 == len(packets) or random.random() < 0.1:
             datagrams += encoder.flush()
         for datagram in datagrams:
-            group = HEADER.unpack_from(datagram)[6]
-            arrivals += [(group, random.random(), datagram)]
+            arrivals += [(group_of(datagram), random.random(), datagram)]
     kept = []
     for group in {group for group, _, _ in arrivals}:
         shards = sorted((entry for entry in arrivals if entry[0] == group), key=lambda entry: entry[1])
@@ -227,6 +235,30 @@ def test_a_replay_delivers_nothing() -> None:
     assert stats.duplicate + stats.late == len(datagrams)
 
 
+def test_a_sender_that_starts_again_is_followed() -> None:
+    code, decoder = ReedSolomon(3, 1), PacketDecoder()
+    old = send(PacketEncoder(code), [b"old0", b"old1"])
+    assert receive(decoder, old) == [b"old0", b"old1"]
+    new = old
+    while abs(group_of(new[0]) - group_of(old[0])) <= 65536:  # of thousands of places, one or its neighbour
+        new = send(PacketEncoder(code), [b"new0", b"new1", b"new2"])
+    assert receive(decoder, new[1:]) == [b"new0", b"new1", b"new2"]
+    assert repr(decoder.stats()) == "PacketStats(received=5, damaged=0, duplicate=0, late=0, recovered=1, given_up=0)"
+
+
+def test_forked_senders_start_in_different_places() -> None:
+    work = (
+        "import multiprocessing\n"
+        "from honeylink.fec import PacketEncoder, ReedSolomon\n"
+        "def start(_): return PacketEncoder(ReedSolomon(1, 0)).add(b'')[0][8:12]\n"
+        "start(0)\n"
+        "with multiprocessing.get_context('fork').Pool(8, maxtasksperchild=1) as pool:\n"
+        "    print(len(set(pool.map(start, range(8), chunksize=1))))\n"
+    )
+    result = subprocess.run([sys.executable, "-c", work], capture_output=True, text=True, check=True)
+    assert int(result.stdout) > 4
+
+
 def test_the_group_number_wraps() -> None:
     decoder = PacketDecoder(window_groups=4)
     groups = [(2**32 - 3 + group) % 2**32 for group in range(8)]
@@ -278,7 +310,8 @@ def test_whatever_is_like_bytes_is_taken() -> None:
     [expected] = PacketEncoder(ReedSolomon(2, 1)).add(packet)
     array = np.frombuffer(packet, dtype=np.uint8)
     for form in (packet, bytearray(packet), memoryview(packet), array):
-        assert PacketEncoder(ReedSolomon(2, 1)).add(form) == [expected]
+        [datagram] = PacketEncoder(ReedSolomon(2, 1)).add(form)
+        assert datagram[16:] == expected[16:]
     for form in (expected, bytearray(expected), memoryview(expected), np.frombuffer(expected, dtype=np.uint8)):
         [delivered] = PacketDecoder().add(form)
         assert delivered == packet

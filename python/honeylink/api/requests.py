@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from honeylink.settings import Settings
 
 MAX_KBPS = 10**9  # a terabit a second: far above any link, and 16 of them far below what a bigint holds
-MAX_LOSS_RATE = 0.9  # 210 parity shards for ten of data; not much more would be past what a code has
 MAX_BURST_PACKETS = 10**6  # far longer than any group, so that a longer one would plan the same
 
 # The pattern that semver.org suggests.
@@ -134,7 +133,7 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=PR
 Kbps = Annotated[int, Field(ge=0, le=MAX_KBPS), BeforeValidator(_integer)]
 PositiveKbps = Annotated[int, Field(ge=1, le=MAX_KBPS), BeforeValidator(_integer)]
 Seconds = Annotated[int, Field(ge=1), BeforeValidator(_integer)]
-LossRate = Annotated[float, Field(ge=0, le=MAX_LOSS_RATE)]
+LossRate = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 BurstPackets = Annotated[float, Field(ge=1, le=MAX_BURST_PACKETS)]
 # Opaque, so the format is a name for "what next_cursor said": no pattern could tell a good one.

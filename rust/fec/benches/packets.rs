@@ -11,7 +11,7 @@ const GROUPS: usize = 100;
 
 fn encoder(k: usize, m: usize) -> PacketEncoder {
     let code = ReedSolomon::new(k, m, Matrix::Cauchy).expect("the codes are in range");
-    PacketEncoder::new(&code, 0).expect("the matrix is right")
+    PacketEncoder::new(&code, 0, 0).expect("the matrix is right")
 }
 
 /// The datagrams of some groups, of each of which the first `lost` are lost.

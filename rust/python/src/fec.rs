@@ -193,7 +193,8 @@ impl PyReedSolomon {
 
     /// Fills in the shards that are not present, data and parity, in place.
     ///
-    /// A code remembers the first few hundred patterns of losses that it sees; those cost less when they come again.
+    /// A code remembers the first patterns of losses that it sees, up to 256 of them or 1 MiB: they cost less when they
+    /// come again.
     ///
     /// Args:
     ///     shards: uint8[k + m, n], data first. What absent rows hold is ignored and overwritten; present

@@ -15,16 +15,16 @@
 use std::collections::VecDeque;
 
 use super::{
-    MAX_WINDOW_GROUPS,
+    MAX_WINDOW_GROUPS, RUN_GROUPS,
     codes::Codes,
     group::{Group, Verdict},
     header::Header,
 };
 use crate::{Engine, Error};
 
-/// How far from the base a group is of the same run of the stream. Long enough that no datagram is under way
-/// for so long (at 1000 packets a second in groups of ten, eleven minutes); short enough that the numbers after a
-/// restart at 0 soon lie outside.
+/// How far from the base a group is taken for one of the same encoder. Long enough that no datagram is under way
+/// for so long (at 1000 packets a second in groups of ten, eleven minutes); no longer than a run, so that the start of
+/// another lies outside, but for the one or two nearest.
 pub(super) const REACH: u32 = 1 << 16;
 
 /// What has become of the datagrams and packets of one decoder.
@@ -57,18 +57,21 @@ pub struct PacketStats {
 /// A packet is delivered as soon as all before it were, or were given up. One that is missing is waited for until
 /// it comes, or follows from its group's other shards, or leaves the window: when a datagram comes of the group that is
 /// `window_groups` later. So the window is what a packet lost for good can delay those behind it, and it
-/// bounds the memory: to that of the shards of so many groups.
+/// bounds the memory: to that of the shards of so many groups, and of eight codes with what they remember, 1.5 MiB each.
 ///
-/// The first datagram starts the window. If its group is among the first `window_groups` of a stream, the stream is
-/// waited for from its beginning, as datagrams may have overtaken each other; a later one means that a running
+/// The first datagram starts the window. If its group is among the first `window_groups` where an encoder may have begun,
+/// the stream is waited for from there, as datagrams may have overtaken each other; a later one means that a running
 /// stream was joined, which is delivered from that datagram on. It is joined anew where a datagram's group is more
-/// than 65536 away from the window's first.
+/// than 65536 away from the window's first: so an encoder that takes the place of another is followed.
+///
+/// No packet is delivered that was not sent, as long as one encoder uses the tag, or the second one's groups lie that far
+/// away. Of two that number their groups alike, shards of both may be repaired to a packet of neither.
 ///
 /// # Example
 /// ```
 /// use honeylink_fec::{Matrix, PacketDecoder, PacketEncoder, ReedSolomon};
 ///
-/// let mut encoder = PacketEncoder::new(&ReedSolomon::new(2, 1, Matrix::Cauchy)?, 0)?;
+/// let mut encoder = PacketEncoder::new(&ReedSolomon::new(2, 1, Matrix::Cauchy)?, 0, 40_961)?;
 /// let mut decoder = PacketDecoder::new(0, 64)?;
 /// let mut packets = Vec::new();
 /// for number in 0..4_u8 {
@@ -160,7 +163,8 @@ impl PacketDecoder {
         self.stats
     }
 
-    /// Bytes of the shards that it holds: to deliver them, or to recover others by them.
+    /// Bytes of the shards that it holds: to deliver them, or to recover others by them. It says how much of the window a
+    /// link makes use of.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.groups.iter().map(Group::held_bytes).sum()
@@ -206,8 +210,9 @@ impl PacketDecoder {
     fn join(&mut self, header: Header) -> u32 {
         self.groups.clear();
         self.past = 0;
-        let is_early = usize::try_from(header.group).is_ok_and(|group| group < self.window_groups);
-        let base = if is_early { 0 } else { header.group };
+        let since_start = header.group % RUN_GROUPS;
+        let is_early = usize::try_from(since_start).is_ok_and(|groups| groups < self.window_groups);
+        let base = if is_early { header.group - since_start } else { header.group };
         if !is_early {
             let next = header.index.min(header.data_shards);
             self.groups.push_back(Group::joined_at(next));

@@ -3,7 +3,7 @@
 use arrayvec::ArrayVec;
 
 use super::{
-    MAX_PACKET_BYTES,
+    MAX_PACKET_BYTES, RUN_GROUPS,
     codes::Codes,
     header::{HEADER_BYTES, Header},
 };
@@ -41,7 +41,7 @@ use crate::{Error, MAX_SHARDS, Matrix, ReedSolomon};
 /// ```
 /// use honeylink_fec::{Matrix, PacketDecoder, PacketEncoder, ReedSolomon};
 ///
-/// let mut encoder = PacketEncoder::new(&ReedSolomon::new(3, 1, Matrix::Cauchy)?, 7)?;
+/// let mut encoder = PacketEncoder::new(&ReedSolomon::new(3, 1, Matrix::Cauchy)?, 7, 40_961)?;
 /// let mut datagrams = Vec::new();
 /// for packet in [&b"take"[..], b"", b"off"] {
 ///     encoder.add(packet, |datagram| datagrams.push(datagram.to_vec()))?;
@@ -72,27 +72,23 @@ pub struct PacketEncoder {
 }
 
 impl PacketEncoder {
-    /// An encoder whose groups have the k and m of `code`, and whose first group is number 0.
+    /// An encoder whose groups have the k and m of `code`, and whose first group is number 65536 · `run`.
     ///
-    /// Receivers know a stream by its tag. A second encoder of the same tag would repeat group numbers, and its packets
-    /// would count as late: give each encoder a tag, or each a new [`PacketDecoder`](super::PacketDecoder).
+    /// Draw the run at random. A [`PacketDecoder`](super::PacketDecoder) then follows an encoder that takes the place of
+    /// another of that tag, as after a restart: only once in 65536 times do both use the same numbers, and then packets of
+    /// the second may count as late, or be mixed with the first one's. Two that send at the same time need a tag each.
     ///
     /// # Errors
     /// [`Error::PacketMatrix`] unless the code is one of [`Matrix::Cauchy`]: a datagram has no field for the matrix.
-    pub fn new(code: &ReedSolomon, stream_tag: u16) -> Result<Self, Error> {
+    pub fn new(code: &ReedSolomon, stream_tag: u16, run: u16) -> Result<Self, Error> {
         let (data_shards, parity_shards) = (code.data_shards(), code.parity_shards());
         if code.matrix() != Matrix::Cauchy {
             return Err(Error::PacketMatrix { found: code.matrix() });
         }
         let codes = Codes::new(code.engine());
         let (data, parity) = (vec![Vec::new(); data_shards], vec![Vec::new(); parity_shards]);
-        Ok(Self { data_shards, parity_shards, codes, stream_tag, group: 0, count: 0, data, parity })
-    }
-
-    /// The same encoder with its next group numbered so: it carries on a stream that another one began.
-    #[must_use]
-    pub fn at_group(self, group: u32) -> Self {
-        Self { group, ..self }
+        let group = u32::from(run) * RUN_GROUPS;
+        Ok(Self { data_shards, parity_shards, codes, stream_tag, group, count: 0, data, parity })
     }
 
     /// Takes one packet and calls `send` with its datagram; then, if that fills the group, with each parity datagram.
@@ -157,5 +153,23 @@ impl PacketEncoder {
     fn header(&self, index: usize, data_shards: usize) -> Header {
         let Self { parity_shards, stream_tag, group, .. } = *self;
         Header { index, data_shards, parity_shards, stream_tag, group }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn group_0_follows_the_highest() {
+        let code = ReedSolomon::new(1, 1, Matrix::Cauchy).expect("k and m are in range");
+        let mut encoder = PacketEncoder::new(&code, 0, u16::MAX).expect("the matrix is right");
+        assert_eq!(encoder.group, 0xFFFF_0000);
+        encoder.group = u32::MAX;
+        for expected in [u32::MAX, 0, 1] {
+            encoder
+                .add(b"x", |datagram| assert_eq!(datagram[8..12], expected.to_be_bytes()))
+                .expect("the packet is short");
+        }
     }
 }

@@ -155,7 +155,7 @@ impl Group {
     }
 
     /// A shard that came before must be the same again. If not, two senders number their groups alike, and what would
-    /// be recovered from both is no packet of either.
+    /// be recovered from both is no packet of either. Two whose shards never meet are not told apart by this.
     fn judge_repeated(&mut self, index: usize, shard: &[u8]) -> Verdict {
         let is_other = |held: &Vec<u8>| !held.is_empty() && !held.starts_with(shard);
         if !self.shards.get(index).is_some_and(is_other) {

@@ -6,6 +6,11 @@
 //! The road not taken: a sliding window of coded packets (RFC 8681) repairs a little sooner, but each
 //! repair solves a system that grows with the window; a group costs one product with a matrix that is known.
 
+//! Receivers know a stream by its tag, and its groups by their numbers. A sender that starts again can't know which numbers
+//! the one before it used, and shards of two groups with one number could be repaired to packets that nobody sent. So the
+//! numbers are cut into 65536 runs, and each encoder begins at one of them, to be drawn at random. A decoder tells another
+//! run by the distance, and that it is at the beginning of one by the number.
+
 mod codes;
 mod decoder;
 mod encoder;
@@ -17,6 +22,9 @@ pub use encoder::PacketEncoder;
 
 /// Longest packet: the payload's length has 16 bits, and the packet's own length is part of it.
 pub const MAX_PACKET_BYTES: usize = u16::MAX as usize - header::LENGTH_BYTES;
+
+/// Groups from one place where an encoder may begin to the next.
+const RUN_GROUPS: u32 = 1 << 16;
 
 /// Most groups that a decoder's window can span: what is behind it must stay apart from what is ahead.
 pub const MAX_WINDOW_GROUPS: usize = decoder::REACH as usize / 2;

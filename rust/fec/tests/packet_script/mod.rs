@@ -18,9 +18,10 @@ pub fn run(script: &[u8]) {
     let code = ReedSolomon::new(k, m, Matrix::Cauchy).expect("k and m are in range");
     let first_group = u32::from(script.byte()).wrapping_sub(128);
     let mut link = Link {
-        encoder: PacketEncoder::new(&code, 1).expect("the matrix is right").at_group(first_group),
+        encoder: PacketEncoder::new(&code, 1, 0).expect("the matrix is right"),
+        first_group,
         decoder: PacketDecoder::new(1, window_groups).expect("the window is in range"),
-        window_groups,
+        held_bytes_at_most: window_groups * if forges { 256 * 300 } else { (k + m) * SHARD_BYTES_AT_MOST },
         on_the_way: Vec::new(),
         sent: Vec::new(),
         delivered: Vec::new(),
@@ -29,7 +30,7 @@ pub fn run(script: &[u8]) {
     while let Some(step) = script.next() {
         match step % 8 {
             0..=2 => link.send(&mut script),
-            3 => link.encoder.flush(|datagram| link.on_the_way.push(datagram.to_vec())),
+            3 => link.encoder.flush(|datagram| link.on_the_way.push(later(datagram, first_group))),
             4 => link.pass_one(&mut script, Fate::Arrives),
             5 => link.pass_one(&mut script, if step & 8 == 0 { Fate::Repeated } else { Fate::Damaged }),
             6 if forges && step & 8 == 0 => link.receive(&forged(&mut script)),
@@ -46,6 +47,9 @@ pub fn run(script: &[u8]) {
         link.check_that_what_came_was_sent();
     }
 }
+
+/// Of what the link's encoder sends: the packet's length, its number, and at most 19 bytes.
+const SHARD_BYTES_AT_MOST: usize = 2 + 4 + 19;
 
 struct Script<'a>(&'a [u8]);
 
@@ -77,8 +81,10 @@ enum Fate {
 
 struct Link {
     encoder: PacketEncoder,
+    /// What the encoder's group 0 becomes on the link.
+    first_group: u32,
     decoder: PacketDecoder,
-    window_groups: usize,
+    held_bytes_at_most: usize,
     on_the_way: Vec<Vec<u8>>,
     sent: Vec<Vec<u8>>,
     delivered: Vec<Vec<u8>>,
@@ -91,7 +97,7 @@ impl Link {
         let length = usize::from(script.byte() % 20);
         let packet = [&self.sent.len().to_be_bytes()[4..], script.take(length)].concat();
         self.encoder
-            .add(&packet, |datagram| self.on_the_way.push(datagram.to_vec()))
+            .add(&packet, |datagram| self.on_the_way.push(later(datagram, self.first_group)))
             .expect("the packet is short");
         self.sent.push(packet);
     }
@@ -129,8 +135,7 @@ impl Link {
         let PacketStats { received, damaged, duplicate, late, .. } = self.decoder.stats();
         assert_eq!(received, self.received);
         assert!(damaged + duplicate + late <= received);
-        let shard_bytes_at_most = 300;
-        assert!(self.decoder.held_bytes() <= self.window_groups * 256 * shard_bytes_at_most);
+        assert!(self.decoder.held_bytes() <= self.held_bytes_at_most);
     }
 
     /// Each packet at most once, byte for byte, in the order in which they were sent.
@@ -140,6 +145,12 @@ impl Link {
             assert!(sent.any(|other| other == packet), "{packet:?} is in order and was sent");
         }
     }
+}
+
+/// A datagram of tag 1 with its group so many later.
+pub fn later(datagram: &[u8], groups: u32) -> Vec<u8> {
+    let [_, index, k, m, _, _, _, _, g0, g1, g2, g3, ..] = *datagram else { unreachable!("it has a header") };
+    sealed([index, k, m], u32::from_be_bytes([g0, g1, g2, g3]).wrapping_add(groups), &datagram[16..])
 }
 
 /// A datagram that passes the CRC and says whatever the script wants.
