@@ -20,7 +20,7 @@ from PIL import Image
 
 from honeylink import __version__
 from honeylink.cli.bench import chart, codecs, report
-from honeylink.cli.bench.cases import Case, Codec, Operation
+from honeylink.cli.bench.cases import Case, Codec, CodecFailed, Operation
 from honeylink.cli.bench.measuring import Measurement, Result, cases
 from honeylink.fec import engine, engines
 from tests.operations.processes import COMMAND, PATIENCE_SECONDS, environment, eventually, honeylink
@@ -212,7 +212,11 @@ def test_a_peer_that_fails_is_left_out(
 # --- its parts --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("codec", codecs.installed(), ids=lambda codec: codec.label)
+HERE = [codec for codec in codecs.installed() if codec.engine in {None, engine()}]
+ELSEWHERE = [codec for codec in codecs.installed() if codec not in HERE]
+
+
+@pytest.mark.parametrize("codec", HERE, ids=lambda codec: codec.label)
 @pytest.mark.parametrize("case", cases([(1, 1), (10, 2), (3, 5)], [1, 1200]), ids=str)
 def test_each_codec_does_its_work(codec: Codec, case: Case) -> None:
     """What is timed is what was found right: each call gives the same."""
@@ -220,6 +224,12 @@ def test_each_codec_does_its_work(codec: Codec, case: Case) -> None:
     assert prepared is not None
     first, second = prepared.call(), prepared.call()
     np.testing.assert_equal(first, second)
+
+
+@pytest.mark.parametrize("codec", ELSEWHERE, ids=lambda codec: codec.label)
+def test_an_engine_that_is_not_in_use_is_not_measured(codec: Codec) -> None:
+    with pytest.raises(CodecFailed, match=f"expected the engine {codec.engine} in use, found {engine()}"):
+        codecs.prepare(codec, Case(Operation.ENCODE, 3, 2, 64))
 
 
 def made_up() -> Measurement:

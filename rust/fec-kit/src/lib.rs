@@ -8,7 +8,7 @@ use honeylink_fec::{Matrix, ReedSolomon};
 const FRESH_CODES: usize = 8;
 
 /// Seconds that `iterations` operations take on groups of k + m shards of `size` bytes, the groups in turn; negative
-/// if it can't be done. `operation` 0 encodes; 1 recovers the first m data shards in a pattern that the codec
+/// if it can't be done, or does not give what was lost. `operation` 0 encodes; 1 recovers the first m data shards in a pattern that the codec
 /// has not seen; 2 the same, seen before.
 #[unsafe(no_mangle)]
 pub extern "C" fn bench(k: i32, m: i32, size: usize, operation: i32, iterations: i64, groups: i32) -> f64 {
@@ -30,7 +30,10 @@ pub extern "C" fn bench(k: i32, m: i32, size: usize, operation: i32, iterations:
     for group in &mut groups {
         encode(&code, group);
     }
-    let lost: Vec<bool> = (0..k + m).map(|shard| shard >= m).collect();
+    let present: Vec<bool> = (0..k + m).map(|shard| shard >= m).collect();
+    if operation != 0 && !gives_back(&code, groups[0], &present) {
+        return -1.0;
+    }
     let count = groups.len();
     match operation {
         0 => timed(|| (0..iterations).for_each(|i| encode(&code, groups[i % count]))),
@@ -41,13 +44,13 @@ pub extern "C" fn bench(k: i32, m: i32, size: usize, operation: i32, iterations:
                 let codes: Vec<_> = (start..end).map(|_| fresh(k, m, groups[0])).collect();
                 seconds += timed(|| {
                     for (i, code) in (start..end).zip(&codes) {
-                        repair(code, groups[i % count], &lost);
+                        repair(code, groups[i % count], &present);
                     }
                 });
             }
             seconds
         }
-        _ => timed(|| (0..iterations).for_each(|i| repair(&code, groups[i % count], &lost))),
+        _ => timed(|| (0..iterations).for_each(|i| repair(&code, groups[i % count], &present))),
     }
 }
 
@@ -58,6 +61,16 @@ fn encode(code: &ReedSolomon, group: &mut [&mut [u8]]) {
 
 fn repair(code: &ReedSolomon, group: &mut [&mut [u8]], present: &[bool]) {
     code.reconstruct(group, present).expect("k shards are left");
+}
+
+/// Whether the code gives back what is lost; from then on it has seen these losses.
+fn gives_back(code: &ReedSolomon, group: &mut [&mut [u8]], present: &[bool]) -> bool {
+    let whole: Vec<Vec<u8>> = group.iter().map(|shard| shard.to_vec()).collect();
+    for (shard, _) in group.iter_mut().zip(present).filter(|(_, is_present)| !**is_present) {
+        shard.fill(0);
+    }
+    repair(code, group, present);
+    group.iter().zip(&whole).all(|(shard, whole)| **shard == **whole)
 }
 
 /// A code that has repaired something, but not yet the losses that are timed.

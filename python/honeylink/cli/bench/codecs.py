@@ -16,7 +16,7 @@ import numpy as np
 
 from honeylink import __version__
 from honeylink.cli.bench.cases import Case, Codec, CodecFailed, Operation
-from honeylink.fec import ReedSolomon, empty_shards, engines
+from honeylink.fec import ReedSolomon, empty_shards, engine, engines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,9 +55,13 @@ def prepare(codec: Codec, case: Case) -> Prepared | None:
     """Make ready what is to be timed, and prove that it is right; None if the codec is not made for that case.
 
     Raises:
-        CodecFailed: It is wrong.
+        CodecFailed: It is wrong, or of another engine than the one in use.
     """
-    return (_honeylink if codec.engine else PEERS[codec.package])(case)
+    if not codec.engine:
+        return PEERS[codec.package](case)
+    if engine() != codec.engine:
+        raise CodecFailed(f"expected the engine {codec.engine} in use, found {engine()}")
+    return _honeylink(case)
 
 
 def _version(name: str) -> str | None:
