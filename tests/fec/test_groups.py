@@ -91,6 +91,18 @@ def test_an_out_that_shares_memory_with_data_is_refused() -> None:
             CODE.encode_groups(memory[:, :K], out=out)
 
 
+@pytest.mark.parametrize("n", [70, 9000])
+def test_groups_that_lose_nothing_and_groups_that_lose_much(n: int) -> None:
+    code, random = ReedSolomon(5, 4), np.random.default_rng(8)
+    whole = random.integers(0, 256, (30, 9, n), dtype=np.uint8)
+    assert code.encode_groups(whole[:, :5], out=whole[:, 5:]) is not None
+    assert np.array_equal(whole[:, 5:], [code.encode(group[:5]) for group in whole])
+    present = random.permuted(np.arange(9) >= random.integers(0, 5, (30, 1)), axis=1)
+    received = np.where(present[..., None], whole, np.uint8(0xEE))
+    code.reconstruct_groups(received, present)
+    assert np.array_equal(received, whole)
+
+
 def test_parts_of_the_same_groups_in_another_order() -> None:
     memory = np.zeros((20000, K + M, 64), dtype=np.uint8)
     backwards = memory[::-1]

@@ -16,13 +16,18 @@ use crate::{
 };
 
 /// Bytes of shards from which work runs without the GIL. Giving it up and taking it back costs 0.04 µs
-/// uncontended: a twentieth of the fastest work of this size, encoding 10 + 1 by XOR. Two threads that encode so much
-/// in each call do up to 1.4 times as much as one, and nearly twice as much with 768 KiB (benches/README.md).
+/// uncontended: a twentieth of the fastest work of this size, encoding 10 + 1 by XOR. How much a second thread brings
+/// from there on stands in benches/README.md.
 const DETACH_BYTES: usize = 64 * 1024;
 
-/// Parity shards from which the next of many groups is fetched while one is worked on. With one or two, work is no longer
-/// than the CPU's own reading ahead takes, and asking for each line costs a fifth of it.
-const PREFETCH_PARITY_SHARDS: usize = 3;
+/// Shards to be made of a group from which it is fetched while the one before is worked on. With one or two, work is no
+/// longer than the CPU's own reading ahead takes, and asking for each line costs a fifth of it.
+const PREFETCH_MADE_SHARDS: usize = 3;
+
+/// Bytes up to which a group is fetched: about what the first-level cache holds. At 10 + 5 and 1200 B it gains up to a third;
+/// at 2400 B it makes no difference; from 4096 B on, where the CPU reads ahead by itself, it costs a tenth to a quarter
+/// (Zen 4, in and out of the third-level cache).
+const PREFETCH_BYTES: usize = 32 * 1024;
 
 /// A systematic Reed-Solomon code over GF(2^8), polynomial 0x11D: any k of k + m shards give the data.
 ///
@@ -180,7 +185,7 @@ impl PyReedSolomon {
             let (mut inputs, mut outputs, mut next) = (Shards::new(), ShardsMut::new(), Shards::new());
             (0..data.groups()).try_for_each(|group| {
                 data.group(group, &mut inputs);
-                if m >= PREFETCH_PARITY_SHARDS {
+                if pays_to_prefetch(m, k * data.shard_bytes()) {
                     data.prefetch(group + 1, &mut next);
                 }
                 // SAFETY: checked above; each group's slices are dropped before others of it are made.
@@ -274,8 +279,9 @@ impl PyReedSolomon {
         let grid = Grid::of(shards, "shards", Shape::of_groups(None, total, None))?;
         let present = flags_of_groups(present, "present", grid.groups(), total)?;
         grid.check_writeable()?;
-        for (group, flags) in present.chunks_exact(total).enumerate() {
-            let have = flags.iter().filter(|&&is_present| is_present).count();
+        let count = |present: &[bool]| present.iter().filter(|&&is_present| is_present).count();
+        for (group, present) in present.chunks_exact(total).enumerate() {
+            let have = count(present);
             if have < k {
                 return Err(TooFewShards::new_err((have, k, group)));
             }
@@ -285,14 +291,17 @@ impl PyReedSolomon {
         }
         run(py, grid.bytes(), || {
             let (mut shards, mut next) = (ShardsMut::new(), Shards::new());
-            present.chunks_exact(total).enumerate().try_for_each(|(group, present)| {
-                if total - k >= PREFETCH_PARITY_SHARDS {
+            let mut groups = present.chunks_exact(total).enumerate().peekable();
+            while let Some((group, present)) = groups.next() {
+                let lost = groups.peek().map_or(0, |(_, present)| total - count(present));
+                if pays_to_prefetch(lost, total * grid.shard_bytes()) {
                     grid.prefetch(group + 1, &mut next);
                 }
                 // SAFETY: checked above; each group's slices are dropped before the next are made.
                 unsafe { grid.group_mut(group, &mut shards) };
-                self.0.reconstruct(&mut shards, present)
-            })
+                self.0.reconstruct(&mut shards, present)?;
+            }
+            Ok(())
         })
     }
 
@@ -399,6 +408,11 @@ impl PyReedSolomon {
         unsafe { grid.group_mut(0, &mut parity) };
         run(py, shard_bytes.saturating_mul(self.0.total_shards()), || self.0.encode(data, &mut parity))
     }
+}
+
+/// Whether a group of so many bytes, of which so many shards are to be made, is better fetched ahead of its turn.
+fn pays_to_prefetch(made_shards: usize, bytes: usize) -> bool {
+    made_shards >= PREFETCH_MADE_SHARDS && bytes <= PREFETCH_BYTES
 }
 
 /// Does `work` on so many bytes of shards, without the GIL when that pays.
