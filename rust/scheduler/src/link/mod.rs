@@ -103,9 +103,8 @@ pub struct LinkScheduler {
 
     nodes: Vec<Node>,
     ceilings: Vec<Ceiling>,
+    nodes_with_ceilings: u32,
     curves: Vec<Curve>,
-    /// Bytes sent out of turn, not paid for yet.
-    debts: Vec<u32>,
     colds: Vec<Cold>,
     classes: Vec<Class>,
     free_nodes: Vec<u32>,

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::{
     ClassConfig, LinkError, LinkOptions, LinkScheduler, LinkStats, ROOT, StreamConfig,
     curve::{Curve, Delay},
+    fair::Child,
     heap::Heap,
     node::{Held, Node},
     pace::{Ceiling, Moment, Pace},
@@ -37,8 +38,8 @@ impl LinkScheduler {
             ready_ns: 0,
             nodes: Vec::new(),
             ceilings: Vec::new(),
+            nodes_with_ceilings: 0,
             curves: Vec::new(),
-            debts: Vec::new(),
             colds: Vec::new(),
             classes: Vec::new(),
             free_nodes: Vec::new(),
@@ -113,6 +114,7 @@ impl LinkScheduler {
         let depth = self.colds[Self::index(class) as usize].depth + 1;
         let common = Config::Stream(config);
         let id = self.add_node(parent, common, self.weight_of(&common), depth);
+        self.admit(id, Child::Stream(id));
         self.set_up_stream(id, &config, promise);
         self.set_guarantees(parent, 0, config.rate_kbps);
         Ok(self.nodes[id as usize].handle)
@@ -131,7 +133,6 @@ impl LinkScheduler {
             self.nodes.push(Node::new(id, parent, 0));
             self.ceilings.push(Ceiling::new(1, 0));
             self.curves.push(Curve::new(1, 0, Delay::Rate));
-            self.debts.push(0);
             self.colds.push(Cold::new(config, weight, depth));
             self.places.push(NONE);
             self.fattest_places.push(NONE);
@@ -140,13 +141,10 @@ impl LinkScheduler {
         let at = id as usize;
         self.nodes[at] = Node::new(self.nodes[at].handle, parent, 0);
         self.colds[at] = Cold::new(config, weight, depth);
-        self.debts[at] = 0;
         self.set_ceiling(id, &config, false);
         if parent != NONE {
-            let largest_bytes = self.largest_bytes();
-            let class = &mut self.classes[parent as usize];
-            class.fair.admit(&mut self.nodes[at], weight, largest_bytes);
-            let first = core::mem::replace(&mut self.colds[class.node as usize].first_child, id);
+            let class = self.classes[parent as usize].node;
+            let first = core::mem::replace(&mut self.colds[class as usize].first_child, id);
             self.colds[at].next_sibling = first;
             if first != NONE {
                 self.colds[first as usize].prev_sibling = id;
@@ -155,20 +153,36 @@ impl LinkScheduler {
         id
     }
 
+    /// Gives a new node its place in its parent.
+    fn admit(&mut self, id: u32, child: Child) -> u32 {
+        let node = &mut self.nodes[id as usize];
+        node.place = self.classes[node.parent as usize].fair.admit(child, self.colds[id as usize].weight);
+        node.place
+    }
+
     fn make_class(&mut self, id: u32) {
-        let class = self.free_classes.pop().unwrap_or_else(|| {
-            self.classes.push(Class::new(id));
+        let new = Class::new(id, &self.nodes[id as usize], self.largest_bytes());
+        let class = if let Some(class) = self.free_classes.pop() {
+            self.classes[class as usize] = new;
+            class
+        } else {
+            self.classes.push(new);
             (self.classes.len() - 1) as u32
-        });
-        self.classes[class as usize] = Class::new(id);
+        };
         let node = &mut self.nodes[id as usize];
         node.set(Node::IS_CLASS, true);
         node.head = class;
+        if node.parent != NONE {
+            self.classes[class as usize].place = self.admit(id, Child::Class(class));
+        }
     }
 
     fn set_ceiling(&mut self, id: u32, config: &Config, is_old: bool) {
-        let had_one = self.nodes[id as usize].is(Node::CEILING);
-        self.nodes[id as usize].set(Node::CEILING, config.ceil_kbps().is_some());
+        let node = &mut self.nodes[id as usize];
+        let had_one = node.is(Node::CEILING);
+        node.set(Node::CEILING, config.ceil_kbps().is_some());
+        self.nodes_with_ceilings -= u32::from(had_one);
+        self.nodes_with_ceilings += u32::from(config.ceil_kbps().is_some());
         let Some(kbps) = config.ceil_kbps() else { return };
         let ceiling = &mut self.ceilings[id as usize];
         *ceiling = if is_old && had_one {
@@ -258,10 +272,12 @@ impl LinkScheduler {
         }
         let promise = promise?;
         self.catch_up(now_ns);
-        self.detach(id);
+        if self.has_something(id) {
+            self.leave(id);
+        }
         self.set_up_stream(id, &config, promise);
         self.set_guarantees(parent, old.rate_kbps(), config.rate_kbps);
-        self.attach(id, &Config::Stream(config), now_ns);
+        self.reenter(id, &Config::Stream(config), now_ns);
         Ok(())
     }
 
@@ -303,8 +319,10 @@ impl LinkScheduler {
         }
         self.catch_up(now_ns);
         self.renew_curves();
-        self.detach(id);
-        self.attach(id, &config, now_ns);
+        if self.has_something(id) {
+            self.leave(id);
+        }
+        self.reenter(id, &config, now_ns);
         Ok(())
     }
 
@@ -370,22 +388,16 @@ impl LinkScheduler {
         }
     }
 
-    /// Takes a node from its stages while it is changed.
-    fn detach(&mut self, id: u32) {
-        self.leave(id);
-        let (weight, node) = (self.colds[id as usize].weight, &self.nodes[id as usize]);
-        self.classes[node.parent as usize].fair.dismiss(weight);
-    }
-
-    fn attach(&mut self, id: u32, config: &Config, now_ns: u64) {
-        let (weight, largest_bytes) = (self.weight_of(config), self.largest_bytes());
+    /// Puts a node, which was taken from its stages to be changed, back.
+    fn reenter(&mut self, id: u32, config: &Config, now_ns: u64) {
+        let weight = self.weight_of(config);
         let cold = &mut self.colds[id as usize];
         cold.config = *config;
-        cold.weight = weight;
+        let old_weight = core::mem::replace(&mut cold.weight, weight);
         self.set_ceiling(id, config, true);
-        let node = &mut self.nodes[id as usize];
-        self.classes[node.parent as usize].fair.admit(node, weight, largest_bytes);
-        if node.count > 0 {
+        let node = &self.nodes[id as usize];
+        self.classes[node.parent as usize].fair.weigh(node.place, old_weight, weight);
+        if self.has_something(id) {
             self.enter(id, now_ns);
         }
         if !self.has_something_open() {
@@ -427,6 +439,9 @@ impl LinkScheduler {
     fn remove_node(&mut self, id: u32) {
         let at = id as usize;
         let parent = self.nodes[at].parent;
+        if self.has_something(id) {
+            self.leave(id);
+        }
         if self.nodes[at].is(Node::IS_CLASS) {
             self.free_classes.push(self.nodes[at].head);
         } else {
@@ -439,7 +454,8 @@ impl LinkScheduler {
             self.earliest = self.earliest.minus(self.colds[at].earliest.unwrap_or_default());
             self.streams_with_curves -= u32::from(self.nodes[at].is(Node::CURVE));
         }
-        self.detach(id);
+        let (place, weight) = (self.nodes[at].place, self.colds[at].weight);
+        self.classes[parent as usize].fair.dismiss(place, weight);
         let counted = self.counted(id);
         let class = self.classes[parent as usize].node as usize;
         self.colds[class].counted += counted;
@@ -454,6 +470,7 @@ impl LinkScheduler {
         }
         let node = &mut self.nodes[at];
         debug_assert_eq!(node.held, Held::Nowhere, "it has left its stages");
+        self.nodes_with_ceilings -= u32::from(node.is(Node::CEILING));
         node.flags = Node::FREE;
         if let Some(next_handle) = node.handle.checked_add(1 << INDEX_BITS) {
             node.handle = next_handle;
