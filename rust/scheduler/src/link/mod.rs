@@ -19,12 +19,14 @@
 //! streams that have a guarantee or are at their ceiling are in them; the share, where all are, takes constant time.
 #![allow(clippy::cast_possible_truncation)] // indices and sizes are checked to be below 2³² where they come in
 
+mod changes;
 mod codel;
 mod config;
 mod curve;
 mod departures;
 mod error;
 mod fair;
+mod handles;
 mod heap;
 mod node;
 mod pace;
