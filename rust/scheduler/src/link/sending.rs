@@ -19,6 +19,7 @@ impl LinkScheduler {
     }
 
     /// The packet that starts next, if it does at or before `until_ns`.
+    #[inline]
     pub(super) fn decide(&mut self, until_ns: u64) -> Option<Departure> {
         loop {
             let start_ns = self.next_start_ns().filter(|&start_ns| start_ns <= until_ns)?;

@@ -63,21 +63,21 @@ impl Few {
     }
 
     /// If nobody's turn has begun, time goes on to when one does.
-    pub fn first(&self, clock: &mut Clock) -> Option<u32> {
-        if self.active.is_power_of_two() {
-            let place = self.active.trailing_zeros();
-            clock.reach(self.accounts[place as usize].start);
-            return Some(place);
-        }
+    pub fn first(&mut self, clock: &mut Clock) -> Option<(u32, &mut Account)> {
         if self.active == 0 {
             return None;
         }
-        self.first_begun(clock)
-            .or_else(|soonest| {
-                clock.now = soonest;
-                self.first_begun(clock)
-            })
-            .ok()
+        if self.active.is_power_of_two() {
+            let place = self.active.trailing_zeros();
+            let account = &mut self.accounts[place as usize];
+            clock.reach(account.start);
+            return Some((place, account));
+        }
+        let begun = self.first_begun(clock).or_else(|soonest| {
+            clock.now = soonest;
+            self.first_begun(clock)
+        });
+        begun.ok().map(|place| (place, &mut self.accounts[place as usize]))
     }
 
     /// Among those whose turn has begun the one whose turn ends first, or when the first begins.
@@ -99,7 +99,7 @@ impl Few {
     }
 
     pub fn serve(&mut self, clock: &mut Clock, place: u32, bytes: u32, stays: bool) {
-        debug_assert_eq!(self.first(clock), Some(place), "it is its turn");
+        debug_assert!(self.first(clock).is_some_and(|(first, _)| first == place), "it is its turn");
         clock.now = clock.after(bytes);
         self.accounts[place as usize].charge(bytes);
         if !stays {

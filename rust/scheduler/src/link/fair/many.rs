@@ -178,7 +178,7 @@ impl Many {
         if is_after(limit, finish) { finish } else { limit }
     }
 
-    pub fn first(&mut self, clock: &mut Clock) -> Option<u32> {
+    pub fn first(&mut self, clock: &mut Clock) -> Option<(u32, &mut Account)> {
         if self.sets[State::Ready as usize] == 0 {
             let early = self.sets[State::Early as usize];
             if early == 0 {
@@ -191,7 +191,8 @@ impl Many {
         }
         let shift = self.sets[State::Ready as usize].trailing_zeros();
         let group = self.group(shift);
-        Some(group.slots[slot(group.start, shift) as usize])
+        let place = group.slots[slot(group.start, shift) as usize];
+        Some((place, &mut self.accounts[place as usize]))
     }
 
     pub fn serve(&mut self, clock: &mut Clock, place: u32, bytes: u32, stays: bool) {

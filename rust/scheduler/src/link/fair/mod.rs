@@ -231,16 +231,14 @@ impl Fair {
     /// Whose turn it is, if any child is in the share. Void turns are taken on the way.
     pub fn first(&mut self) -> Option<Child> {
         loop {
-            let place = match &mut self.many {
+            let (place, account) = match &mut self.many {
                 Some(many) => many.first(&mut self.clock),
                 None => self.few.first(&mut self.clock),
             }?;
-            let largest_bytes = self.clock.largest_bytes;
-            let account = self.account(place);
             if account.debt_bytes == 0 {
                 return Some(account.child.unpacked());
             }
-            let paid = account.debt_bytes.min(largest_bytes);
+            let paid = account.debt_bytes.min(self.clock.largest_bytes);
             account.debt_bytes -= paid;
             self.serve(place, paid, true);
         }
