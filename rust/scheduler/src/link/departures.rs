@@ -48,6 +48,17 @@ impl<'a> Columns<'a> {
         }
     }
 
+    /// Room for the first `most` packets.
+    fn first(&mut self, most: usize) -> Columns<'_> {
+        Columns {
+            streams: &mut self.streams[..most],
+            sequences: &mut self.sequences[..most],
+            sizes: &mut self.sizes[..most],
+            departures_ns: &mut self.departures_ns[..most],
+            marks: &mut self.marks[..most],
+        }
+    }
+
     fn put(&mut self, at: usize, departure: &Departure) {
         self.streams[at] = departure.stream;
         self.sequences[at] = departure.sequence;
@@ -73,6 +84,7 @@ impl LinkScheduler {
         self.check_time(now_ns)?;
         self.now_ns = now_ns;
         let most = max_packets.min(out.streams.len());
+        let mut out = out.first(most);
         let mut left_bytes = max_bytes.unwrap_or(u64::MAX);
         let mut count = 0;
         while count < most {

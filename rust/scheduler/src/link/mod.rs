@@ -19,12 +19,14 @@
 //! streams that have a guarantee or are at their ceiling are in them; the share, where all are, takes constant time.
 #![allow(clippy::cast_possible_truncation)] // indices and sizes are checked to be below 2³² where they come in
 
+mod changes;
 mod codel;
 mod config;
 mod curve;
 mod departures;
 mod error;
 mod fair;
+mod handles;
 mod heap;
 mod node;
 mod pace;
@@ -103,9 +105,8 @@ pub struct LinkScheduler {
 
     nodes: Vec<Node>,
     ceilings: Vec<Ceiling>,
+    nodes_with_ceilings: u32,
     curves: Vec<Curve>,
-    /// Bytes sent out of turn, not paid for yet.
-    debts: Vec<u32>,
     colds: Vec<Cold>,
     classes: Vec<Class>,
     free_nodes: Vec<u32>,

@@ -1,7 +1,8 @@
 //! Where queued packets are: one pool of small records for all streams, chained into a queue per stream.
 //!
-//! A packet is a size and a time; the bytes stay with the caller. What a packet leaves is taken by the next one, while it
-//! is still in the cache, and memory is only asked for when more packets are queued than ever before.
+//! A packet is a size and a time; the bytes stay with the caller. The first packet of a stream is kept with the stream and
+//! those behind it are here. What a packet leaves is taken by the next one, while it is still in the cache, and memory is
+//! only asked for when more packets are queued than ever before.
 
 /// No packet, no node.
 pub(super) const NONE: u32 = u32::MAX;
@@ -11,13 +12,20 @@ pub(super) const NONE: u32 = u32::MAX;
 pub(super) struct Packet {
     pub enqueued_ns: u64,
     pub size: u32,
+}
+
+/// A packet and the slot of the one behind it, in 16 bytes.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    enqueued_ns: u64,
+    size: u32,
     next: u32,
 }
 
-/// All queued packets.
+/// All queued packets that are not the first of their stream.
 #[derive(Debug)]
 pub(super) struct Packets {
-    slots: Vec<Packet>,
+    slots: Vec<Slot>,
     free: u32,
 }
 
@@ -26,19 +34,15 @@ impl Packets {
         Self { slots: Vec::new(), free: NONE }
     }
 
-    pub fn get(&self, slot: u32) -> &Packet {
-        &self.slots[slot as usize]
-    }
-
     /// Keeps a packet and gives its slot. The caller chains it by [`Packets::chain`].
-    pub fn add(&mut self, size: u32, enqueued_ns: u64) -> u32 {
-        let packet = Packet { enqueued_ns, size, next: NONE };
+    pub fn add(&mut self, Packet { enqueued_ns, size }: Packet) -> u32 {
+        let filled = Slot { enqueued_ns, size, next: NONE };
         if self.free == NONE {
-            self.slots.push(packet);
+            self.slots.push(filled);
             return (self.slots.len() - 1) as u32;
         }
         let slot = self.free;
-        self.free = core::mem::replace(&mut self.slots[slot as usize], packet).next;
+        self.free = core::mem::replace(&mut self.slots[slot as usize], filled).next;
         slot
     }
 
@@ -49,10 +53,9 @@ impl Packets {
 
     /// Frees a slot and gives the packet and the slot behind it.
     pub fn take(&mut self, slot: u32) -> (Packet, u32) {
-        let place = &mut self.slots[slot as usize];
-        let packet = *place;
-        place.next = self.free;
+        let Slot { enqueued_ns, size, next } = self.slots[slot as usize];
+        self.slots[slot as usize].next = self.free;
         self.free = slot;
-        (packet, packet.next)
+        (Packet { enqueued_ns, size }, next)
     }
 }

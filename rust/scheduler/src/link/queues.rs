@@ -1,9 +1,10 @@
 //! What is queued, and the limits on it.
 
 use super::{
-    Drop, LinkError, LinkScheduler,
+    Drop, LinkError, LinkScheduler, ROOT,
+    fair::Child,
     node::{Held, Node},
-    packets::NONE,
+    packets::Packet,
 };
 
 impl LinkScheduler {
@@ -48,14 +49,31 @@ impl LinkScheduler {
         }
         let is_stream = |&handle: &u32| {
             let node = self.nodes.get(Self::index(handle) as usize);
-            node.is_some_and(|node| node.handle == handle && !node.is(Node::FREE | Node::IS_CLASS))
+            node.is_some_and(|node| (node.handle == handle) & !node.is(Node::FREE | Node::IS_CLASS))
         };
         // All are looked at, without a branch between two of them, so that the processor waits for many at once.
         if streams.iter().fold(true, |all, handle| all & is_stream(handle)) {
+            assert!(self.are_placed(streams), "each has its place in its class, and that in the one around");
             return Ok(());
         }
         let index = streams.iter().position(|handle| !is_stream(handle)).expect("one is none");
         self.find_stream("streams", Some(index), streams[index]).map(|_| ())
+    }
+
+    /// Whether what the streams say of their classes is what these say of the streams. It always is; but looking brings
+    /// the classes into the cache as well, and then those around them.
+    fn are_placed(&self, streams: &[u32]) -> bool {
+        let node = |&stream: &u32| (Self::index(stream), &self.nodes[Self::index(stream) as usize]);
+        let is_placed = |(id, node): (u32, &Node)| {
+            self.classes[node.parent as usize].fair.has(node.place, Child::Stream(id))
+        };
+        let is_class_placed = |(_, node): (u32, &Node)| {
+            let class = &self.classes[node.parent as usize];
+            node.parent == ROOT
+                || self.classes[class.parent as usize].fair.has(class.place, Child::Class(node.parent))
+        };
+        streams.iter().map(node).fold(true, |all, stream| all & is_placed(stream))
+            && streams.iter().map(node).fold(true, |all, stream| all & is_class_placed(stream))
     }
 
     fn queue(&mut self, id: u32, size: u32, now_ns: u64) -> Drop {
@@ -71,17 +89,21 @@ impl LinkScheduler {
                 return Drop::QueueBytes;
             }
         }
-        let slot = self.packets.add(size, now_ns);
+        let packet = Packet { enqueued_ns: now_ns, size };
         node.bytes += size;
         node.count += 1;
         self.queued_bytes += u64::from(size);
-        if node.tail == NONE {
-            node.head = slot;
-            node.tail = slot;
+        if node.count == 1 {
+            node.first = packet;
             self.enter(id, now_ns);
         } else {
-            let tail = core::mem::replace(&mut node.tail, slot);
-            self.packets.chain(tail, slot);
+            let slot = self.packets.add(packet);
+            if node.count == 2 {
+                node.head = slot;
+            } else {
+                self.packets.chain(node.tail, slot);
+            }
+            node.tail = slot;
         }
         if let Some(memory_bytes) = self.options.memory_bytes {
             self.weigh_queue(id);
@@ -111,11 +133,8 @@ impl LinkScheduler {
         }
     }
 
-    /// Keeps the fattest queue findable, if memory is limited.
+    /// Keeps the fattest queue findable, which only limited memory needs.
     pub(super) fn weigh_queue(&mut self, stream: u32) {
-        if self.options.memory_bytes.is_none() {
-            return;
-        }
         let key = u64::MAX - u64::from(self.nodes[stream as usize].bytes);
         if key == u64::MAX {
             self.fattest.remove(&mut self.fattest_places, stream);

@@ -3,9 +3,9 @@
 use super::{
     Aqm, LATE_PACKETS_MAX, LinkScheduler,
     departures::Departure,
-    node::Node,
+    node::{Held, Node},
     pace::Moment,
-    packets::{NONE, Packet},
+    packets::Packet,
     stages::Stage,
 };
 
@@ -19,6 +19,7 @@ impl LinkScheduler {
     }
 
     /// The packet that starts next, if it does at or before `until_ns`.
+    #[inline]
     pub(super) fn decide(&mut self, until_ns: u64) -> Option<Departure> {
         loop {
             let start_ns = self.next_start_ns().filter(|&start_ns| start_ns <= until_ns)?;
@@ -72,7 +73,7 @@ impl LinkScheduler {
         };
         if self.streams_with_curves > 0 {
             let parent = node.parent;
-            if has_curve && node.is(Node::IN_SHARE) {
+            if has_curve && node.count > 0 && node.held != Held::Waiting {
                 self.place(stream, start_ns);
             }
             self.update_due(parent);
@@ -84,18 +85,20 @@ impl LinkScheduler {
     }
 
     /// Takes the first packet of a stream's queue, and nothing else.
+    #[inline]
     pub(super) fn take_first(&mut self, stream: u32) -> Packet {
         let node = &mut self.nodes[stream as usize];
-        let (packet, next) = self.packets.take(node.head);
-        node.head = next;
+        let packet = node.first;
         node.count -= 1;
         node.bytes -= packet.size;
         node.sequence += 1;
-        if next == NONE {
-            node.tail = NONE;
+        if node.count > 0 {
+            (node.first, node.head) = self.packets.take(node.head);
         }
         self.queued_bytes -= u64::from(packet.size);
-        self.weigh_queue(stream);
+        if self.options.memory_bytes.is_some() {
+            self.weigh_queue(stream);
+        }
         packet
     }
 
@@ -104,7 +107,7 @@ impl LinkScheduler {
         let Some(aqm) = self.options.aqm else { return false };
         loop {
             let node = &self.nodes[stream as usize];
-            let wait_ns = start_ns.saturating_sub(self.packets.get(node.head).enqueued_ns);
+            let wait_ns = start_ns.saturating_sub(node.first.enqueued_ns);
             let cold = &mut self.colds[stream as usize];
             if !cold.codel.signals(start_ns, wait_ns, node.bytes, self.options.mtu_bytes) {
                 return false;

@@ -9,6 +9,7 @@
 
 use super::{
     LinkScheduler, ROOT,
+    fair::Child,
     node::{Held, Node},
 };
 
@@ -19,10 +20,6 @@ pub(super) enum Stage {
     Share,
 }
 
-/// How many largest packets a node can owe for what it sent out of turn. More is forgiven: a guarantee that is larger than
-/// the share would otherwise run up a debt without end, and pay for it when the guarantee is gone.
-const DEBT_PACKETS_MAX: u32 = 16;
-
 impl LinkScheduler {
     /// The largest packet on the link.
     pub(super) fn largest_bytes(&self) -> u32 {
@@ -30,7 +27,7 @@ impl LinkScheduler {
     }
 
     pub(super) fn has_something_open(&self) -> bool {
-        self.nodes[ROOT as usize].count > 0
+        self.classes[ROOT as usize].open > 0
     }
 
     /// The earliest moment of the next decision, seen at `at_ns`.
@@ -40,7 +37,7 @@ impl LinkScheduler {
 
     /// Whether a node's ceiling keeps it from being sent from, when the next decision comes and its classes are open.
     fn is_shut(&self, id: u32, at_ns: u64) -> bool {
-        if !self.nodes[id as usize].is(Node::CEILING) {
+        if self.nodes_with_ceilings == 0 || !self.nodes[id as usize].is(Node::CEILING) {
             return false;
         }
         let opens_ns = self.ceilings[id as usize].opens_ns();
@@ -61,59 +58,63 @@ impl LinkScheduler {
         opens_ns
     }
 
+    /// Whether a node has something to send, be it open or shut.
+    pub(super) fn has_something(&self, id: u32) -> bool {
+        let node = &self.nodes[id as usize];
+        if node.is(Node::IS_CLASS) { self.classes[node.head as usize].open > 0 } else { node.count > 0 }
+    }
+
     /// A node, which is in no stage, has something to send from `at_ns` on.
     pub(super) fn enter(&mut self, first: u32, at_ns: u64) {
+        let &Node { mut parent, mut place, .. } = &self.nodes[first as usize];
         let mut id = first;
         loop {
             if self.is_shut(id, at_ns) {
                 self.wait(id);
+                if id == first {
+                    return;
+                }
                 break;
             }
-            let node = &mut self.nodes[id as usize];
-            node.set(Node::IN_SHARE, true);
-            let parent = node.parent;
-            self.classes[parent as usize].fair.enter(&mut self.nodes, id);
-            id = self.classes[parent as usize].node;
-            let class = &mut self.nodes[id as usize];
-            class.count += 1;
-            if class.count > 1 {
+            let class = &mut self.classes[parent as usize];
+            class.fair.enter(place);
+            class.open += 1;
+            if class.open > 1 {
                 break;
             }
             if parent == ROOT {
                 self.ready_ns = at_ns;
                 break;
             }
+            (id, parent, place) = (class.node, class.parent, class.place);
         }
         let node = &self.nodes[first as usize];
-        let class = node.head;
-        if node.is(Node::IS_CLASS) {
-            self.update_due(class);
-        } else if node.is(Node::IN_SHARE) && node.is(Node::CURVE) {
+        if node.is(Node::CURVE) {
             self.place(first, at_ns);
+        } else if node.is(Node::IS_CLASS) {
+            self.update_due(node.head);
         }
     }
 
-    /// A node has nothing to send any more, or is to be changed.
+    /// A node that had something to send has nothing any more, or is to be changed.
     pub(super) fn leave(&mut self, first: u32) {
+        let around = self.nodes[first as usize].parent;
         let mut id = first;
-        let class = self.nodes[id as usize].parent;
         loop {
+            let &Node { parent, place, held, .. } = &self.nodes[id as usize];
             self.unhold(id);
-            let node = &mut self.nodes[id as usize];
-            if !node.is(Node::IN_SHARE) {
+            if held == Held::Waiting {
                 break;
             }
-            node.set(Node::IN_SHARE, false);
-            let parent = node.parent;
-            self.classes[parent as usize].fair.leave(&mut self.nodes, id);
-            self.settle_debt(id);
-            id = self.classes[parent as usize].node;
-            self.nodes[id as usize].count -= 1;
-            if self.nodes[id as usize].count > 0 || parent == ROOT {
+            let class = &mut self.classes[parent as usize];
+            class.fair.leave(place);
+            class.open -= 1;
+            if class.open > 0 || parent == ROOT {
                 break;
             }
+            id = class.node;
         }
-        self.update_due(class);
+        self.update_due(around);
     }
 
     fn wait(&mut self, id: u32) {
@@ -166,11 +167,9 @@ impl LinkScheduler {
 
     /// Puts an open stream with a guarantee among those that are early or due, by its first packet.
     pub(super) fn place(&mut self, id: u32, at_ns: u64) {
-        let node = &self.nodes[id as usize];
-        let packet = self.packets.get(node.head);
-        let bytes = packet.size + self.options.overhead_bytes;
-        let due = self.curves[id as usize].due(bytes, packet.enqueued_ns, self.earliest_ns);
-        let parent = node.parent;
+        let &Node { first, parent, .. } = &self.nodes[id as usize];
+        let bytes = first.size + self.options.overhead_bytes;
+        let due = self.curves[id as usize].due(bytes, first.enqueued_ns, self.earliest_ns);
         if due.from_ns > self.decision_ns(at_ns) {
             self.nodes[id as usize].held = Held::Early;
             self.early.push(&mut self.places, id, due.from_ns);
@@ -186,7 +185,7 @@ impl LinkScheduler {
         while class != ROOT {
             let id = self.classes[class as usize].node;
             let node = &mut self.nodes[id as usize];
-            let first = self.classes[class as usize].due.first().filter(|_| node.is(Node::IN_SHARE));
+            let first = self.classes[class as usize].due.first().filter(|_| node.held != Held::Waiting);
             class = node.parent;
             let around = &mut self.classes[class as usize].due;
             match (node.held, first) {
@@ -220,28 +219,52 @@ impl LinkScheduler {
 
     /// The stream whose turn it is in the share; something is open.
     pub(super) fn first_of_share(&mut self) -> u32 {
-        let largest_bytes = self.largest_bytes();
         let mut class = ROOT;
         loop {
-            let fair = &mut self.classes[class as usize].fair;
-            let id = fair.first().expect("a class is open only if a child is");
-            let node = &mut self.nodes[id as usize];
-            if node.is(Node::DEBT) {
-                let debt = &mut self.debts[id as usize];
-                let paid = largest_bytes.min(*debt);
-                *debt -= paid;
-                node.set(Node::DEBT, *debt > 0);
-                fair.serve(&mut self.nodes, id, paid, true);
-            } else if node.is(Node::IS_CLASS) {
-                class = node.head;
-            } else {
-                return id;
+            let first =
+                self.classes[class as usize].fair.first().expect("a class is open only if a child is");
+            match first {
+                Child::Stream(id) => return id,
+                Child::Class(inner) => class = inner,
             }
         }
     }
 
     /// After a stream's first packet was taken: charges the path to the root, and takes out what is shut or has nothing more.
     pub(super) fn charge(&mut self, stream: u32, bytes: u32, stage: Stage, start_ns: u64) {
+        if self.nodes_with_ceilings > 0 {
+            self.charge_ceilings(stream, bytes, start_ns);
+        }
+        let &Node { mut parent, mut place, count, .. } = &self.nodes[stream as usize];
+        let (mut id, mut has_more) = (stream, count > 0);
+        loop {
+            let stays = has_more && !self.is_shut(id, start_ns);
+            let class = &mut self.classes[parent as usize];
+            match stage {
+                Stage::Share => class.fair.serve(place, bytes, stays),
+                Stage::Due => class.fair.owe(place, bytes, stays),
+            }
+            class.open -= u32::from(!stays);
+            let is_root = parent == ROOT;
+            let around = class.node;
+            let around_has_more = class.open > 0;
+            (parent, place) = (class.parent, class.place);
+            if !stays {
+                if self.streams_with_curves > 0 {
+                    self.unhold(id);
+                }
+                if has_more {
+                    self.wait(id);
+                }
+            }
+            if is_root {
+                break;
+            }
+            (id, has_more) = (around, around_has_more);
+        }
+    }
+
+    fn charge_ceilings(&mut self, stream: u32, bytes: u32, start_ns: u64) {
         let mut id = stream;
         loop {
             let node = &self.nodes[id as usize];
@@ -252,56 +275,6 @@ impl LinkScheduler {
                 break;
             }
             id = self.classes[node.parent as usize].node;
-        }
-        let mut id = stream;
-        loop {
-            let has_more = self.nodes[id as usize].count > 0;
-            let stays = has_more && !self.is_shut(id, start_ns);
-            let parent = self.nodes[id as usize].parent;
-            match stage {
-                Stage::Share => {
-                    self.classes[parent as usize].fair.serve(&mut self.nodes, id, bytes, stays);
-                }
-                Stage::Due => {
-                    self.owe(id, bytes);
-                    if !stays {
-                        self.classes[parent as usize].fair.leave(&mut self.nodes, id);
-                    }
-                }
-            }
-            let class = self.classes[parent as usize].node;
-            if !stays {
-                self.unhold(id);
-                self.nodes[id as usize].set(Node::IN_SHARE, false);
-                self.settle_debt(id);
-                if has_more {
-                    self.wait(id);
-                }
-                self.nodes[class as usize].count -= 1;
-            }
-            if parent == ROOT {
-                break;
-            }
-            id = class;
-        }
-    }
-
-    fn owe(&mut self, id: u32, bytes: u32) {
-        let most = DEBT_PACKETS_MAX * self.largest_bytes();
-        let debt = &mut self.debts[id as usize];
-        *debt = (*debt + bytes).min(most);
-        self.nodes[id as usize].set(Node::DEBT, true);
-    }
-
-    /// A node that leaves the share takes a debt along as a later start, of one packet at most: more is forgiven, as
-    /// those that stayed have had its turns since.
-    fn settle_debt(&mut self, id: u32) {
-        let largest_bytes = self.largest_bytes();
-        let node = &mut self.nodes[id as usize];
-        if node.is(Node::DEBT) {
-            let bytes = largest_bytes.min(core::mem::take(&mut self.debts[id as usize]));
-            node.stamp = node.stamp.wrapping_add(node.inverse * u64::from(bytes));
-            node.set(Node::DEBT, false);
         }
     }
 }

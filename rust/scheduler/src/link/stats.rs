@@ -2,6 +2,8 @@
 
 use core::ops::AddAssign;
 
+use super::{LinkError, LinkScheduler, ROOT, node::Node};
+
 /// Counts of packets. At all times `enqueued = dequeued + queued_packets + dropped_after_acceptance()`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LinkStats {
@@ -47,5 +49,55 @@ impl AddAssign for LinkStats {
         self.dropped_memory += other.dropped_memory;
         self.dropped_aqm += other.dropped_aqm;
         self.dropped_removed += other.dropped_removed;
+    }
+}
+
+impl LinkScheduler {
+    /// What a stream, or all in a class now and before, has counted; everything for the root.
+    ///
+    /// # Errors
+    /// [`LinkError::UnknownHandle`].
+    pub fn stats(&self, handle: u32) -> Result<LinkStats, LinkError> {
+        let id = self.find("handle", None, handle)?;
+        let node = &self.nodes[id as usize];
+        let all = if node.is(Node::IS_CLASS) { self.inside(node.head) } else { vec![id] };
+        let mut stats = LinkStats::default();
+        for id in all {
+            stats += self.counted(id);
+        }
+        for departure in &self.late {
+            let is_within = self.is_within(departure.stream, id);
+            if is_within {
+                stats.dequeued -= 1;
+                stats.queued_packets += 1;
+                stats.queued_bytes += u64::from(departure.size);
+            }
+        }
+        Ok(stats)
+    }
+
+    /// Whether a packet that was sent counts for a node. Those of removed streams count for the root.
+    fn is_within(&self, stream: u32, node: u32) -> bool {
+        let root = self.classes[ROOT as usize].node;
+        let Ok(mut id) = self.find("handle", None, stream) else { return node == root };
+        while id != node && id != root {
+            id = self.classes[self.nodes[id as usize].parent as usize].node;
+        }
+        id == node
+    }
+
+    /// What one node has counted, those inside it apart.
+    pub(super) fn counted(&self, id: u32) -> LinkStats {
+        let (node, counted) = (&self.nodes[id as usize], self.colds[id as usize].counted);
+        if node.is(Node::IS_CLASS) {
+            return counted;
+        }
+        LinkStats {
+            enqueued: node.sequence + u64::from(node.count),
+            dequeued: node.sequence - counted.dropped_after_acceptance(),
+            queued_packets: node.count.into(),
+            queued_bytes: node.bytes.into(),
+            ..counted
+        }
     }
 }

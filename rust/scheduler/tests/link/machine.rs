@@ -135,12 +135,15 @@ proptest! {
 
     #[test]
     fn any_calls_leave_it_sound(
-        calls in vec(call(), 1..120), memory in prop::option::of(1514_u64..20_000), aqm in 0_usize..3,
+        crowd in 0_usize..20, calls in vec(call(), 1..120), memory in prop::option::of(1514_u64..20_000), aqm in 0_usize..3,
     ) {
         let aqm = [None, Some(Aqm::CodelDrop), Some(Aqm::CodelMark)][aqm];
         let options = LinkOptions { memory_bytes: memory, aqm, ..LinkOptions::default() };
-        let link = LinkScheduler::new(10_000, options).unwrap();
-        let handles = vec![link.root()];
+        let mut link = LinkScheduler::new(10_000, options).unwrap();
+        let root = link.root();
+        let mut handles = vec![root];
+        // So many that a few more, or fewer, change the way in which the root shares.
+        handles.extend((0..crowd).map(|_| link.add_stream(root, StreamConfig::default()).unwrap()));
         let mut machine = Machine { link, handles, now_ns: 0, taken: 0 };
         for call in &calls {
             let before = (machine.all_stats(), machine.link.next_event_ns(machine.now_ns));

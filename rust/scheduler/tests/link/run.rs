@@ -85,10 +85,15 @@ pub fn position(handles: &[u32], handle: u32) -> usize {
     handles.iter().position(|&other| other == handle).expect("one of the streams")
 }
 
+/// Among more children than this a class shares in groups, by QFQ; among fewer it looks at each, as WF2Q+ has it.
+pub const FEW: usize = 16;
+
 /// A tree: for each class its parent (0 is the root, n the n-th class before it) and settings, for each stream its class.
 #[derive(Clone, Debug)]
 pub struct Tree {
     pub rate_kbps: u64,
+    /// Idle streams of weight 1 in each class.
+    pub crowd: usize,
     pub classes: Vec<(usize, ClassConfig)>,
     pub streams: Vec<(usize, StreamConfig)>,
 }
@@ -104,6 +109,10 @@ impl Tree {
         }
         let streams =
             self.streams.iter().map(|&(class, config)| link.add_stream(classes[class], config)).collect();
+        let idle = StreamConfig { weight: Some(1), ..StreamConfig::default() };
+        for &class in classes.iter().flat_map(|class| std::iter::repeat_n(class, self.crowd)) {
+            link.add_stream(class, idle).expect("a good stream");
+        }
         (link, Result::expect(streams, "good streams"))
     }
 
@@ -119,15 +128,18 @@ impl Tree {
     }
 }
 
-/// Trees of up to four classes and six streams, with weights and perhaps ceilings, none with a guarantee.
+/// Trees of up to four classes and six streams, with weights and perhaps ceilings, none with a guarantee. In half of them
+/// the classes are crowded by streams that have nothing to send, and hardly any weight.
 pub fn any_tree(with_ceilings: bool) -> impl Strategy<Value = Tree> {
     let ceiling = move || {
         let some = (300_u64..9_000, 0_u32..6_000);
         if with_ceilings { prop::option::of(some).boxed() } else { Just(None).boxed() }
     };
-    let class = (any::<prop::sample::Index>(), 1_u32..20, ceiling());
-    let stream = (any::<prop::sample::Index>(), 1_u32..20, ceiling());
-    (vec(class, 0..4), vec(stream, 1..6)).prop_map(|(classes, streams)| {
+    let weight = || (1_u32..20).prop_map(|weight| weight * 100);
+    let class = (any::<prop::sample::Index>(), weight(), ceiling());
+    let stream = (any::<prop::sample::Index>(), weight(), ceiling());
+    let crowd = prop_oneof![Just(0), Just(FEW)];
+    (crowd, vec(class, 0..4), vec(stream, 1..6)).prop_map(|(crowd, classes, streams)| {
         let count = classes.len();
         let classes = classes.into_iter().enumerate().map(|(index, (parent, weight, ceiling))| {
             let mut config = ClassConfig { weight: Some(weight), ..ClassConfig::default() };
@@ -143,7 +155,7 @@ pub fn any_tree(with_ceilings: bool) -> impl Strategy<Value = Tree> {
             }
             (class.index(count + 1), config)
         });
-        Tree { rate_kbps: 10_000, classes: classes.collect(), streams: streams.collect() }
+        Tree { rate_kbps: 10_000, crowd, classes: classes.collect(), streams: streams.collect() }
     })
 }
 
