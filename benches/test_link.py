@@ -1,8 +1,7 @@
 """The link scheduler through Python: what a packet costs, queued and fetched, on a link that is always busy.
 
-The load is that of `cargo run --release -p honeylink-scheduler --example figures`: packets of 64 bytes, 16 streams a class,
-mixed weights, 100 Gbit/s, streams drawn at random, 32,768 packets queued. A round is `PACKETS` packets; the figure to
-compare is `ns_per_packet`.
+The load is that of the crate's example `figures`: packets of 64 bytes, 16 streams a class, mixed weights, 100 Gbit/s,
+streams drawn at random, 32,768 packets queued. `packets` are those of a round; the table's ns/packet is by them.
 """
 
 from __future__ import annotations
@@ -64,15 +63,14 @@ class Load:
 @pytest.mark.parametrize("batch", [64, 256, 1024])
 @pytest.mark.parametrize("streams", [1024, 16_384, 65_536])
 def test_batches(benchmark: BenchmarkFixture, streams: int, batch: int) -> None:
-    """Expected: each batch fetches as many as it queues, and at the end every stream has had its turns."""
+    """Expected: each batch fetches as many packets as it queues, and the link stays busy."""
     load = Load(streams, batch)
-    before = load.link.stats().queued_packets
-    fetched = benchmark.pedantic(load.run, rounds=8, warmup_rounds=1)
-    benchmark.extra_info["ns_per_packet"] = benchmark.stats["median"] / PACKETS * 1e9
+    benchmark.extra_info["packets"] = PACKETS
+    fetched = benchmark.pedantic(load.run, rounds=8, warmup_rounds=1)  # type: ignore[no-untyped-call]
     assert fetched == PACKETS
     stats = load.link.stats()
     assert stats.dequeued == 9 * PACKETS
-    assert stats.queued_packets == before
+    assert stats.queued_packets > BACKLOG // 2
 
 
 @pytest.mark.benchmark(group="link, one trace of 2^14 packets, 64 streams")
@@ -91,12 +89,13 @@ def test_trace(benchmark: BenchmarkFixture) -> None:
             fetched += len(link.dequeue(now_ns, 512))
         return fetched + len(link.dequeue(2**62, YARDSTICK_PACKETS))
 
-    assert benchmark.pedantic(run, rounds=8, warmup_rounds=1) == YARDSTICK_PACKETS
-    benchmark.extra_info["ns_per_packet"] = benchmark.stats["median"] / YARDSTICK_PACKETS * 1e9
+    benchmark.extra_info["packets"] = YARDSTICK_PACKETS
+    fetched = benchmark.pedantic(run, rounds=8, warmup_rounds=1)  # type: ignore[no-untyped-call]
+    assert fetched == YARDSTICK_PACKETS
 
 
 @pytest.mark.benchmark(group="link, one trace of 2^14 packets, 64 streams")
-@pytest.mark.skipif(importlib.util.find_spec("ns") is None, reason="pip install ns.py")
+@pytest.mark.skipif(importlib.util.find_spec("ns") is None, reason="ns-py is not installed")
 def test_trace_by_ns_py(benchmark: BenchmarkFixture) -> None:
     """Expected: the same packets, by the weighted fair queueing of `ns.py`."""
     import simpy
@@ -122,11 +121,12 @@ def test_trace_by_ns_py(benchmark: BenchmarkFixture) -> None:
         env.run()
         return int(sum(server.out.packets_received.values()))
 
-    assert benchmark.pedantic(run, rounds=3, warmup_rounds=0) == YARDSTICK_PACKETS
-    benchmark.extra_info["ns_per_packet"] = benchmark.stats["median"] / YARDSTICK_PACKETS * 1e9
+    benchmark.extra_info["packets"] = YARDSTICK_PACKETS
+    fetched = benchmark.pedantic(run, rounds=3, warmup_rounds=0)  # type: ignore[no-untyped-call]
+    assert fetched == YARDSTICK_PACKETS
 
 
 def trace() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The stream of each packet, and when it comes: 256 at a time, as fast as 1 Gbit/s carries packets of 1000 bytes."""
+    """The stream of each packet, and when it comes: 256 at a time, as fast as 1 Gbit/s carries 1000 bytes each."""
     streams = np.random.default_rng(2).integers(0, 64, YARDSTICK_PACKETS)
     return streams, np.arange(YARDSTICK_PACKETS) // 256 * 256 * 8000
