@@ -23,6 +23,7 @@
     │       ├── OverCommitted        guarantees that are more than a ceiling, or than the link (also a ValueError)
     │       └── DelayOutOfReach      a delay that can't be kept (also a ValueError)
     ├── CodecFailed                  a codec that can't be measured (in honeylink.cli.bench.cases)
+    ├── ScenarioError                a scenario that can't be simulated (in honeylink.cli.link.scenario)
     ├── SettingsError                a setting with a wrong value
     ├── DatabaseStartError           the embedded database did not start (in honeylink.store.embedded)
     ├── MigrationError               the schema could not be brought up to date (in honeylink.store.migrate)
