@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +19,7 @@ from PIL import Image
 from honeylink.cli.charts.axes import PALETTE
 from honeylink.cli.link.scenario import SHIPPED, ScenarioError, load
 from honeylink.cli.link.simulation import Outcome, StreamOutcome, simulate
-from tests.operations.processes import PATIENCE_SECONDS, honeylink
+from tests.operations.processes import COMMAND, PATIENCE_SECONDS, environment, honeylink
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,6 +151,30 @@ def test_a_scenario_that_can_not_be_read() -> None:
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith("honeylink: no-such can't be simulated:")
     assert "No such file" in result.stderr
+
+
+def test_ctrl_c_on_a_terminal(scenario: Callable[[str], str]) -> None:
+    """The bar is there, and afterwards nothing is left of it."""
+    long = PLAIN.replace("duration_seconds = 2", "duration_seconds = 3600").replace("400", "4_000")
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*COMMAND, "link", "simulate", scenario(long)],
+        env=environment(),
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        while b" of 3600 s\x1b[K" not in shown:
+            shown += os.read(ours, 4096)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE_SECONDS) == 130
+        while b"stopped" not in shown:
+            shown += os.read(ours, 4096)
+    os.close(ours)
+    assert shown.endswith(b"\r\x1b[Khoneylink: stopped\r\n")
+    assert b"Traceback" not in shown
 
 
 # --- faults -----------------------------------------------------------------------------------------------------

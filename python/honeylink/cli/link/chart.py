@@ -49,7 +49,9 @@ def _rates(canvas: Canvas, outcome: Outcome) -> None:
     kbps, unit = (1000, "Mbit/s") if top_kbps >= _MEGABIT_KBPS else (1, "kbit/s")
     panel = _panel(0, Axis.linear(outcome.scenario.duration_ns / 1e9), Axis.linear(top_kbps / kbps))
     panel.frame(canvas, f"Sent, {unit}", "seconds")
-    panel.curve(canvas, zip(outcome.seconds, outcome.link_kbps / kbps, strict=True), _LINK, _LINK_WIDTH)
+    edges = np.linspace(0, outcome.scenario.duration_ns / 1e9, len(outcome.seconds) + 1)
+    steps = zip(np.repeat(edges, 2)[1:-1], np.repeat(outcome.link_kbps / kbps, 2), strict=True)
+    panel.curve(canvas, steps, _LINK, _LINK_WIDTH)
     for number, each in enumerate(outcome.streams):
         panel.curve(canvas, zip(outcome.seconds, each.kbps / kbps, strict=True), _colour(number))
 
