@@ -109,7 +109,8 @@ def table(costs: Sequence[Cost]) -> Iterator[str]:
 def write(costs: Sequence[Cost]) -> None:
     """Into the page, with the chart."""
     page.put("growth", [*page.circumstances(quick=False), "", *table(costs)])
-    chart = charts.lines(
+    charts.lines(
+        page.BENCHES / "growth.svg",
         "One session, by how many are stored already: milliseconds",
         [f"{cost.stored:,}" for cost in costs],
         {
@@ -118,7 +119,6 @@ def write(costs: Sequence[Cost]) -> None:
             "expiry": [cost.expiry_us / 1000 for cost in costs],
         },
     )
-    (page.BENCHES / "growth.svg").write_text(chart, encoding="utf-8")
 
 
 if __name__ == "__main__":

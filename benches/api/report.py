@@ -30,8 +30,8 @@ def write(findings: Findings, *, quick: bool) -> None:
     page.put("api", lines(findings, quick=quick))
     rows = findings.throughput.rows
     rates = {name: {row.clients: row.load.per_second for row in rows if row.name == name} for name in SERIES}
-    chart = charts.bars("POST /sessions: sessions per second by busy connections", CLIENTS, rates)
-    (page.BENCHES / "api.svg").write_text(chart, encoding="utf-8")
+    title = "POST /sessions: sessions per second by busy connections"
+    charts.bars(page.BENCHES / "api.svg", title, CLIENTS, rates)
 
 
 def lines(findings: Findings, *, quick: bool) -> Iterator[str]:

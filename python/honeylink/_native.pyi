@@ -2,15 +2,18 @@
 # Editors show the docstrings of stubs only; a test keeps them equal to those of the binary.
 """The compiled part of HoneyLink. Import from `honeylink.fec` and `honeylink.scheduler` instead."""
 
-from collections.abc import Sequence
-from typing import Final, Literal, TypeAlias, final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, TypeAlias, TypedDict, Unpack, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
     "Admitted",
+    "Batch",
     "Encoder",
+    "LinkScheduler",
+    "LinkStats",
     "PacketDecoder",
     "PacketEncoder",
     "PacketStats",
@@ -29,6 +32,9 @@ __all__ = [
 
 _Bytes: TypeAlias = bytes | bytearray | memoryview | NDArray[np.uint8]
 """What is like bytes, and any other object that gives its bytes so."""
+
+_Numbers: TypeAlias = NDArray[np.integer[Any]] | Sequence[int]
+"""Of integers, uint32[n] being the fastest."""
 
 __version__: Final[str]
 
@@ -589,6 +595,423 @@ class PacketStats:
 
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
+
+class _Changes(TypedDict, total=False):
+    priority: Literal["latency", "normal", "burst"]
+    rate_kbps: int
+    ceil_kbps: int | None
+    weight: int | None
+    burst_bytes: int
+    max_delay_us: int | None
+    queue_packets: int
+    queue_bytes: int | None
+
+@final
+class LinkScheduler:
+    """Decides which stream's packet leaves a link next, and when.
+
+    A tree of classes with streams as leaves. The bytes stay with you: the scheduler is told sizes, and tells
+    which stream's packet starts when. It has no clock: each call carries the time, in nanoseconds since any epoch,
+    which never goes back. After an error nothing has changed.
+
+    Handles are integers that name a class or a stream of this link for good: that of a removed one never comes
+    back. Threads may share a link; a lock lets them in one after the other. Batches of 64 packets or more release
+    the GIL.
+
+    Args:
+        rate_kbps: The link's rate in kbit/s, 1 to 10^9.
+        mtu_bytes: The largest packet, 64 to 65535.
+        overhead_bytes: What each packet takes on the link on top of its size, such as headers, preamble and gap.
+        memory_bytes: What all queues together may hold; beyond it the fattest queue is dropped from. None is no limit.
+        aqm: What becomes of packets of queues that stand for long: CoDel (RFC 8289) drops or marks them. None: nothing.
+
+    Raises:
+        LinkError: A number is out of range, or there is no such aqm.
+        TypeError: An argument is of another type.
+
+    Source: I. Stoica, H. Zhang, T. S. E. Ng, "A Hierarchical Fair Service Curve Algorithm for Link-Sharing,
+        Real-Time, and Priority Services", SIGCOMM 1997.
+
+    Example:
+        >>> import numpy as np
+        >>> from honeylink.scheduler import LinkScheduler
+        >>> link = LinkScheduler(10_000)
+        >>> video = link.add_stream(link.root, priority="burst", rate_kbps=5_000)
+        >>> control = link.add_stream(link.root, priority="latency", rate_kbps=50)
+        >>> streams = np.array([video, video, control], dtype=np.uint32)
+        >>> sizes = np.array([1250, 1250, 100], dtype=np.uint32)
+        >>> link.enqueue(streams, sizes, now_ns=0)
+        array([0, 0, 0], dtype=uint8)
+        >>> batch = link.dequeue(now_ns=2_000_000, max_packets=256)
+        >>> batch.streams.tolist() == [video, control, video]
+        True
+        >>> batch.departures_ns.tolist()
+        [0, 1000000, 1080000]
+    """
+
+    def __new__(
+        cls,
+        rate_kbps: int,
+        *,
+        mtu_bytes: int = 1514,
+        overhead_bytes: int = 0,
+        memory_bytes: int | None = None,
+        aqm: Literal["codel-drop", "codel-mark"] | None = None,
+    ) -> LinkScheduler: ...
+    @classmethod
+    def from_session(cls, answer: Mapping[str, object], rate_kbps: int) -> LinkScheduler:
+        """A link with the streams of a session, as `POST /sessions` has answered it.
+
+        Each stream has its priority and is guaranteed what was allocated to it. What its parity takes on top comes by
+        weight: on a link that has room for all streams with their parity, each gets its own. The handles are
+        in `streams`, by name; more classes and streams may be added.
+
+        Args:
+            answer: The answer's JSON, read. Of a stream its name, priority, allocated bandwidth and FEC count.
+            rate_kbps: The link's rate in kbit/s.
+
+        Raises:
+            LinkError: Something in the answer is missing or out of range; `field` says what, as
+                `answer.streams[0].priority`. The rate is out of range.
+            OverCommitted: The link has less than was allocated.
+            TypeError: Something in the answer is of another type.
+
+        Example:
+            >>> from honeylink.scheduler import LinkScheduler
+            >>> fec = {"data_shards": 10, "parity_shards": 1}
+            >>> stream = {"name": "control", "priority": "latency", "allocated_bandwidth_kbps": 50, "fec": fec}
+            >>> link = LinkScheduler.from_session({"streams": [stream]}, rate_kbps=10_000)
+            >>> link.enqueue([link.streams["control"]], [100], now_ns=0)
+            array([0], dtype=uint8)
+        """
+
+    @property
+    def root(self) -> int:
+        """The handle of the root, the class that all others are in."""
+
+    @property
+    def streams(self) -> dict[str, int]:
+        """The handles of the session's streams by name, those that were removed left out; empty without a session."""
+
+    def add_class(
+        self,
+        parent: int | None = None,
+        *,
+        rate_kbps: int = 0,
+        ceil_kbps: int | None = None,
+        weight: int | None = None,
+        burst_bytes: int = 1514,
+    ) -> int:
+        """Adds a class, a place in the tree that has streams and other classes in it.
+
+        Args:
+            parent: Handle of the class that it is in; the root if left out.
+            rate_kbps: Its share among its siblings in kbit/s, which is kept free for it.
+            ceil_kbps: What it never exceeds in kbit/s, 1 to 10^9. None is no limit.
+            weight: Its share of what the guarantees leave, if another than its rate, 1 to 2^27.
+            burst_bytes: What it may send at once above its ceiling, up to 2^30.
+
+        Returns:
+            Its handle.
+
+        Raises:
+            LinkError: A number is out of range; a class is too deep in others; there are 2^20 nodes.
+            UnknownHandle: There is no such parent.
+            OverCommitted: The guarantees around it would be more than a ceiling, or than the link.
+            TypeError: An argument is of another type, or has no such name.
+
+        Example:
+            >>> from honeylink.scheduler import LinkScheduler
+            >>> link = LinkScheduler(10_000)
+            >>> tenant = link.add_class(rate_kbps=4_000, ceil_kbps=8_000)
+            >>> video = link.add_stream(tenant, rate_kbps=3_000)
+        """
+
+    def add_stream(
+        self,
+        cls: int,
+        *,
+        priority: Literal["latency", "normal", "burst"] = "normal",
+        rate_kbps: int = 0,
+        ceil_kbps: int | None = None,
+        weight: int | None = None,
+        burst_bytes: int = 1514,
+        max_delay_us: int | None = None,
+        queue_packets: int = 1000,
+        queue_bytes: int | None = None,
+    ) -> int:
+        """Adds a stream.
+
+        Args:
+            cls: Handle of the class that it is in; `root` for none.
+            priority: `"latency"`, `"normal"` or `"burst"`. What a latency stream sends within rate and burst is early,
+                as far as others' guarantees allow; what is beyond is like anybody's, so it starves nobody.
+            rate_kbps: What it is guaranteed whenever it has something to send, in kbit/s. 0 is best effort.
+            ceil_kbps: What it never exceeds in kbit/s, 1 to 10^9. None is no limit.
+            weight: Its share of what the guarantees leave, if another than its rate, 1 to 2^27.
+            burst_bytes: What it may send at once above its ceiling, and above its rate for its delay to be kept.
+            max_delay_us: The longest time in µs from enqueue to the end of sending, for what is within rate and burst.
+            queue_packets: The most packets that it may queue, at least 1.
+            queue_bytes: The most bytes that it may queue, at least one packet. None is no limit.
+
+        Returns:
+            Its handle.
+
+        Raises:
+            LinkError: A number is out of range, or there is no such priority; there are 2^20 nodes.
+            UnknownHandle: There is no such class.
+            OverCommitted: The guarantees would be more than a ceiling, or than the link.
+            DelayOutOfReach: The delay can't be kept beside the guarantees of others.
+            TypeError: An argument is of another type, or has no such name.
+
+        Example:
+            >>> from honeylink.scheduler import LinkScheduler
+            >>> link = LinkScheduler(10_000)
+            >>> control = link.add_stream(link.root, priority="latency", rate_kbps=100, max_delay_us=5_000)
+        """
+
+    def enqueue(self, streams: _Numbers, sizes: _Numbers, now_ns: int) -> NDArray[np.uint8]:
+        """Queues packets, all at one time.
+
+        Args:
+            streams: uint32[n]: the stream of each packet, in order. A list of integers will do, but takes longer.
+            sizes: uint32[n]: its bytes, from 1 to the link's `mtu_bytes`.
+            now_ns: The time.
+
+        Returns:
+            uint8[n]: a code of `Drop` for each, 0 if it was accepted.
+
+        Raises:
+            LinkError: A size is out of range, or there are not as many sizes as streams. Nothing was queued.
+            UnknownHandle: A stream is none, or was removed. Nothing was queued.
+            TimeBackwards: The time is before that of an earlier call.
+            TypeError: `streams` or `sizes` is no sequence of integers.
+
+        Example:
+            >>> from honeylink.scheduler import Drop, LinkScheduler
+            >>> link = LinkScheduler(10_000)
+            >>> stream = link.add_stream(link.root, queue_packets=2)
+            >>> link.enqueue([stream] * 3, [1200] * 3, now_ns=0)
+            array([0, 0, 1], dtype=uint8)
+            >>> Drop(1)
+            <Drop.QUEUE_PACKETS: 1>
+        """
+
+    def dequeue(self, now_ns: int, max_packets: int, max_bytes: int | None = None) -> Batch:
+        """The packets that start at or before `now_ns`, in order, each with its own start.
+
+        A late call catches up: what comes out is the same however often it is called. At `next_event_ns` the next
+        packet starts just now.
+
+        Args:
+            now_ns: The time.
+            max_packets: How many at most. The rest comes with the next call.
+            max_bytes: How many bytes all their sizes are at most; None is no limit.
+
+        Returns:
+            A batch of arrays with one entry a packet; empty if nothing starts by now.
+
+        Raises:
+            LinkError: A number is out of range.
+            TimeBackwards: The time is before that of an earlier call.
+            TypeError: An argument is no integer.
+
+        Example:
+            >>> from honeylink.scheduler import LinkScheduler
+            >>> link = LinkScheduler(8_000)
+            >>> stream = link.add_stream(link.root)
+            >>> _ = link.enqueue([stream] * 3, [1000] * 3, now_ns=0)
+            >>> link.dequeue(now_ns=1_999_999, max_packets=256).departures_ns.tolist()
+            [0, 1000000]
+        """
+
+    def next_event_ns(self, now_ns: int) -> int | None:
+        """When the next packet starts if nothing else happens. Asking changes nothing.
+
+        Args:
+            now_ns: The time.
+
+        Returns:
+            A time in ns, `now_ns` at the earliest; None when nothing is queued.
+
+        Raises:
+            LinkError: The time is out of range.
+            TimeBackwards: The time is before that of an earlier call.
+            TypeError: The time is no integer.
+
+        Example:
+            >>> from honeylink.scheduler import LinkScheduler
+            >>> link = LinkScheduler(8_000)
+            >>> stream = link.add_stream(link.root)
+            >>> _ = link.enqueue([stream] * 2, [1000] * 2, now_ns=0)
+            >>> len(link.dequeue(now_ns=0, max_packets=256)), link.next_event_ns(now_ns=0)
+            (1, 1000000)
+        """
+
+    def reconfigure(self, handle: int, now_ns: int, **changes: Unpack[_Changes]) -> None:
+        """Changes settings of a class, of a stream, or of the root, which is the link, from `now_ns` on.
+
+        What is queued stays, even above new limits; the packet on its way is sent as it was begun.
+
+        Args:
+            handle: What to change. The root has `rate_kbps` alone.
+            now_ns: The time.
+            **changes: Settings by the names that `add_class` and `add_stream` have; the others stay.
+
+        Raises:
+            LinkError: A number is out of range, or delays that were promised could not be kept.
+            UnknownHandle: There is no such class or stream.
+            TimeBackwards: The time is before that of an earlier call.
+            OverCommitted: The guarantees would be more than a ceiling, or than the link.
+            DelayOutOfReach: The delay can't be kept beside the guarantees of others.
+            TypeError: An argument is of another type, or there is no such setting.
+
+        Example:
+            >>> from honeylink.scheduler import LinkScheduler
+            >>> link = LinkScheduler(10_000)
+            >>> video = link.add_stream(link.root, rate_kbps=5_000)
+            >>> link.reconfigure(video, now_ns=0, rate_kbps=2_000, ceil_kbps=4_000)
+            >>> link.reconfigure(link.root, now_ns=0, rate_kbps=5_000)
+        """
+
+    def remove(self, handle: int, now_ns: int) -> None:
+        """Removes a stream, or a class with all that is in it. What is queued there is dropped, and counted so.
+
+        Args:
+            handle: What to remove; the root can't be.
+            now_ns: The time.
+
+        Raises:
+            LinkError: It is the root, or the time is out of range.
+            UnknownHandle: There is no such class or stream.
+            TimeBackwards: The time is before that of an earlier call.
+            TypeError: An argument is no integer.
+
+        Example:
+            >>> from honeylink.scheduler import LinkScheduler
+            >>> link = LinkScheduler(10_000)
+            >>> stream = link.add_stream(link.root)
+            >>> _ = link.enqueue([stream], [1200], now_ns=0)
+            >>> link.remove(stream, now_ns=0)
+            >>> link.stats().dropped_removed
+            1
+        """
+
+    def stats(self, handle: int | None = None) -> LinkStats:
+        """What has become of the packets of a stream, of a class with all that is or was in it, or of the whole link.
+
+        Args:
+            handle: A class or a stream; the whole link if left out.
+
+        Raises:
+            UnknownHandle: There is no such class or stream.
+            TypeError: The handle is no integer.
+
+        Example:
+            >>> from honeylink.scheduler import LinkScheduler
+            >>> link = LinkScheduler(10_000)
+            >>> stream = link.add_stream(link.root, queue_packets=2)
+            >>> _ = link.enqueue([stream] * 3, [1200] * 3, now_ns=0)
+            >>> stats = link.stats(stream)
+            >>> stats.enqueued, stats.queued_bytes, stats.dropped_queue_packets
+            (2, 2400, 1)
+        """
+
+@final
+class Batch:
+    """The packets that leave, in order: arrays with one entry a packet.
+
+    Example:
+        >>> from honeylink.scheduler import LinkScheduler
+        >>> link = LinkScheduler(10_000)
+        >>> stream = link.add_stream(link.root)
+        >>> _ = link.enqueue([stream], [1200], now_ns=5)
+        >>> batch = link.dequeue(now_ns=5, max_packets=256)
+        >>> len(batch), batch.sizes
+        (1, array([1200], dtype=uint32))
+    """
+
+    @property
+    def streams(self) -> NDArray[np.uint32]:
+        """uint32[n]: the handle of each packet's stream."""
+
+    @property
+    def sequences(self) -> NDArray[np.uint64]:
+        """uint64[n]: which packet it is of those that its stream accepted, from 0. Those dropped later count too."""
+
+    @property
+    def sizes(self) -> NDArray[np.uint32]:
+        """uint32[n]: its bytes."""
+
+    @property
+    def departures_ns(self) -> NDArray[np.uint64]:
+        """uint64[n]: when its sending starts, in ns."""
+
+    @property
+    def marks(self) -> NDArray[np.bool_]:
+        """bool[n]: whether it leaves with a mark, as its queue has stood for long: set ECN to CE (RFC 3168)."""
+
+    def __len__(self) -> int: ...
+
+@final
+class LinkStats:
+    """What has become of packets, counted since the stream, the class or the link was made.
+
+    At all times `enqueued == dequeued + queued_packets + dropped_after_acceptance`. Two counts of drops are of packets
+    that were not accepted: `dropped_queue_packets` and `dropped_queue_bytes`.
+
+    Example:
+        >>> from honeylink.scheduler import LinkScheduler
+        >>> stats = LinkScheduler(10_000).stats()
+        >>> stats.enqueued == stats.dequeued + stats.queued_packets + stats.dropped_after_acceptance
+        True
+    """
+
+    @property
+    def enqueued(self) -> int:
+        """Packets that were accepted."""
+
+    @property
+    def dequeued(self) -> int:
+        """Packets that were handed out."""
+
+    @property
+    def marked(self) -> int:
+        """Those among them that were marked."""
+
+    @property
+    def queued_packets(self) -> int:
+        """Packets that wait, or were sent by now and not yet handed out."""
+
+    @property
+    def queued_bytes(self) -> int:
+        """Their bytes."""
+
+    @property
+    def dropped_queue_packets(self) -> int:
+        """Packets that were not accepted: the stream had as many queued as it may."""
+
+    @property
+    def dropped_queue_bytes(self) -> int:
+        """Packets that were not accepted: the stream had as many bytes queued as it may."""
+
+    @property
+    def dropped_memory(self) -> int:
+        """Packets that were dropped from the fattest queue when all together held too much."""
+
+    @property
+    def dropped_aqm(self) -> int:
+        """Packets that were dropped since they stood for too long."""
+
+    @property
+    def dropped_removed(self) -> int:
+        """Packets that were dropped with their stream."""
+
+    @property
+    def dropped_after_acceptance(self) -> int:
+        """Packets that were accepted and never handed out: the last three counts together."""
+
+    def __eq__(self, other: object, /) -> bool: ...
 
 @final
 class Pool:

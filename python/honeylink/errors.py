@@ -15,8 +15,15 @@
     │   ├── PacketTooLong            a packet that no datagram can hold (also a ValueError)
     │   ├── PlanParameterError       a loss, burst or target that no link can have (also a ValueError)
     │   └── PlanUnreachable          no parity is enough (also a ValueError)
-    ├── PlannerError                 an argument of the planner that no pool or stream can have (also a ValueError)
+    ├── SchedulerError               the scheduler; usable without the service
+    │   ├── PlannerError             an argument of the planner that no pool or stream can have (also a ValueError)
+    │   └── LinkError                an argument that no link, class, stream or call can have (also a ValueError)
+    │       ├── UnknownHandle        a handle that was never given, or is that of a removed one (also a ValueError)
+    │       ├── TimeBackwards        a time before that of an earlier call (also a ValueError)
+    │       ├── OverCommitted        guarantees that are more than a ceiling, or than the link (also a ValueError)
+    │       └── DelayOutOfReach      a delay that can't be kept (also a ValueError)
     ├── CodecFailed                  a codec that can't be measured (in honeylink.cli.bench.cases)
+    ├── ScenarioError                a scenario that can't be simulated (in honeylink.cli.link.scenario)
     ├── SettingsError                a setting with a wrong value
     ├── DatabaseStartError           the embedded database did not start (in honeylink.store.embedded)
     ├── MigrationError               the schema could not be brought up to date (in honeylink.store.migrate)
@@ -52,13 +59,16 @@ __all__ = [
     "ClientGone",
     "CodeParameterError",
     "Conflict",
+    "DelayOutOfReach",
     "DependencyUnavailable",
     "FecError",
     "Forbidden",
     "HoneyLinkError",
     "Incomplete",
+    "LinkError",
     "NotFound",
     "OutputError",
+    "OverCommitted",
     "Overloaded",
     "PacketParameterError",
     "PacketTooLong",
@@ -66,16 +76,19 @@ __all__ = [
     "PlanUnreachable",
     "PlannerError",
     "RateLimited",
+    "SchedulerError",
     "ServiceError",
     "SettingsError",
     "ShardShapeError",
     "StateConflict",
+    "TimeBackwards",
     "TooFewShards",
     "TooLarge",
     "TooManyStreams",
     "TooSlow",
     "Unauthenticated",
     "UnknownEngine",
+    "UnknownHandle",
     "UnknownMatrix",
     "ValidationFailed",
 ]
@@ -203,7 +216,11 @@ class PlanUnreachable(FecError, ValueError):
         self.target = target
 
 
-class PlannerError(HoneyLinkError, ValueError):
+class SchedulerError(HoneyLinkError):
+    """Root of the scheduler's errors."""
+
+
+class PlannerError(SchedulerError, ValueError):
     """An argument of the admission planner that no pool or stream can have."""
 
     def __init__(self, field: str, expected: str, found: str) -> None:
@@ -211,6 +228,76 @@ class PlannerError(HoneyLinkError, ValueError):
         self.field = field
         self.expected = expected
         self.found = found
+
+
+class LinkError(SchedulerError, ValueError):
+    """An argument that no link, class, stream or call can have. After one, the link is as it was.
+
+    Attributes:
+        field: the argument, as `streams[3]`.
+        expected: what would have been right.
+        found: what was given.
+    """
+
+    def __init__(self, field: str, expected: str, found: str) -> None:
+        super().__init__(f"{field}: expected {expected}, found {found}")
+        self.field = field
+        self.expected = expected
+        self.found = found
+
+
+class UnknownHandle(LinkError):
+    """A handle that was never given, or whose class or stream was removed."""
+
+    def __init__(self, field: str, expected: str, found: str, handle: int) -> None:
+        super().__init__(field, expected, found)
+        self.handle = handle
+
+
+class TimeBackwards(LinkError):
+    """A time before that of an earlier call.
+
+    Attributes:
+        last_ns: the latest time so far.
+        found_ns: the time that was given.
+    """
+
+    def __init__(self, field: str, expected: str, found: str, last_ns: int, found_ns: int) -> None:
+        super().__init__(field, expected, found)
+        self.last_ns = last_ns
+        self.found_ns = found_ns
+
+
+class OverCommitted(LinkError):
+    """Guarantees that together are more than a ceiling, or than the link.
+
+    Attributes:
+        handle: the class whose ceiling it is, or the root.
+        capacity_kbps: what there is.
+        guaranteed_kbps: what would be guaranteed.
+    """
+
+    def __init__(
+        self, field: str, expected: str, found: str, handle: int, capacity_kbps: int, guaranteed_kbps: int
+    ) -> None:
+        super().__init__(field, expected, found)
+        self.handle = handle
+        self.capacity_kbps = capacity_kbps
+        self.guaranteed_kbps = guaranteed_kbps
+
+
+class DelayOutOfReach(LinkError):
+    """A delay that can't be kept beside what is guaranteed to others.
+
+    Attributes:
+        handle: the class whose ceiling is in the way, or the root.
+        least_us: the shortest delay that could be kept there; None if none could.
+    """
+
+    def __init__(self, field: str, expected: str, found: str, handle: int, least_us: int | None) -> None:
+        super().__init__(field, expected, found)
+        self.handle = handle
+        self.least_us = least_us
 
 
 class SettingsError(HoneyLinkError):

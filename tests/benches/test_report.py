@@ -1,6 +1,7 @@
 """What a run writes: verdicts, tables, charts, and where they go in the page."""
 
 from collections import Counter
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -13,6 +14,8 @@ from benches.api.overload import Overload
 from benches.api.parts import shares
 from benches.api.results import Load, Row
 from benches.api.throughput import Throughput
+
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 def load(answered: int, latency_us: int) -> Load:
@@ -122,15 +125,19 @@ def test_a_text_replaces_the_one_before_and_nothing_else() -> None:
     assert page.replaced("above\n", "api", "new") == f"above\n\n{begin}\nnew\n{end}\n"
 
 
-def test_charts_are_drawn_on_a_ground_of_their_own() -> None:
-    bars = charts.bars("bars", ["1", "8"], {"one": {"1": 10, "8": 20}, "two": {"8": 30}})
-    lines = charts.lines("lines", ["1,000", "10,000"], {"p50": [0.5, 0.6], "p99": [2.0, 11.0]})
+def test_charts_show_each_value_and_each_name(tmp_path: Path) -> None:
+    path = tmp_path / "chart.svg"
 
-    for chart in (bars, lines):
-        ground = ET.fromstring(chart)[0]
-        assert ground.attrib["fill"] == "#ffffff"
-    assert "30" in bars
-    assert 'points="100,' in lines
+    charts.bars(path, "bars", ["1", "8"], {"one": {"1": 10, "8": 20}, "two": {"8": 30}})
+    bars = ET.parse(path).getroot()
+    charts.lines(path, "lines", ["1,000", "10,000"], {"p50": [0.5, 0.6], "p99": [2.0, 11.0]})
+    lines = ET.parse(path).getroot()
+
+    assert {"bars", "1", "8", "one", "two", "10", "20", "30"} <= {text.text for text in bars.iter(f"{SVG}text")}
+    heights = sorted(float(bar.attrib["height"]) for bar in bars.iter(f"{SVG}rect"))[-4:-1]
+    assert [height / heights[0] for height in heights] == pytest.approx([1, 2, 3], rel=0.01)
+    assert {"lines", "10,000", "p50", "p99", "0.5", "11"} <= {text.text for text in lines.iter(f"{SVG}text")}
+    assert len(list(lines.iter(f"{SVG}circle"))) == 4
 
 
 def test_growth_is_a_line_for_each_size_and_the_last_over_the_first() -> None:

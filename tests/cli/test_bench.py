@@ -22,6 +22,7 @@ from honeylink import __version__
 from honeylink.cli.bench import chart, codecs, report
 from honeylink.cli.bench.cases import Case, Codec, CodecFailed, Operation
 from honeylink.cli.bench.measuring import Measurement, Result, cases
+from honeylink.cli.charts.canvas import SURFACES
 from honeylink.fec import engine, engines
 from tests.operations.processes import COMMAND, PATIENCE_SECONDS, environment, eventually, honeylink
 
@@ -260,7 +261,7 @@ def test_a_chart_has_a_panel_for_each_operation_and_code(tmp_path: Path) -> None
 
 
 def test_both_kinds_of_chart_have_the_same_shape(tmp_path: Path) -> None:
-    for ending in chart.SURFACES:
+    for ending in SURFACES:
         chart.draw(made_up(), tmp_path / f"chart{ending}")
     _, _, width, height = map(int, ET.parse(tmp_path / "chart.svg").getroot().attrib["viewBox"].split())
     with Image.open(tmp_path / "chart.png") as image:

@@ -12,10 +12,13 @@ from typing import NamedTuple
 
 import pytest
 
-from honeylink.cli.bench.command import parser
+from honeylink.cli.bench.command import parser as of_bench
+from honeylink.cli.link.command import parser as of_link
+from honeylink.cli.link.scenario import SHIPPED, load
+from honeylink.cli.link.simulation import simulate
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "docs/fec.md"]
+PAGES = [ROOT / "docs/fec.md", ROOT / "docs/link.md"]
 
 
 class Block(NamedTuple):
@@ -57,15 +60,31 @@ def test_commands_are_such_as_there_are(page: Path) -> None:
     for command in commands:
         match shlex.split(command):
             case ["honeylink", "bench", *arguments]:
-                parser().parse_args(arguments[: arguments.index(">")] if ">" in arguments else arguments)
+                of_bench().parse_args(without_output(arguments))
+            case ["honeylink", "link", *arguments]:
+                scenario = of_link().parse_args(without_output(arguments)).scenario
+                assert scenario is None or scenario in SHIPPED
             case other:
                 assert other == ["pip", "install", "honeylink"]
     asked = re.findall(r"honeylink\[(\w+)\]", page.read_text("utf-8"))
     assert set(asked) <= extras.keys()
 
 
+def without_output(arguments: list[str]) -> list[str]:
+    return arguments[: arguments.index(">")] if ">" in arguments else arguments
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_scenarios_can_be_simulated(page: Path, tmp_path: Path) -> None:
+    for block in blocks(page):
+        if block.language == "toml":
+            path = tmp_path / "scenario.toml"
+            path.write_text(block.text, encoding="utf-8")
+            assert simulate(load(str(path)), lambda part, what: None).streams, f"{page.name}:{block.line}"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_block_is_of_a_kind_that_is_tested(page: Path) -> None:
     fences = re.findall(r"^```.*$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    assert {block.language for block in blocks(page)} <= {"python", "text", "sh"}
+    assert {block.language for block in blocks(page)} <= {"python", "text", "sh", "toml"}
     assert len(fences) == 2 * len(blocks(page))

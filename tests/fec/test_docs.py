@@ -44,7 +44,7 @@ def stub_docstrings() -> dict[str, str | None]:
     tree = ast.parse(STUB.read_text("utf-8"))
     found = {}
     for node in tree.body:
-        if isinstance(node, ast.ClassDef):
+        if isinstance(node, ast.ClassDef) and node.name[0] != "_":
             found[node.name] = ast.get_docstring(node)
             members = [part for part in node.body if isinstance(part, ast.FunctionDef) and part.name[0] != "_"]
             found |= {f"{node.name}.{member.name}": ast.get_docstring(member) for member in members}

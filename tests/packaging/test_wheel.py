@@ -91,7 +91,7 @@ def test_the_wheel_holds_the_typed_package_and_no_sources_of_ours(wheel: Path) -
     package = {
         path.relative_to(ROOT / "python").as_posix()
         for path in (ROOT / "python/honeylink").rglob("*")
-        if path.suffix in {".py", ".pyi", ".sql", ".typed"} or path.name == "py.typed"
+        if path.suffix in {".py", ".pyi", ".sql", ".toml", ".typed"} or path.name == "py.typed"
     }
 
     assert package <= names
@@ -140,6 +140,13 @@ def test_the_codec_can_be_measured(installed: Environment) -> None:
 
     assert answer.returncode == 0, answer.stderr
     assert {row["package"] for row in json.loads(answer.stdout)["results"]} == {"honeylink"}
+
+
+def test_a_link_can_be_simulated(installed: Environment) -> None:
+    answer = installed.run("honeylink", "link", "simulate", "halved", "--json")
+
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout)["link_kbps"]
 
 
 def test_serving_without_the_extra_says_what_to_install(installed: Environment) -> None:

@@ -1,7 +1,7 @@
 """The `honeylink` command.
 
-The library alone (`pip install honeylink`) has the command too; there it measures the codec, tells its version, and
-says where the rest is.
+The library alone (`pip install honeylink`) has the command too; there it measures the codec, simulates links, tells its
+version, and says where the rest is.
 """
 
 from __future__ import annotations
@@ -15,23 +15,27 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line."""
-    match sys.argv[1:]:
-        case ["version"] | ["--version"]:
-            print(f"honeylink {__version__}")
-        case ["bench", *arguments]:
-            _bench(arguments)
-        case _:
-            _serve()
-
-
-def _bench(arguments: list[str]) -> None:
+    """Run the command line; an expected error is one line on stderr."""
     try:
-        from honeylink.cli.bench.command import main as bench
-
-        sys.exit(bench(arguments))
+        _run(sys.argv[1:])
     except HoneyLinkError as error:
         sys.exit(f"honeylink: {error}")
+
+
+def _run(arguments: list[str]) -> None:
+    match arguments:
+        case ["version"] | ["--version"]:
+            print(f"honeylink {__version__}")
+        case ["bench", *rest]:
+            from honeylink.cli.bench.command import main as bench
+
+            sys.exit(bench(rest))
+        case ["link", *rest]:
+            from honeylink.cli.link.command import main as link
+
+            sys.exit(link(rest))
+        case _:
+            _serve()
 
 
 def _serve() -> None:

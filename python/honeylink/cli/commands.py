@@ -109,6 +109,14 @@ def bench(context: typer.Context) -> None:
     raise typer.Exit(main(context.args))
 
 
+@app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def link(context: typer.Context) -> None:
+    """See what the link scheduler does with a session's traffic: `honeylink link simulate`."""
+    from honeylink.cli.link.command import main
+
+    raise typer.Exit(main(context.args))
+
+
 @tokens.command("create")
 def create_token(tenant: Tenant, name: Name, role: Role = Role.OPERATOR) -> None:
     """Make a token, and the tenant if it is new. The token is shown this once.

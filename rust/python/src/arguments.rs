@@ -39,6 +39,6 @@ pub fn word<T: Copy, const N: usize>(
 }
 
 /// How the value reads in an error; Python itself refuses to write out the longest integers.
-fn shown(value: &Bound<'_, PyAny>) -> String {
+pub fn shown(value: &Bound<'_, PyAny>) -> String {
     value.repr().map_or_else(|_| "a number too long to show".to_owned(), |text| text.to_string())
 }

@@ -1,21 +1,26 @@
 //! The one table from Rust errors to the Python classes, which Python owns.
 
 use honeylink_fec::{self as fec, Engine, Error, Matrix};
-use honeylink_scheduler::PlanError;
+use honeylink_scheduler::{LinkError as LinkRefusal, PlanError};
 use pyo3::{PyErr, import_exception};
 
 import_exception!(honeylink.errors, CodeParameterError);
+import_exception!(honeylink.errors, DelayOutOfReach);
 import_exception!(honeylink.errors, FecError);
 import_exception!(honeylink.errors, Incomplete);
+import_exception!(honeylink.errors, LinkError);
 import_exception!(honeylink.errors, OutputError);
+import_exception!(honeylink.errors, OverCommitted);
 import_exception!(honeylink.errors, PacketParameterError);
 import_exception!(honeylink.errors, PacketTooLong);
 import_exception!(honeylink.errors, PlanParameterError);
 import_exception!(honeylink.errors, PlanUnreachable);
 import_exception!(honeylink.errors, PlannerError);
 import_exception!(honeylink.errors, ShardShapeError);
+import_exception!(honeylink.errors, TimeBackwards);
 import_exception!(honeylink.errors, TooFewShards);
 import_exception!(honeylink.errors, UnknownEngine);
+import_exception!(honeylink.errors, UnknownHandle);
 import_exception!(honeylink.errors, UnknownMatrix);
 
 pub fn from_fec(error: Error) -> PyErr {
@@ -69,4 +74,26 @@ pub fn from_fec_plan(error: &fec::PlanError) -> PyErr {
 
 pub fn from_planner(error: &PlanError) -> PyErr {
     PlannerError::new_err((error.field(), error.expected(), error.found()))
+}
+
+#[allow(clippy::needless_pass_by_value)] // it stands in `map_err`
+pub fn from_link(error: LinkRefusal) -> PyErr {
+    let (field, expected, found) = (error.field(), error.expected(), error.found());
+    // No argument can have that name in Python.
+    let field = if field == "class" { "cls".to_owned() } else { field };
+    match error {
+        LinkRefusal::UnknownHandle { found: handle, .. } => {
+            UnknownHandle::new_err((field, expected, found, handle))
+        }
+        LinkRefusal::TimeBackwards { last_ns, found_ns } => {
+            TimeBackwards::new_err((field, expected, found, last_ns, found_ns))
+        }
+        LinkRefusal::OverCommitted { class, capacity_kbps, guaranteed_kbps, .. } => {
+            OverCommitted::new_err((field, expected, found, class, capacity_kbps, guaranteed_kbps))
+        }
+        LinkRefusal::DelayOutOfReach { class, least_us, .. } => {
+            DelayOutOfReach::new_err((field, expected, found, class, least_us))
+        }
+        _ => LinkError::new_err((field, expected, found)),
+    }
 }

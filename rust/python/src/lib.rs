@@ -13,6 +13,8 @@ mod errors;
 mod fec;
 mod fec_plan;
 mod inputs;
+mod link;
+mod locking;
 mod packets;
 mod scheduler;
 
@@ -29,6 +31,8 @@ mod _native {
     use crate::fec::PyReedSolomon;
     #[pymodule_export]
     use crate::fec_plan::{PyPlan, plan_parity};
+    #[pymodule_export]
+    use crate::link::{PyBatch, PyLinkScheduler, PyLinkStats};
     #[pymodule_export]
     use crate::packets::{PyPacketDecoder, PyPacketEncoder, PyPacketStats};
     #[pymodule_export]

@@ -1,10 +1,10 @@
 //! The packet codec's classes.
 //!
 //! Calls keep the GIL: a packet takes too little time to give it up, and so the locks are never waited for. No
-//! Python code runs while one is held, as only `bytes` are made.
+//! Python code runs while one is held, though `bytes` are made.
 
 use core::{fmt::Display, ops::RangeInclusive};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use honeylink_fec::{MAX_WINDOW_GROUPS, PacketDecoder, PacketEncoder, PacketStats};
 use pyo3::{
@@ -17,6 +17,7 @@ use crate::{
     errors::{PacketParameterError, from_fec},
     fec::{Count, PyReedSolomon},
     inputs::Bytes,
+    locking::locked,
 };
 
 /// Makes datagrams of the packets of one stream: each packet's own at once, and parity when a group is full.
@@ -317,10 +318,6 @@ fn with_bytes<T>(
         Ok(bytes) => work(bytes.as_bytes()),
         Err(_) => work(Bytes::of(object, name)?.as_slice()),
     }
-}
-
-fn locked<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
-    lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn tag(value: &Bound<'_, PyAny>) -> PyResult<u16> {

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from honeylink.cli.bench import chart, codecs, report
 from honeylink.cli.bench.measuring import FULL, QUICK, cases, measure
-from honeylink.cli.bench.progress import Progress
+from honeylink.cli.charts import canvas
+from honeylink.cli.progress import Progress
 from honeylink.errors import CodeParameterError
 from honeylink.fec import ReedSolomon
 
@@ -24,7 +25,7 @@ def main(arguments: list[str]) -> int:
     """Run the command and return how it ended."""
     commands = parser()
     chosen = commands.parse_args(arguments)
-    if chosen.chart is not None and (fault := _chart_fault(chosen.chart)):
+    if chosen.chart is not None and (fault := canvas.fault(chosen.chart)):
         commands.error(fault)
     effort = QUICK if chosen.quick else FULL
     if chosen.sizes:
@@ -63,21 +64,6 @@ def parser() -> argparse.ArgumentParser:
         "--sizes", type=_sizes, metavar="BYTES,…", help="bytes in a shard (default: 1200,4096,65536,1048576)"
     )
     return commands
-
-
-def _chart_fault(path: Path) -> str:
-    """Why a chart can't be written there, told before minutes of measuring; nothing if it can."""
-    if path.suffix.lower() not in chart.SURFACES:
-        return f"--chart: expected a file that ends in {' or '.join(chart.SURFACES)}, found {str(path)!r}"
-    if not path.absolute().parent.is_dir():
-        return f"--chart: expected a file in a directory that exists, found {str(path)!r}"
-    try:
-        chart.SURFACES[path.suffix.lower()](1, 1)
-    except ModuleNotFoundError:
-        return (
-            "--chart: PNG needs Pillow, which is not installed; run: pip install 'honeylink[charts]', or ask for .svg"
-        )
-    return ""
 
 
 def _codes(text: str) -> list[tuple[int, int]]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-__all__ = ["Anchor", "Canvas", "Png", "Svg"]
+__all__ = ["SURFACES", "Canvas", "Point", "fault", "surface"]
 
 Anchor = Literal["start", "middle", "end"]
 Point = tuple[float, float]
@@ -24,8 +24,8 @@ class Canvas(Protocol):
     def line(self, points: Sequence[Point], colour: str, width: float) -> None:
         """A line through the points."""
 
-    def box(self, centre: Point, side: float, colour: str) -> None:
-        """A filled square."""
+    def box(self, corner: Point, opposite: Point, colour: str) -> None:
+        """A filled rectangle, from its upper left corner to its lower right one."""
 
     def disc(self, centre: Point, radius: float, colour: str) -> None:
         """A filled circle."""
@@ -51,10 +51,11 @@ class Svg:
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         self._parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="{width}"/>')
 
-    def box(self, centre: Point, side: float, colour: str) -> None:
+    def box(self, corner: Point, opposite: Point, colour: str) -> None:
         """As `Canvas` says."""
-        x, y = centre[0] - side / 2, centre[1] - side / 2
-        self._parts.append(f'<rect x="{x:.1f}" y="{y:.1f}" width="{side}" height="{side}" fill="{colour}"/>')
+        (x, y), (right, base) = corner, opposite
+        size = f'width="{right - x:.1f}" height="{base - y:.1f}"'
+        self._parts.append(f'<rect x="{x:.1f}" y="{y:.1f}" {size} fill="{colour}"/>')
 
     def disc(self, centre: Point, radius: float, colour: str) -> None:
         """As `Canvas` says."""
@@ -93,13 +94,14 @@ class Png:
         scaled = [(x * self._unit, y * self._unit) for x, y in points]
         self._draw.line(scaled, fill=colour, width=round(width * self._unit), joint="curve")
 
-    def box(self, centre: Point, side: float, colour: str) -> None:
+    def box(self, corner: Point, opposite: Point, colour: str) -> None:
         """As `Canvas` says."""
-        self._draw.rectangle(self._around(centre, side / 2), fill=colour)
+        self._draw.rectangle(self._scaled(corner, opposite), fill=colour)
 
     def disc(self, centre: Point, radius: float, colour: str) -> None:
         """As `Canvas` says."""
-        self._draw.ellipse(self._around(centre, radius), fill=colour)
+        x, y = centre
+        self._draw.ellipse(self._scaled((x - radius, y - radius), (x + radius, y + radius)), fill=colour)
 
     def text(self, place: Point, text: str, anchor: Anchor = "start", font_size: int = 12) -> None:
         """As `Canvas` says."""
@@ -113,7 +115,29 @@ class Png:
         """As `Canvas` says."""
         self._image.reduce(self._FINENESS).save(path, "PNG")
 
-    def _around(self, centre: Point, reach: float) -> tuple[float, float, float, float]:
-        x, y = centre
-        left, top, right, bottom = x - reach, y - reach, x + reach, y + reach
-        return left * self._unit, top * self._unit, right * self._unit, bottom * self._unit
+    def _scaled(self, corner: Point, opposite: Point) -> tuple[float, float, float, float]:
+        return corner[0] * self._unit, corner[1] * self._unit, opposite[0] * self._unit, opposite[1] * self._unit
+
+
+SURFACES: Final[dict[str, Callable[[int, int], Canvas]]] = {".svg": Svg, ".png": Png}
+"""By the ending of the file."""
+
+
+def surface(path: Path, width: int, height: int) -> Canvas:
+    """What a chart that goes to that file is drawn on."""
+    return SURFACES[path.suffix.lower()](width, height)
+
+
+def fault(path: Path) -> str:
+    """Why a chart can't be written there, told before it is worked for; nothing if it can."""
+    if path.suffix.lower() not in SURFACES:
+        return f"--chart: expected a file that ends in {' or '.join(SURFACES)}, found {str(path)!r}"
+    if not path.absolute().parent.is_dir():
+        return f"--chart: expected a file in a directory that exists, found {str(path)!r}"
+    try:
+        surface(path, 1, 1)
+    except ModuleNotFoundError:
+        return (
+            "--chart: PNG needs Pillow, which is not installed; run: pip install 'honeylink[charts]', or ask for .svg"
+        )
+    return ""
