@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 import httpx
+import hypothesis
 import pytest
 import uvloop
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from honeylink.services.runtime import Services
+
+# How long an example takes depends on what else the machine does.
+hypothesis.settings.register_profile("honeylink", deadline=None)
+hypothesis.settings.load_profile("honeylink")
 
 T = TypeVar("T")
 
