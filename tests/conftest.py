@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 import httpx
+import hypothesis
 import pytest
 import uvloop
 
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from honeylink.services.runtime import Services
 
 T = TypeVar("T")
+
+# A test must not fail because others use the machine too.
+hypothesis.settings.register_profile("honeylink", deadline=None)
+hypothesis.settings.load_profile("honeylink")
 
 # A valid X25519 key: that of RFC 7748, section 6.1.
 PUBLIC_KEY = "hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo"

@@ -227,9 +227,7 @@ def session_like() -> st.SearchStrategy[object]:
 
 
 class TestFuzz:
-    @settings(
-        max_examples=200, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-    )
+    @settings(max_examples=200, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(content=st.binary(max_size=300) | JSON.map(json.dumps) | session_like().map(json.dumps))
     @example(content='{"streams": {"a": "\\u0000"}}')
     def test_any_body_gets_a_problem_or_a_session(self, service: Service, content: bytes | str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from honeylink.errors import CodeParameterError, FecError, PlanParameterError, PlanUnreachable
@@ -156,7 +156,6 @@ links = st.floats(0, 0.95).flatmap(
 )
 
 
-@settings(deadline=None)
 @given(links, st.floats(0, 1), st.integers(1, 256))
 def test_what_a_plan_gives_can_be_asked_for(link: tuple[float, float | None], target: float, k: int) -> None:
     found = planned(link, target, k)
@@ -168,7 +167,6 @@ def test_what_a_plan_gives_can_be_asked_for(link: tuple[float, float | None], ta
         assert isinstance(planned(link, found.best, k), Plan)
 
 
-@settings(deadline=None)
 @given(links, st.floats(0, 1), st.floats(0, 1))
 def test_a_higher_target_takes_no_less_parity(link: tuple[float, float | None], one: float, other: float) -> None:
     low, high = planned(link, min(one, other)), planned(link, max(one, other))

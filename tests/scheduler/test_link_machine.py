@@ -135,5 +135,5 @@ class Link(RuleBasedStateMachine):
         assert stats.dequeued == self.fetched
 
 
-Link.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+Link.TestCase.settings = settings(max_examples=150, stateful_step_count=60)
 test_all_calls = Link.TestCase
