@@ -197,8 +197,8 @@ def test_all_faults_are_told_at_once_each_with_its_place(scenario: Callable[[str
     rate_kbps = 1_000
     mtu = 9
     [loss]
-    loss = 0.5
-    burst = 1.5
+    loss = 0.75
+    burst = 2
     [classes.acme]
     class = "zen"
     weight = 0
@@ -224,7 +224,7 @@ def test_all_faults_are_told_at_once_each_with_its_place(scenario: Callable[[str
         "seed": "expected an integer from 0 to 4294967296, found 'x'",
         "colour": "there is no such setting",
         "link.mtu": "there is no such setting",
-        "loss.burst": "expected a number from 2 to 1e+06, found 1.5",
+        "loss.burst": "expected a number from 3 to 1e+06, found 2",
         "classes.acme.class": "expected a class that stands above, found 'zen'",
         "classes.acme.weight": "expected 1 to 134217728, found 0",
         "streams.idle.traffic": "expected one or more, found none",

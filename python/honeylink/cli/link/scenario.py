@@ -207,8 +207,8 @@ def _loss(table: Table | None) -> Loss | None:
     if table is None:
         return None
     loss = table.number("loss", None, 0, 0.99)
-    least = 1 / (1 - loss)  # below it, the losses would have to avoid each other
-    burst = table.number("burst", least, least, 1e6)
+    alone = 1 / (1 - loss)  # in a row, if each packet is lost by itself
+    burst = table.number("burst", alone, max(1, loss / (1 - loss)), 1e6)
     table.end()
     return Loss(loss, burst)
 

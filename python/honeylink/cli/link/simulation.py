@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -72,6 +72,22 @@ class _Packets:
     sizes: NDArray[np.uint32]
 
 
+@dataclass(frozen=True)
+class _Left:
+    """All packets that left the queues, in order, and whether the link lost them."""
+
+    streams: NDArray[np.uint32]
+    """Handles."""
+    sequences: NDArray[np.int64]
+    starts_ns: NDArray[np.int64]
+    is_lost: NDArray[np.bool_]
+
+    def of(self, handle: int) -> _Left:
+        """Those of one stream."""
+        mine = self.streams == handle
+        return _Left(self.streams[mine], self.sequences[mine], self.starts_ns[mine], self.is_lost[mine])
+
+
 def simulate(scenario: Scenario, progress: Callable[[float, str], None]) -> Outcome:
     """Run a scenario to its end.
 
@@ -96,38 +112,49 @@ def simulate(scenario: Scenario, progress: Callable[[float, str], None]) -> Outc
         np.concatenate([getattr(batch, name) for batch in batches])
         for name in ("streams", "sequences", "departures_ns")
     )
-    times_ns, rates_kbps = _rates(scenario)
+    left = _Left(
+        streams, sequences.astype(np.int64), starts_ns.astype(np.int64), _losses(scenario.loss, len(streams), random)
+    )
     outcomes = []
-    is_lost = _losses(scenario.loss, len(streams), random)
     for number, stream in enumerate(scenario.streams):
-        mine = streams == of_streams[number]
         came = np.flatnonzero(packets.streams == number)
-        sent = np.flatnonzero(accepted[came])[sequences[mine].astype(np.int64)]
-        sizes = packets.sizes[came]
-        took_ns = (sizes[sent].astype(np.int64) + int(scenario.link.get("overhead_bytes", 0))) * 8_000_000
-        starts = starts_ns[mine].astype(np.int64)
-        ends_ns = starts + took_ns / rates_kbps[np.searchsorted(times_ns, starts, side="right") - 1]
-        arrived_ns = np.full(len(came), np.inf)
-        arrived_ns[sent[~is_lost[mine]]] = ends_ns[~is_lost[mine]]
-        delivered_ns, is_data = _delivered(arrived_ns, stream.fec)
-        delays_ns = (delivered_ns - packets.times_ns[came])[is_data & np.isfinite(delivered_ns)]
-        duration_seconds = scenario.duration_ns / 1e9
-        bits = np.histogram(starts, _PARTS, (0, scenario.duration_ns), weights=sizes[sent] * 8.0)[0]
-        outcomes.append(
-            StreamOutcome(
-                name=stream.name,
-                offered_kbps=float(sizes.sum()) * 8 / 1000 / duration_seconds,
-                sent_kbps=float(sizes[sent].sum()) * 8 / 1000 / duration_seconds,
-                kbps=bits / 1000 / (duration_seconds / _PARTS),
-                delays_ms=np.sort(delays_ns) / 1e6,
-                stats=link.stats(int(of_streams[number])),
-                lost=int(is_lost[mine].sum()),
-                recovered=int((np.isfinite(delivered_ns) & np.isinf(arrived_ns) & is_data).sum()),
-            )
-        )
+        mine = left.of(int(of_streams[number]))
+        sent = np.flatnonzero(accepted[came])[mine.sequences]
+        stats = link.stats(int(of_streams[number]))
+        outcomes.append(_outcome(scenario, stream, packets.times_ns[came], packets.sizes[came], sent, mine, stats))
     middles_ns = (np.arange(_PARTS) + 0.5) * scenario.duration_ns / _PARTS
-    link_kbps = rates_kbps[np.searchsorted(times_ns, middles_ns, side="right") - 1]
-    return Outcome(scenario, outcomes, middles_ns / 1e9, link_kbps)
+    return Outcome(scenario, outcomes, middles_ns / 1e9, _rates_kbps(scenario, middles_ns))
+
+
+def _outcome(
+    scenario: Scenario,
+    stream: Stream,
+    times_ns: NDArray[np.int64],
+    sizes: NDArray[np.uint32],
+    sent: NDArray[np.int64],
+    left: _Left,
+    stats: LinkStats,
+) -> StreamOutcome:
+    """What has become of a stream's packets; `sent` are the places among them of those that left."""
+    took_ns = (sizes[sent].astype(np.int64) + int(scenario.link.get("overhead_bytes", 0))) * 8_000_000
+    ends_ns = left.starts_ns + took_ns / _rates_kbps(scenario, left.starts_ns)
+    arrived_ns = np.full(len(times_ns), np.inf)
+    arrived_ns[sent[~left.is_lost]] = ends_ns[~left.is_lost]
+    delivered_ns, is_data = _delivered(arrived_ns, stream.fec)
+    delays_ns = (delivered_ns - times_ns)[is_data & np.isfinite(delivered_ns)]
+    seconds = scenario.duration_ns / 1e9
+    kilobits = sizes * 8 / 1000
+    in_parts = np.histogram(left.starts_ns, _PARTS, (0, scenario.duration_ns), weights=kilobits[sent])[0]
+    return StreamOutcome(
+        name=stream.name,
+        offered_kbps=float(kilobits.sum()) / seconds,
+        sent_kbps=float(kilobits[sent].sum()) / seconds,
+        kbps=in_parts / (seconds / _PARTS),
+        delays_ms=np.sort(delays_ns) / 1e6,
+        stats=stats,
+        lost=int(left.is_lost.sum()),
+        recovered=int((np.isfinite(delivered_ns) & np.isinf(arrived_ns) & is_data).sum()),
+    )
 
 
 def _run(
@@ -220,9 +247,9 @@ def _losses(loss: Loss | None, count: int, random: np.random.Generator) -> NDArr
     return is_lost
 
 
-def _rates(scenario: Scenario) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """From when the link has which rate."""
+def _rates_kbps(scenario: Scenario, at_ns: NDArray[np.number[Any]]) -> NDArray[np.float64]:
+    """The link's rate at those times."""
     of_link = [change for change in scenario.changes if change.of == "link"]
-    times_ns = [0, *(change.at_ns for change in of_link)]
+    from_ns = [0, *(change.at_ns for change in of_link)]
     rates_kbps = [scenario.link["rate_kbps"], *(change.settings["rate_kbps"] for change in of_link)]
-    return np.array(times_ns, dtype=np.int64), np.array(rates_kbps, dtype=np.float64)
+    return np.array(rates_kbps, dtype=np.float64)[np.searchsorted(from_ns, at_ns, side="right") - 1]
