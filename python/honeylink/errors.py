@@ -13,7 +13,8 @@
     │   ├── OutputError              an output that can't be written to (also a ValueError)
     │   ├── PlanParameterError       a loss, burst or target that no link can have (also a ValueError)
     │   └── PlanUnreachable          no parity is enough (also a ValueError)
-    ├── PlannerError                 an argument of the planner that no pool or stream can have (also a ValueError)
+    ├── SchedulerError               the scheduler; usable without the service
+    │   └── PlannerError             an argument that no pool, stream or session can have (also a ValueError)
     ├── SettingsError                a setting with a wrong value
     ├── DatabaseStartError           the embedded database did not start (in honeylink.store.embedded)
     ├── MigrationError               the schema could not be brought up to date (in honeylink.store.migrate)
@@ -61,6 +62,7 @@ __all__ = [
     "PlanUnreachable",
     "PlannerError",
     "RateLimited",
+    "SchedulerError",
     "ServiceError",
     "SettingsError",
     "ShardShapeError",
@@ -174,8 +176,12 @@ class PlanUnreachable(FecError, ValueError):
         self.target = target
 
 
-class PlannerError(HoneyLinkError, ValueError):
-    """An argument of the admission planner that no pool or stream can have."""
+class SchedulerError(HoneyLinkError):
+    """Root of the scheduler's errors."""
+
+
+class PlannerError(SchedulerError, ValueError):
+    """An argument of the admission planner that no pool, stream or session can have."""
 
     def __init__(self, field: str, expected: str, found: str) -> None:
         super().__init__(f"{field}: expected {expected}, found {found}")

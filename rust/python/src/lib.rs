@@ -29,7 +29,7 @@ mod _native {
     #[pymodule_export]
     use crate::fec_plan::{PyPlan, plan_parity};
     #[pymodule_export]
-    use crate::scheduler::{PyAdmitted, PyPool, PyRejected, PyRequest, PyStreamAsk, plan};
+    use crate::scheduler::{PyActiveSession, PyAdmitted, PyPool, PyRejected, PyRequest, PyStreamAsk, plan};
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)] // Python's name for it
