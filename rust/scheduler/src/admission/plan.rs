@@ -83,34 +83,26 @@ pub fn plan<P: Borrow<Pool>>(
     let asked = check_request(path, request)?;
     check_active(path, active, others)?;
 
-    let streams = &request.streams;
     let left_kbps = left_kbps(path);
     let room = room_of(path, &left_kbps);
-    if room.takes(asked) {
-        let allocations = streams.iter().map(|stream| stream.bandwidth_kbps).collect();
-        return Ok(admitted(path, streams, allocations, Taken::nothing(left_kbps)));
-    }
+    let streams = &request.streams;
     let least_kbps: Vec<u64> = streams.iter().map(StreamAsk::least_kbps).collect();
-    if let Some(allocations) = share_out(streams, &least_kbps, room) {
+    let allocations = if room.takes(asked) {
+        Some(streams.iter().map(|stream| stream.bandwidth_kbps).collect())
+    } else {
+        share_out(streams, &least_kbps, room)
+    };
+    if let Some(allocations) = allocations {
         return Ok(admitted(path, streams, allocations, Taken::nothing(left_kbps)));
     }
     let least = total_cost(streams, least_kbps.iter().copied());
-    let priority = request.setup_priority;
-    if let Some(taken) = make_room(path, &left_kbps, least, priority, active, now_ms, others) {
-        let allocations = share_out(streams, &least_kbps, room_of(path, &taken.left_kbps));
-        return Ok(admitted(path, streams, allocations.expect("room was made for the minima"), taken));
+    if let Some(taken) = make_room(path, &left_kbps, least, request.setup_priority, active, now_ms, others)
+        && let Some(allocations) = share_out(streams, &least_kbps, room_of(path, &taken.left_kbps))
+    {
+        return Ok(admitted(path, streams, allocations, taken));
     }
-    let short = |pool: usize| left_kbps[pool] < least.by(path[pool].borrow().charge);
-    let limiting_pool = (0..path.len()).find(|&pool| short(pool)).expect("the minima do not fit");
-    let offer_from: Vec<u64> = streams.iter().map(|stream| stream.min_bandwidth_kbps.unwrap_or(1)).collect();
-    Ok(Verdict::Rejected(Rejected {
-        limiting_pool,
-        requested_kbps: whole_kbps(asked.by(path[limiting_pool].borrow().charge)),
-        available_kbps: whole_kbps(left_kbps[limiting_pool]),
-        counter_offer: share_out(streams, &offer_from, room),
-        free_at_ms: free_at_ms(path, &left_kbps, least, active, now_ms),
-        admissible_kbps: whole_kbps(room.payload_kbps()),
-    }))
+    let free_at_ms = free_at_ms(path, &left_kbps, least, active, now_ms);
+    Ok(rejected(path, streams, &left_kbps, least, free_at_ms))
 }
 
 fn room_of<P: Borrow<Pool>>(path: &[P], left_kbps: &[i128]) -> Room {
@@ -131,6 +123,28 @@ fn admitted<P: Borrow<Pool>>(
         allocations,
         shrunk: taken.shrunk,
         evicted: taken.evicted,
+    })
+}
+
+fn rejected<P: Borrow<Pool>>(
+    path: &[P],
+    streams: &[StreamAsk],
+    left_kbps: &[i128],
+    least: Cost,
+    free_at_ms: Option<u64>,
+) -> Verdict {
+    let is_short = |pool: usize| left_kbps[pool] < least.by(path[pool].borrow().charge);
+    let limiting_pool = (0..path.len()).find(|&pool| is_short(pool)).expect("the minima do not fit");
+    let asked = total_cost(streams, streams.iter().map(|stream| stream.bandwidth_kbps));
+    let offer_from: Vec<u64> = streams.iter().map(|stream| stream.min_bandwidth_kbps.unwrap_or(1)).collect();
+    let room = room_of(path, left_kbps);
+    Verdict::Rejected(Rejected {
+        limiting_pool,
+        requested_kbps: whole_kbps(asked.by(path[limiting_pool].borrow().charge)),
+        available_kbps: whole_kbps(left_kbps[limiting_pool]),
+        counter_offer: share_out(streams, &offer_from, room),
+        free_at_ms,
+        admissible_kbps: whole_kbps(room.payload_kbps()),
     })
 }
 

@@ -14,7 +14,7 @@ use core::{borrow::Borrow, cmp::Reverse};
 use std::collections::BTreeMap;
 
 use super::{
-    ActiveSession, Charge, Pool, Shrunk,
+    ActiveSession, Charge, Pool, Shrunk, StreamAsk,
     room::{Cost, Room, total_cost},
     share::share_out,
 };
@@ -92,7 +92,7 @@ impl<'a> Victim<'a> {
             index,
             session,
             pools: (0..path.len()).filter(is_in).collect(),
-            least_kbps: session.streams.iter().map(|stream| stream.least_kbps()).collect(),
+            least_kbps: session.streams.iter().map(StreamAsk::least_kbps).collect(),
             may_be_evicted: true,
             has_kbps: had_kbps(session).collect(),
         }

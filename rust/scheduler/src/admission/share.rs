@@ -145,7 +145,9 @@ impl Sharing<'_> {
         let fits = self.left.takes(cost);
         if fits {
             self.left = self.left.minus(cost);
-            to.iter().for_each(|&(stream, kbps)| self.shares_kbps[stream] = kbps);
+            for &(stream, kbps) in to {
+                self.shares_kbps[stream] = kbps;
+            }
         }
         fits
     }

@@ -1,6 +1,6 @@
 //! No number makes the planner panic, and no answer is larger than what was there.
 
-use honeylink_scheduler::{ActiveSession, Level, Pool, Request, StreamAsk, Verdict, plan};
+use honeylink_scheduler::{ActiveSession, Charge, Level, Pool, Priority, Request, StreamAsk, Verdict, plan};
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use crate::strategies::{any_charge, any_priority};
@@ -64,7 +64,7 @@ fn is_askable(streams: &[StreamAsk]) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3000))]
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
 
     #[test]
     fn no_number_makes_it_panic(
@@ -95,7 +95,7 @@ proptest! {
             .zip(&parts)
             .map(|(&kbps, part)| StreamAsk {
                 min_bandwidth_kbps: Some((kbps / 100 * (100 - part)).max(1)),
-                ..StreamAsk::new("", honeylink_scheduler::Priority::Burst, kbps)
+                ..StreamAsk::new("", Priority::Burst, kbps)
             })
             .collect();
         let (asked, least): (u64, u64) =
@@ -115,14 +115,11 @@ proptest! {
 
 #[test]
 fn the_wire_counts_up_to_the_largest_number() {
-    let stream = StreamAsk {
-        parity_shards: 10,
-        ..StreamAsk::new("", honeylink_scheduler::Priority::Burst, u64::MAX / 2)
-    };
-    let wire = Pool { charge: honeylink_scheduler::Charge::Wire, ..Pool::new("n", Level::Node, u64::MAX, 0) };
+    let stream = StreamAsk { parity_shards: 10, ..StreamAsk::new("", Priority::Burst, u64::MAX / 2) };
+    let wire = Pool { charge: Charge::Wire, ..Pool::new("n", Level::Node, u64::MAX, 0) };
     let decide = |kbps| {
         let request = Request::new(vec![StreamAsk { bandwidth_kbps: kbps, ..stream.clone() }]);
-        plan(&[wire.clone()], &request, &[], 0, &[]).map_err(|error| error.to_string())
+        plan(std::slice::from_ref(&wire), &request, &[], 0, &[]).map_err(|error| error.to_string())
     };
     assert!(matches!(decide(u64::MAX / 2), Ok(Verdict::Admitted(_))));
     let message = "streams: expected a total of at most 18446744073709551615 kbps, found more";

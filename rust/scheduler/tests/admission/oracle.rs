@@ -6,7 +6,7 @@ pub fn charged_kbps(charge: Charge, streams: &[StreamAsk], kbps: &[u64]) -> u64 
     let of_stream = |(stream, &kbps): (&StreamAsk, &u64)| match charge {
         Charge::Payload => kbps,
         // As many kbps as it takes to hold k + m shards for each k of payload.
-        Charge::Wire => (0..)
+        Charge::Wire => (0..u64::MAX)
             .find(|sent| sent * stream.data_shards >= kbps * (stream.data_shards + stream.parity_shards))
             .expect("there is no end of numbers"),
     };
@@ -76,7 +76,9 @@ pub fn share_out(path: &[Pool], streams: &[StreamAsk], floors_kbps: &[u64]) -> O
         let members: Vec<usize> =
             (0..streams.len()).filter(|&stream| streams[stream].priority == priority).collect();
         let mut full = shares.clone();
-        members.iter().for_each(|&stream| full[stream] = streams[stream].bandwidth_kbps);
+        for &stream in &members {
+            full[stream] = streams[stream].bandwidth_kbps;
+        }
         if fits(path, streams, &full) {
             shares = full;
         } else {

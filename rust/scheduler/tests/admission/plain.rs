@@ -61,7 +61,7 @@ fn is_admitted(path: &[Pool], request: &Request) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(5_000))]
 
     #[test]
     fn verdicts_are_those_of_brute_force(path in any_path(), request in any_request()) {

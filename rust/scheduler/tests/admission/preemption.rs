@@ -1,6 +1,6 @@
 //! Room made at the cost of weaker sessions: whenever there is a way, and at no higher cost than it takes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use honeylink_scheduler::{
     ActiveSession, Admitted, Level, Pool, Priority, Request, Shrunk, StreamAsk, Verdict, plan,
@@ -138,7 +138,7 @@ fn nothing() -> Admitted {
 }
 
 /// A verdict that admits, with ids instead of indices.
-fn by_id(contest: &Contest, verdict: Verdict) -> Option<(Vec<u64>, Vec<String>, Vec<(String, Vec<u64>)>)> {
+fn by_id(contest: &Contest, verdict: Verdict) -> Option<(Vec<u64>, Vec<String>, BTreeMap<String, Vec<u64>>)> {
     let id = |session: usize| contest.active[session].id.clone();
     let answer = admitted(verdict)?;
     let evicted = answer.evicted.into_iter().map(id).collect();
@@ -147,7 +147,7 @@ fn by_id(contest: &Contest, verdict: Verdict) -> Option<(Vec<u64>, Vec<String>, 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3000))]
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
 
     #[test]
     fn room_is_made_if_there_is_a_way_and_at_no_higher_cost_than_it_takes(contest in any_contest()) {

@@ -72,7 +72,7 @@ fn sessions_and_their_pools() {
             "active[0].streams: expected a total of at most 18446744073709551615 kbps, found more",
         ),
         (
-            refusal(&[device.clone(), tenant.clone()], stream(), &[one.clone()], &[]),
+            refusal(&[device.clone(), tenant.clone()], stream(), std::slice::from_ref(&one), &[]),
             "path[1].id: expected an id of its own, by which active sessions name it, found d again",
         ),
         (

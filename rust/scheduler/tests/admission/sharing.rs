@@ -46,7 +46,7 @@ fn could_have_more(path: &[Pool], streams: &[StreamAsk], kbps: &[u64]) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
 
     #[test]
     fn verdicts_are_those_of_brute_force(path in any_path(), request in any_request()) {

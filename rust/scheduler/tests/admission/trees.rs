@@ -1,6 +1,6 @@
 //! Many paths of one tree: what is withheld adds up, nothing is over its ceiling, and what is kept is there.
 
-use honeylink_scheduler::{Charge, Level, Pool, Request, StreamAsk};
+use honeylink_scheduler::{Charge, Level, Pool, Priority, Request, StreamAsk};
 use proptest::{collection::vec, option, prelude::*};
 
 use crate::{
@@ -38,12 +38,16 @@ impl Tree {
     }
 
     fn reserve(&mut self, device: usize, kbps: u64) {
-        [device, parent(device), NODE].iter().for_each(|&pool| self.pools[pool].reserved_kbps += kbps);
+        for pool in [device, parent(device), NODE] {
+            self.pools[pool].reserved_kbps += kbps;
+        }
         self.settle();
     }
 
     fn release(&mut self, device: usize, kbps: u64) {
-        [device, parent(device), NODE].iter().for_each(|&pool| self.pools[pool].reserved_kbps -= kbps);
+        for pool in [device, parent(device), NODE] {
+            self.pools[pool].reserved_kbps -= kbps;
+        }
         self.settle();
     }
 
@@ -81,7 +85,7 @@ fn any_tree() -> impl Strategy<Value = Tree> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
 
     #[test]
     fn sessions_come_and_go_and_no_pool_is_over_its_ceiling(
@@ -127,7 +131,7 @@ proptest! {
                 }
             }
         }
-        let all = StreamAsk::new("", honeylink_scheduler::Priority::Normal, 1_000_000);
+        let all = StreamAsk::new("", Priority::Normal, 1_000_000);
         let refusal = rejected(plan_alone(&tree.path(mine), &Request::new(vec![all]))).expect("too much");
         prop_assert!(refusal.admissible_kbps >= kept);
     }
@@ -147,11 +151,7 @@ proptest! {
 
 #[test]
 fn one_charge_after_another_counts_parity() {
-    let stream = StreamAsk {
-        data_shards: 10,
-        parity_shards: 5,
-        ..StreamAsk::new("", honeylink_scheduler::Priority::Burst, 7)
-    };
+    let stream = StreamAsk { data_shards: 10, parity_shards: 5, ..StreamAsk::new("", Priority::Burst, 7) };
     let pool = |charge| Pool { charge, ..Pool::new("", Level::Node, 0, 0) };
     assert_eq!(pool(Charge::Payload).charged_kbps(std::slice::from_ref(&stream), &[7]), 7);
     assert_eq!(pool(Charge::Wire).charged_kbps(&[stream], &[7]), 11); // 10.5, rounded up
