@@ -475,8 +475,9 @@ class Pool:
 
     @property
     def claim_kbps(self) -> int:
-        """What the pool around it keeps free for it beyond what it has reserved, in kbit/s: the part of its share that
-        it does not lend, or what it withholds itself.
+        """What the pool around it keeps free for it beyond what it has reserved, in kbit/s.
+
+        It is the part of its share that it does not lend, or what it withholds itself if that is more.
         """
 
     def charged_kbps(self, streams: Sequence[StreamAsk], allocations: Sequence[int]) -> int:
@@ -553,11 +554,11 @@ class StreamAsk:
 
     @property
     def data_shards(self) -> int:
-        """k of its FEC."""
+        """Data shards of a group of its FEC, k."""
 
     @property
     def parity_shards(self) -> int:
-        """m of its FEC."""
+        """Parity shards of a group of its FEC, m."""
 
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
@@ -700,7 +701,9 @@ class Admitted:
 
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
-    def __getnewargs__(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[tuple[str, tuple[int, ...]], ...], tuple[str, ...]]: ...
+    def __getnewargs__(
+        self,
+    ) -> tuple[tuple[int, ...], tuple[int, ...], tuple[tuple[str, tuple[int, ...]], ...], tuple[str, ...]]: ...
 
 @final
 class Rejected:

@@ -71,9 +71,7 @@ def offer(request: Request, kbps: int) -> list[int] | None:
 def fill(asks: list[int], members: list[int], shares: list[int], room: int) -> None:
     at_least_one = list(range(len(asks)))  # who has no more than that one
     while True:
-        level = Fraction(
-            room - (len(asks) - len(at_least_one)), sum(asks[index] for index in at_least_one)
-        )
+        level = Fraction(room - (len(asks) - len(at_least_one)), sum(asks[index] for index in at_least_one))
         below = [index for index in at_least_one if level * asks[index] < 1]
         if not below:
             break

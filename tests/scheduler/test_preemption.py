@@ -60,9 +60,7 @@ def test_what_another_pool_is_guaranteed_is_not_taken() -> None:
 def test_no_pool_is_over_committed_and_only_the_weak_lose(
     held: list[tuple[int, int, int]], free_kbps: int, wanted_kbps: int
 ) -> None:
-    sessions = [
-        session(f"s{index}", max(kbps, least), least, hold) for index, (kbps, least, hold) in enumerate(held)
-    ]
+    sessions = [session(f"s{index}", max(kbps, least), least, hold) for index, (kbps, least, hold) in enumerate(held)]
     pool = node(sum(s.streams[0].bandwidth_kbps for s in sessions) + free_kbps, sessions)
     answer = plan([pool], Request([StreamAsk("a", "normal", wanted_kbps)], 1), sessions)
     by_id = {each.id: each for each in sessions}

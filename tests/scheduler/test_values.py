@@ -60,7 +60,7 @@ def test_what_is_left_out_is_not_shown() -> None:
 
 
 def test_what_is_left_out_has_a_default() -> None:
-    assert Pool("a", "node", 1, 0) == Pool("a", "node", 1, 0, "payload", None, None, None, False, 0, 0)  # noqa: FBT003
+    assert Pool("a", "node", 1, 0) == Pool("a", "node", 1, 0, "payload", None, None, None, False, 0, 0)
     assert StreamAsk("a", "burst", 1) == StreamAsk("a", "burst", 1, None, 10, 0)
     assert Request([ASK]) == Request([ASK], 0)
     assert Admitted([1], [0]) == Admitted([1], [0], (), ())
@@ -137,10 +137,11 @@ def test_numbers_out_of_range_are_refused(kbps: int) -> None:
 
 @pytest.mark.parametrize("priority", [-(2**63) - 1, 2**63, pytest.param(10**5000, id="endless"), True])
 def test_priorities_out_of_range_are_refused(priority: int) -> None:
-    for field, make in {
+    makers: dict[str, Callable[[], object]] = {
         "setup_priority": lambda: Request([], priority),
         "hold_priority": lambda: ActiveSession("a", [], [], priority, 0, 0),
-    }.items():
+    }
+    for field, make in makers.items():
         with pytest.raises(PlannerError, match=r"expected an integer from -2\^63 to") as error:
             make()
         assert error.value.field == field
@@ -165,12 +166,13 @@ def test_names_are_valid_text() -> None:
         Pool("\ud800", "node", 1, 0)
     with pytest.raises(PlannerError, match="name: expected valid Unicode"):
         StreamAsk("\ud800", "burst", 1)
-    for field, make in {
+    makers: dict[str, Callable[[], object]] = {
         "id": lambda: ActiveSession("\ud800", [], [], 0, 0, 0),
         "pool_ids": lambda: ActiveSession("a", ["\ud800"], [], 0, 0, 0),
         "shrunk": lambda: Admitted([], [], [("\ud800", [])]),
         "evicted": lambda: Admitted([], [], [], ["\ud800"]),
-    }.items():
+    }
+    for field, make in makers.items():
         with pytest.raises(PlannerError, match=f"{field}: expected valid Unicode"):
             make()
 

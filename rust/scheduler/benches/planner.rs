@@ -12,13 +12,12 @@ fn path(capacity_kbps: u64, charge: Charge) -> [Pool; 3] {
 }
 
 fn request(min_bandwidth_kbps: Option<u64>) -> Request {
-    let stream = |index: u64| StreamAsk {
-        bandwidth_kbps: 10_000 + index,
+    let stream = |(index, priority): (u64, &Priority)| StreamAsk {
         min_bandwidth_kbps,
         parity_shards: index % 6,
-        ..StreamAsk::new("", Priority::ALL[index as usize % 3], 0)
+        ..StreamAsk::new("", *priority, 10_000 + index)
     };
-    Request::new((0..16).map(stream).collect())
+    Request::new((0..16).zip(Priority::ALL.iter().cycle()).map(stream).collect())
 }
 
 /// Sessions of 16 Mbit/s each that fill the node and may be shrunk to half.

@@ -79,13 +79,13 @@ impl PyStreamAsk {
         self.0.min_bandwidth_kbps
     }
 
-    /// k of its FEC.
+    /// Data shards of a group of its FEC, k.
     #[getter]
     fn data_shards(&self) -> u64 {
         self.0.data_shards
     }
 
-    /// m of its FEC.
+    /// Parity shards of a group of its FEC, m.
     #[getter]
     fn parity_shards(&self) -> u64 {
         self.0.parity_shards

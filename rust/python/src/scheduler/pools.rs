@@ -152,8 +152,9 @@ impl PyPool {
         self.0.ceiling_kbps()
     }
 
-    /// What the pool around it keeps free for it beyond what it has reserved, in kbit/s: the part of its share that
-    /// it does not lend, or what it withholds itself.
+    /// What the pool around it keeps free for it beyond what it has reserved, in kbit/s.
+    ///
+    /// It is the part of its share that it does not lend, or what it withholds itself if that is more.
     #[getter]
     fn claim_kbps(&self) -> u64 {
         self.0.claim_kbps()

@@ -137,13 +137,12 @@ fn nothing() -> Admitted {
     Admitted { allocations: vec![], headroom_kbps: vec![], shrunk: vec![], evicted: vec![] }
 }
 
-/// A verdict that admits, with ids instead of indices.
-fn by_id(contest: &Contest, verdict: Verdict) -> Option<(Vec<u64>, Vec<String>, BTreeMap<String, Vec<u64>>)> {
-    let id = |session: usize| contest.active[session].id.clone();
+/// What each session has by a verdict that admits, by its id; the newcomer has none.
+fn by_id(contest: &Contest, verdict: Verdict) -> Option<BTreeMap<String, Vec<u64>>> {
     let answer = admitted(verdict)?;
-    let evicted = answer.evicted.into_iter().map(id).collect();
-    let shrunk = answer.shrunk.into_iter().map(|Shrunk { session, allocations }| (id(session), allocations));
-    Some((answer.allocations, evicted, shrunk.collect()))
+    let ids = contest.active.iter().map(|session| session.id.clone());
+    let kept = ids.zip(contest.kept(&answer));
+    Some(kept.chain([(String::new(), answer.allocations.clone())]).collect())
 }
 
 proptest! {
