@@ -195,17 +195,15 @@ impl PyPool {
     pub(super) fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let pool = &self.0;
         let id = PyString::new(py, &pool.id).repr()?;
-        let mut text = format!(
-            "Pool(id={id}, level='{}', capacity_kbps={}, reserved_kbps={}",
-            pool.level.name(),
-            pool.capacity_kbps,
-            pool.reserved_kbps
-        );
+        let mut fields = vec![
+            format!("id={id}"),
+            format!("level='{}'", pool.level.name()),
+            format!("capacity_kbps={}", pool.capacity_kbps),
+            format!("reserved_kbps={}", pool.reserved_kbps),
+        ];
         // What a pool does not have is not shown.
         let mut show = |name: &str, value: Option<String>| {
-            if let Some(value) = value {
-                text += &format!(", {name}={value}");
-            }
+            fields.extend(value.map(|value| format!("{name}={value}")));
         };
         let not_zero = |number: u64| (number != 0).then(|| number.to_string());
         let given = |number: Option<u64>| number.map(|number| number.to_string());
@@ -216,7 +214,7 @@ impl PyPool {
         show("preemption", pool.preemption.then(|| "True".to_owned()));
         show("min_hold_ms", not_zero(pool.min_hold_ms));
         show("withheld_kbps", not_zero(pool.withheld_kbps));
-        Ok(text + ")")
+        Ok(format!("Pool({})", fields.join(", ")))
     }
 
     #[allow(clippy::type_complexity)] // the arguments of `new`
