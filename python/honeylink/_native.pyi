@@ -613,7 +613,7 @@ class ActiveSession:
     Example:
         >>> from honeylink.scheduler import ActiveSession, StreamAsk
         >>> video = StreamAsk("video", "burst", 5000, min_bandwidth_kbps=1000)
-        >>> session = ActiveSession("s-1", ["drone-7", "acme"], [video], 0, opened_ms=0, expires_ms=60_000)
+        >>> session = ActiveSession("s-1", ("drone-7", "acme"), [video], 0, opened_ms=0, expires_ms=60_000)
         >>> session.pool_ids
         ('drone-7', 'acme')
     """

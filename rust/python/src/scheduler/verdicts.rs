@@ -87,14 +87,16 @@ impl PyAdmitted {
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let (allocations, headroom, shrunk, evicted) = self.__getnewargs__(py)?;
-        let mut text =
-            format!("Admitted(allocations={}, headroom_kbps={}", allocations.repr()?, headroom.repr()?);
+        let mut fields = vec![
+            format!("allocations={}", allocations.repr()?),
+            format!("headroom_kbps={}", headroom.repr()?),
+        ];
         for (name, victims) in [("shrunk", shrunk), ("evicted", evicted)] {
             if !victims.is_empty() {
-                text += &format!(", {name}={}", victims.repr()?);
+                fields.push(format!("{name}={}", victims.repr()?));
             }
         }
-        Ok(text + ")")
+        Ok(format!("Admitted({})", fields.join(", ")))
     }
 
     #[allow(clippy::type_complexity)] // the arguments of `new`
