@@ -91,7 +91,7 @@ wheel: .venv/dev.stamp dist/.stamp ## an sdist and an abi3 manylinux wheel in di
 lock: build/uv/bin/uv ## pin the dependencies of pyproject.toml; UPGRADE=1 takes newer versions
 	$(say) 'Resolving'
 	@$(call compile,run) --extra server --extra embedded --group build pyproject.toml
-	@$(call compile,dev) --extra server --extra embedded --group dev -c requirements/run.lock pyproject.toml
+	@$(call compile,dev) --extra server --extra embedded --extra charts --group dev -c requirements/run.lock pyproject.toml
 	@$(call compile,wheel) --group wheel -c requirements/dev.lock
 
 fmt: .venv/dev.stamp ## format and fix what can be fixed by itself

@@ -6,6 +6,7 @@ The table is written between two marker comments and printed. It names machine a
 without them means nothing. Percentiles are those of the recorded rounds (one of several calls counts
 as their mean); a result without its rounds shows the median alone. A benchmark whose rounds are batches
 of requests puts `latency_seconds`, `requests` and `requests_per_second` in its `extra_info`: its row shows those.
+One that puts `data_bytes` there, the bytes that a call is about, gets its GiB/s at the median.
 """
 
 import json
@@ -19,7 +20,7 @@ from typing import Any
 
 README = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
-HEADER = ["group", "benchmark", "p50", "p95", "p99", "ops/s", "samples"]
+HEADER = ["group", "benchmark", "p50", "p95", "p99", "ops/s", "GiB/s", "samples"]
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
@@ -51,6 +52,7 @@ def rows(result: dict[str, Any]) -> Iterator[list[str]]:
             bench["name"].removeprefix("test_").replace("|", "\\|"),
             *(duration(latency[name]) if name in latency else "" for name in ("p50", "p95", "p99")),
             f"{per_second:,.0f}" if per_second >= 10 else f"{per_second:.3g}",
+            f"{extra['data_bytes'] / stats['median'] / 2**30:.3g}" if "data_bytes" in extra else "",
             f"{extra.get('requests', stats['rounds']):,}",
         ]
 

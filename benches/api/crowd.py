@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -13,12 +14,12 @@ from benches.api.bench import say, serving
 from benches.api.driver import drive
 from benches.api.filling import fill
 from benches.api.messages import creates, lists
-from benches.api.results import Load
 from benches.api.servers import dsn
 
 if TYPE_CHECKING:
     from benches.api.bench import Bench, Plan
     from benches.api.messages import Traffic
+    from benches.api.results import Load
 
 CROWDED, EMPTY = 100_000, 3_000
 """Sessions stored before. Next to none are a full page for each tenant: a shorter list would be another answer."""
@@ -31,20 +32,22 @@ _WARM_UP_SECONDS = 1
 
 @dataclass(slots=True)
 class Crowd:
-    """Latencies by what was asked, in each database."""
+    """The rounds in each database, by what was asked."""
 
-    crowded: dict[str, Load] = field(default_factory=dict)
-    empty: dict[str, Load] = field(default_factory=dict)
+    crowded: dict[str, list[Load]] = field(default_factory=dict)
+    empty: dict[str, list[Load]] = field(default_factory=dict)
 
     def p99_ratio(self, what: str) -> float:
-        return self.crowded[what].percentile_ms(99) / self.empty[what].percentile_ms(99)
+        """The median over pairs of rounds, one right after the other: a moment that the machine spoilt counts once."""
+        pairs = zip(self.crowded[what], self.empty[what], strict=True)
+        return statistics.median(crowded.percentile_ms(99) / empty.percentile_ms(99) for crowded, empty in pairs)
 
 
 def measure(plan: Plan) -> Crowd:
     """One worker on each database, only one of them busy at a time, in turns."""
     crowd = Crowd()
     with ExitStack() as stack:
-        sides: list[tuple[Bench, str, dict[str, Load]]] = []
+        sides: list[tuple[Bench, str, dict[str, list[Load]]]] = []
         for stored, found in ((EMPTY, crowd.empty), (CROWDED, crowd.crowded)):
             bench = stack.enter_context(serving(plan))
             say(f"Storing {stored:,} live sessions")
@@ -56,7 +59,7 @@ def measure(plan: Plan) -> Crowd:
                 for what, (traffic, per_second) in _traffics(bench).items():
                     load = drive(bench.ports, traffic, connections=_CONNECTIONS, seconds=seconds, per_second=per_second)
                     if seconds != _WARM_UP_SECONDS:
-                        found.setdefault(what, Load()).add(load)
+                        found.setdefault(what, []).append(load)
                         say(f"  {what}, {name}: p99 {load.percentile_ms(99):.1f} ms", load.others)
     return crowd
 

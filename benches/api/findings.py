@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from benches.api.results import median_ms
+
 if TYPE_CHECKING:
     from benches.api.crowd import Crowd
     from benches.api.memory import Memory
@@ -36,6 +38,6 @@ class Findings:
 
     def summary(self) -> str:
         """The three numbers to compare versions by, for machines."""
-        p99 = self.throughput.half.median_ms(99)
-        p95 = self.throughput.light.median_ms(95)
+        p99 = median_ms(self.throughput.half.rounds, 99)
+        p95 = median_ms(self.throughput.light.rounds, 95)
         return f"ratio={self.ratio:.3f} p99_half_ms={p99:.2f} p95_100rps_ms={p95:.2f}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from benches.api import charts, goals, page
 from benches.api.crowd import CREATES_PER_SECOND, CROWDED, EMPTY, LISTS_PER_SECOND, PAGE
 from benches.api.overload import TIMES
-from benches.api.results import percentile_ms
+from benches.api.results import median_ms, percentile_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +81,7 @@ def _notes(findings: Findings) -> Iterator[str]:
     ):
         places = ((CROWDED, findings.crowd.crowded), (EMPTY, findings.crowd.empty))
         loads = [(f"with {stored:,} stored", side[what]) for stored, side in places]
-        texts = [f"{name} p50 {it.percentile_ms(50):.2f} ms, p99 {it.percentile_ms(99):.2f} ms" for name, it in loads]
+        texts = [f"{name} p50 {median_ms(it, 50):.2f} ms, p99 {median_ms(it, 99):.2f} ms" for name, it in loads]
         yield f"- {what}, 1 worker, {rate}: {'; '.join(texts)}"
     if findings.memory:
         points = findings.memory.points

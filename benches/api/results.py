@@ -5,6 +5,10 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 NAN = float("nan")
 
@@ -66,6 +70,11 @@ class Load:
         self.client_cpu_seconds += other.client_cpu_seconds
 
 
+def median_ms(rounds: Iterable[Load], percent: float) -> float:
+    """The percentile of the round in the middle: one that the machine spoilt does not count."""
+    return statistics.median(each.percentile_ms(percent) for each in rounds)
+
+
 @dataclass(slots=True)
 class Row:
     """A line of the table: the rounds of one kind of step, together."""
@@ -84,10 +93,6 @@ class Row:
     def server_cpu_us(self) -> float:
         """The service's CPU for one session."""
         return self.server_cpu_seconds / self.load.answered * 1e6
-
-    def median_ms(self, percent: float) -> float:
-        """The percentile of the round in the middle: one that the machine spoilt does not count."""
-        return statistics.median(each.percentile_ms(percent) for each in self.rounds)
 
     def add(
         self, load: Load, server_cpu_seconds: float, postgres_cpu_seconds: float, strange_cpu_seconds: float

@@ -12,6 +12,9 @@ __all__ = [
     "ActiveSession",
     "Admitted",
     "Encoder",
+    "PacketDecoder",
+    "PacketEncoder",
+    "PacketStats",
     "Plan",
     "Pool",
     "ReedSolomon",
@@ -378,6 +381,209 @@ def plan_parity(loss: float, target: float, data_shards: int = 10, burst: float 
         >>> plan(loss=0.02, target=0.999, burst=3).parity_shards
         12
     """
+
+@final
+class PacketEncoder:
+    """Makes datagrams of the packets of one stream: each packet's own at once, and parity when a group is full.
+
+    A group is k packets. Packets may have any lengths; parity datagrams are as long as the group's longest. It can be
+    shared by threads. Numbers its groups from 0: a new encoder needs a new decoder, or another tag.
+
+    Args:
+        rs: The code of a full group, of the matrix `"cauchy"`.
+        stream_tag: Tells apart the streams that share a socket, 0 to 65535.
+
+    Raises:
+        PacketParameterError: The code is of another matrix, or there is no such tag.
+        TypeError: `rs` is no ReedSolomon, or `stream_tag` no integer.
+
+    Source: The format is HoneyLink's own; RFC 6363 says what such a framework must have.
+
+    Example:
+        >>> from honeylink.fec import PacketDecoder, PacketEncoder, ReedSolomon
+        >>> encoder, decoder = PacketEncoder(ReedSolomon(3, 1)), PacketDecoder()
+        >>> datagrams = [*encoder.add(b"to be"), *encoder.add(b"or not"), *encoder.add(b"to be")]
+        >>> [len(datagram) for datagram in datagrams]
+        [23, 24, 23, 24]
+        >>> del datagrams[1]
+        >>> [packet for datagram in datagrams for packet in decoder.add(datagram)]
+        [b'to be', b'or not', b'to be']
+    """
+
+    def __new__(cls, rs: ReedSolomon, stream_tag: int = 0) -> PacketEncoder: ...
+    def add(self, packet: _Bytes) -> list[bytes]:
+        """Takes one packet.
+
+        Args:
+            packet: At most 65533 bytes: bytes-like, or uint8[n]. It may be empty. A copy is kept until its group ends.
+
+        Returns:
+            The datagrams to send now, in order: the packet's own, 18 bytes longer than it, and the m of parity if it
+            filled the group.
+
+        Raises:
+            PacketTooLong: The packet is longer than a datagram's fields can tell. Nothing has changed.
+            ShardShapeError: `packet` has other items than bytes, or they are not adjacent.
+            TypeError: `packet` is not bytes-like.
+
+        Example:
+            >>> from honeylink.fec import PacketEncoder, ReedSolomon
+            >>> encoder = PacketEncoder(ReedSolomon(2, 1))
+            >>> len(encoder.add(b"one")), len(encoder.add(b"two"))
+            (1, 2)
+        """
+
+    def flush(self) -> list[bytes]:
+        """Ends a group that is not full: what was added can then be recovered without waiting for more.
+
+        Only the parity tells a decoder that the group was short: if all of it is lost, the decoder waits for the rest
+        as for lost packets.
+
+        Returns:
+            The m parity datagrams of the packets that the group has; empty when no group is open, or without parity
+            (m = 0), where the group stays open.
+
+        Example:
+            >>> from honeylink.fec import PacketEncoder, ReedSolomon
+            >>> encoder = PacketEncoder(ReedSolomon(10, 2))
+            >>> _ = encoder.add(b"the last of a frame")
+            >>> len(encoder.flush()), encoder.flush()
+            (2, [])
+        """
+
+@final
+class PacketDecoder:
+    """Makes packets of the datagrams of one stream: in order, each once, byte for byte.
+
+    A packet is delivered as soon as all before it were, or were given up. One that is missing is waited for until
+    it comes, or follows from its group's other shards, or leaves the window: when a datagram comes of the group that is
+    `window_groups` later. So the window is what a packet lost for good can delay those behind it, and it
+    bounds the memory: to that of the shards of so many groups, whatever arrives.
+
+    The first datagram starts the window. If its group is among the first `window_groups` of a stream, the stream is
+    waited for from its beginning, as datagrams may have overtaken each other; a later one means that a running
+    stream was joined, which is delivered from that datagram on. It is joined anew where a datagram's group is more
+    than 65536 away from those that are expected. It can be shared by threads.
+
+    The CRC finds damage, not forgery: authenticate datagrams where that matters.
+
+    Args:
+        stream_tag: That of the encoder, 0 to 65535. Datagrams of another one count as damaged.
+        window_groups: How many groups may be under way at once, 1 to 32768.
+
+    Raises:
+        PacketParameterError: There is no such tag or window.
+        TypeError: An argument is no integer.
+
+    Example:
+        >>> from honeylink.fec import PacketDecoder, PacketEncoder, ReedSolomon
+        >>> encoder, decoder = PacketEncoder(ReedSolomon(2, 2), stream_tag=5), PacketDecoder(stream_tag=5)
+        >>> first, second, parity, more_parity = encoder.add(b"one") + encoder.add(b"two")
+        >>> decoder.add(second)
+        []
+        >>> decoder.add(parity)
+        [b'one', b'two']
+    """
+
+    def __new__(cls, stream_tag: int = 0, window_groups: int = 64) -> PacketDecoder: ...
+    def add(self, datagram: _Bytes) -> list[bytes]:
+        """Takes one datagram.
+
+        Args:
+            datagram: Any bytes: bytes-like, or uint8[n]. One that is damaged or foreign is only counted.
+
+        Returns:
+            The packets whose turn has come, in order.
+
+        Raises:
+            ShardShapeError: `datagram` has other items than bytes, or they are not adjacent.
+            TypeError: `datagram` is not bytes-like.
+
+        Example:
+            >>> from honeylink.fec import PacketDecoder
+            >>> PacketDecoder().add(b"noise")
+            []
+        """
+
+    def flush(self) -> list[bytes]:
+        """Gives up waiting, as when the stream ends or has been silent for long.
+
+        Packets that are missing before one that is here are not delivered any more; those behind are, if they come.
+
+        Returns:
+            All packets that are here, in order.
+
+        Example:
+            >>> from honeylink.fec import PacketDecoder, PacketEncoder, ReedSolomon
+            >>> encoder, decoder = PacketEncoder(ReedSolomon(3, 1)), PacketDecoder()
+            >>> lost, kept = encoder.add(b"lost") + encoder.add(b"kept")
+            >>> decoder.add(kept)
+            []
+            >>> decoder.flush()
+            [b'kept']
+        """
+
+    def stats(self) -> PacketStats:
+        """The counts since the decoder was made.
+
+        Example:
+            >>> from honeylink.fec import PacketDecoder
+            >>> decoder = PacketDecoder()
+            >>> _ = decoder.add(b"noise")
+            >>> decoder.stats()
+            PacketStats(received=1, damaged=1, duplicate=0, late=0, recovered=0, given_up=0)
+        """
+
+@final
+class PacketStats:
+    """What has become of a decoder's datagrams and packets, counted since it was made.
+
+    Of the received datagrams, damaged, duplicate and late ones are three parts that share nothing. The rest were
+    useful, or spare: whole and new, but of a group whose packets were all there.
+
+    Example:
+        >>> from honeylink.fec import PacketDecoder, PacketEncoder, ReedSolomon
+        >>> decoder = PacketDecoder()
+        >>> [datagram] = PacketEncoder(ReedSolomon(3, 1)).add(b"once")
+        >>> decoder.add(datagram), decoder.add(datagram)
+        ([b'once'], [])
+        >>> decoder.stats().duplicate
+        1
+    """
+
+    @property
+    def received(self) -> int:
+        """Datagrams that were added, of any kind."""
+
+    @property
+    def damaged(self) -> int:
+        """Datagrams that are not whole, not of this version or stream, or in contradiction to others of their group."""
+
+    @property
+    def duplicate(self) -> int:
+        """Datagrams that had been received before."""
+
+    @property
+    def late(self) -> int:
+        """Datagrams that came too late to be of use.
+
+        Their packet or group had been given up, or is so long ago that nobody knows what became of it.
+        """
+
+    @property
+    def recovered(self) -> int:
+        """Packets that were lost and came back by parity."""
+
+    @property
+    def given_up(self) -> int:
+        """Packets that were lost, and are no longer waited for.
+
+        A group that was ended short counts as full if none of its parity came. One of which nothing came counts as
+        many as the stream's full groups had last.
+        """
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
 
 @final
 class Pool:

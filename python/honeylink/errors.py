@@ -11,10 +11,13 @@
     │   ├── TooFewShards             fewer than k shards are left (also a ValueError)
     │   ├── Incomplete               a progressive encoder that lacks data shards (also a ValueError)
     │   ├── OutputError              an output that can't be written to (also a ValueError)
+    │   ├── PacketParameterError     a code, tag or window that a packet codec can't have (also a ValueError)
+    │   ├── PacketTooLong            a packet that no datagram can hold (also a ValueError)
     │   ├── PlanParameterError       a loss, burst or target that no link can have (also a ValueError)
     │   └── PlanUnreachable          no parity is enough (also a ValueError)
     ├── SchedulerError               the scheduler; usable without the service
     │   └── PlannerError             an argument that no pool, stream or session can have (also a ValueError)
+    ├── CodecFailed                  a codec that can't be measured (in honeylink.cli.bench.cases)
     ├── SettingsError                a setting with a wrong value
     ├── DatabaseStartError           the embedded database did not start (in honeylink.store.embedded)
     ├── MigrationError               the schema could not be brought up to date (in honeylink.store.migrate)
@@ -58,6 +61,8 @@ __all__ = [
     "NotFound",
     "OutputError",
     "Overloaded",
+    "PacketParameterError",
+    "PacketTooLong",
     "PlanParameterError",
     "PlanUnreachable",
     "PlannerError",
@@ -150,6 +155,30 @@ class OutputError(FecError, ValueError):
     def __init__(self, reason: str) -> None:
         super().__init__(f"expected a writable output apart from all other arrays, found {reason}")
         self.reason = reason
+
+
+class PacketParameterError(FecError, ValueError):
+    """A code, stream tag or window that a packet codec can't have."""
+
+    def __init__(self, field: str, expected: str, found: str) -> None:
+        super().__init__(f"{field}: expected {expected}, found {found}")
+        self.field = field
+        self.expected = expected
+        self.found = found
+
+
+class PacketTooLong(FecError, ValueError):
+    """A packet that no datagram can hold.
+
+    Attributes:
+        expected: bytes of the longest packet that one can.
+        found: bytes of this one.
+    """
+
+    def __init__(self, expected: int, found: int) -> None:
+        super().__init__(f"expected a packet of at most {expected} bytes, found {found}: send it in parts")
+        self.expected = expected
+        self.found = found
 
 
 class PlanParameterError(FecError, ValueError):

@@ -28,6 +28,15 @@ Example:
         >>> from honeylink.fec import plan
         >>> plan(loss=0.03, target=0.99, burst=4).parity_shards
         9
+
+    Packets over a link that loses some: each travels at once, and parity follows when its group is full::
+
+        >>> from honeylink.fec import PacketDecoder, PacketEncoder
+        >>> encoder, decoder = PacketEncoder(ReedSolomon(4, 2)), PacketDecoder()
+        >>> datagrams = [datagram for packet in [b"in", b"order", b"and", b"whole"] for datagram in encoder.add(packet)]
+        >>> del datagrams[1:3]
+        >>> [packet for datagram in datagrams for packet in decoder.add(datagram)]
+        [b'in', b'order', b'and', b'whole']
 """
 
 from __future__ import annotations
@@ -36,13 +45,33 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from honeylink._native import Encoder, Plan, ReedSolomon, engine, engines
+from honeylink._native import (
+    Encoder,
+    PacketDecoder,
+    PacketEncoder,
+    PacketStats,
+    Plan,
+    ReedSolomon,
+    engine,
+    engines,
+)
 from honeylink._native import plan_parity as plan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Encoder", "Plan", "ReedSolomon", "empty_shards", "engine", "engines", "plan"]
+__all__ = [
+    "Encoder",
+    "PacketDecoder",
+    "PacketEncoder",
+    "PacketStats",
+    "Plan",
+    "ReedSolomon",
+    "empty_shards",
+    "engine",
+    "engines",
+    "plan",
+]
 
 _CACHE_LINE_BYTES: Final = 64
 

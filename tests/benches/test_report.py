@@ -39,7 +39,8 @@ def findings(memory: Memory | None = None) -> Findings:
     overloaded.others["503"] = 40_000
     overloaded.refusals_us = Counter({9_000: 39_999, 60_000: 1})
     crowd = Crowd(
-        {"create": load(900, 2_400), "list": load(900, 3_000)}, {"create": load(900, 2_000), "list": load(900, 3_000)}
+        {"create": [load(900, 2_400), load(900, 90_000), load(900, 2_400)], "list": [load(900, 3_000)]},
+        {"create": [load(900, 2_000)] * 3, "list": [load(900, 3_000)]},
     )
     throughput = Throughput(rows, {1: 2.0, 8: 0.5}, {8: stacks}, rows[2], half, light)
     return Findings(throughput, Overload(6_000, 10, overloaded, 15, 1.5), crowd, memory)

@@ -60,7 +60,7 @@ def check_one_line(result: subprocess.CompletedProcess[str], *parts: str, code: 
 def test_help_names_the_commands() -> None:
     shown = honeylink("--help")
     assert shown.returncode == 0
-    for command in ("serve", "quickstart", "migrate", "token", "pools", "version"):
+    for command in ("serve", "quickstart", "migrate", "bench", "token", "pools", "version"):
         assert command in shown.stdout
 
 

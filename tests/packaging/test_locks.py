@@ -58,7 +58,7 @@ def test_a_lock_names_no_address(lock: str) -> None:
     ("lock", "extras", "groups"),
     [
         ("run", ["server", "embedded"], ["build"]),
-        ("dev", ["server", "embedded"], ["build", "dev"]),
+        ("dev", ["server", "embedded", "charts"], ["build", "dev"]),
         ("wheel", [], ["build", "wheel"]),
     ],
 )

@@ -4,6 +4,7 @@ The tests read `dist/`, which `make wheel` builds first. They are marked long to
 pytest; `make test` ends with them.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -104,7 +105,7 @@ def test_the_sdist_holds_all_that_a_build_needs(sdist: Path) -> None:
     sources = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "rust").rglob("src/**/*.rs")
-        if "target" not in path.relative_to(ROOT).parts
+        if not {"target", "fec-kit"} & set(path.relative_to(ROOT).parts)  # the kit is for benchmarks alone
     }
 
     assert {"Cargo.toml", "Cargo.lock", "README.md", "pyproject.toml", "PKG-INFO"} <= names
@@ -132,6 +133,13 @@ def test_the_command_tells_its_version(installed: Environment, wheel: Path) -> N
 
     assert answer.returncode == 0, answer.stderr
     assert wheel.name.split("-")[1] in answer.stdout
+
+
+def test_the_codec_can_be_measured(installed: Environment) -> None:
+    answer = installed.run("honeylink", "bench", "fec", "--quick", "--json", "--codes", "3+2", "--sizes", "64")
+
+    assert answer.returncode == 0, answer.stderr
+    assert {row["package"] for row in json.loads(answer.stdout)["results"]} == {"honeylink"}
 
 
 def test_serving_without_the_extra_says_what_to_install(installed: Environment) -> None:

@@ -1,6 +1,7 @@
 """The `honeylink` command.
 
-The library alone (`pip install honeylink`) has the command too; there it tells its version and where the rest is.
+The library alone (`pip install honeylink`) has the command too; there it measures the codec, tells its version, and
+says where the rest is.
 """
 
 from __future__ import annotations
@@ -8,15 +9,32 @@ from __future__ import annotations
 import sys
 
 from honeylink import __version__
+from honeylink.errors import HoneyLinkError
 
 __all__ = ["main"]
 
 
 def main() -> None:
     """Run the command line."""
-    if sys.argv[1:] in (["version"], ["--version"]):
-        print(f"honeylink {__version__}")
-        return
+    match sys.argv[1:]:
+        case ["version"] | ["--version"]:
+            print(f"honeylink {__version__}")
+        case ["bench", *arguments]:
+            _bench(arguments)
+        case _:
+            _serve()
+
+
+def _bench(arguments: list[str]) -> None:
+    try:
+        from honeylink.cli.bench.command import main as bench
+
+        sys.exit(bench(arguments))
+    except HoneyLinkError as error:
+        sys.exit(f"honeylink: {error}")
+
+
+def _serve() -> None:
     try:
         from honeylink.cli.commands import run
     except ModuleNotFoundError as error:

@@ -101,6 +101,14 @@ def version() -> None:
     print(f"honeylink {__version__}")
 
 
+@app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def bench(context: typer.Context) -> None:
+    """Measure the codec on this machine, beside its peers: `honeylink bench fec`."""
+    from honeylink.cli.bench.command import main
+
+    raise typer.Exit(main(context.args))
+
+
 @tokens.command("create")
 def create_token(tenant: Tenant, name: Name, role: Role = Role.OPERATOR) -> None:
     """Make a token, and the tenant if it is new. The token is shown this once.

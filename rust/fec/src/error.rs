@@ -55,6 +55,25 @@ pub enum Error {
         /// k, the number that is needed.
         need: usize,
     },
+    /// A packet that no datagram can hold.
+    PacketLength {
+        /// Bytes of the longest that one can.
+        most: usize,
+        /// Bytes of the packet.
+        found: usize,
+    },
+    /// A code whose parity a packet decoder would misread.
+    PacketMatrix {
+        /// Its matrix, which is not [`Matrix::Cauchy`].
+        found: Matrix,
+    },
+    /// A packet decoder needs a window of at least one group.
+    Window {
+        /// Most groups that a window can span.
+        most: usize,
+        /// How many were asked for.
+        found: usize,
+    },
 }
 
 impl fmt::Display for Error {
@@ -82,6 +101,19 @@ impl fmt::Display for Error {
             }
             Self::TooFewShards { have, need } => {
                 write!(f, "expected at least {need} shards present, found {have}")
+            }
+            Self::PacketLength { most, found } => {
+                write!(f, "expected a packet of at most {most} bytes, found {found}: send it in parts")
+            }
+            Self::PacketMatrix { found } => {
+                write!(
+                    f,
+                    "expected a code of the matrix {}, which datagrams stand for, found {found}",
+                    Matrix::Cauchy
+                )
+            }
+            Self::Window { most, found } => {
+                write!(f, "expected a window of 1 to {most} groups, found {found}")
             }
         }
     }

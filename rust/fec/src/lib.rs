@@ -30,6 +30,7 @@ mod engine;
 mod error;
 mod field;
 mod matrix;
+mod packet;
 mod plan;
 mod prefetch;
 mod product;
@@ -40,8 +41,14 @@ pub use codec::ReedSolomon;
 pub use engine::Engine;
 pub use error::Error;
 pub use matrix::Matrix;
+pub use packet::{MAX_PACKET_BYTES, MAX_WINDOW_GROUPS, PacketDecoder, PacketEncoder, PacketStats};
 pub use plan::{Plan, PlanError, plan};
 pub use prefetch::prefetch;
+
+/// The examples of the page for users of the crate.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 /// Most shards of one group: the generator needs a distinct field element for each.
 pub const MAX_SHARDS: usize = 256;

@@ -9,7 +9,7 @@ pub fn prefetch<S: AsRef<[u8]>>(shards: &[S]) {
         for line in shard.as_ref().chunks(64) {
             // SAFETY: every x86-64 CPU has the instruction, and it never faults.
             unsafe {
-                core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T1 }>(line.as_ptr().cast())
+                core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T1 }>(line.as_ptr().cast());
             };
         }
     }

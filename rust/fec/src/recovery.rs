@@ -24,8 +24,8 @@ impl Shards {
         self.0[shard / 64] |= 1 << (shard % 64);
     }
 
-    fn contains(self, shard: u8) -> bool {
-        self.0[usize::from(shard / 64)] >> (shard % 64) & 1 == 1
+    pub(crate) fn contains(self, shard: usize) -> bool {
+        self.0[shard / 64] >> (shard % 64) & 1 == 1
     }
 }
 
@@ -65,13 +65,13 @@ impl Recovery {
     ) -> Self {
         let shards = || (0..=255_u8).take(points.count());
         let is_data = |&shard: &u8| usize::from(shard) < data_shards;
-        let present = shards().filter(|&shard| pattern.present.contains(shard));
+        let present = shards().filter(|&shard| pattern.present.contains(shard.into()));
         let sources: ArrayVec<u8, MAX_SHARDS> = present.take(data_shards).collect();
         let used = &sources[sources.partition_point(is_data)..];
-        let absent = shards().filter(|&shard| !pattern.present.contains(shard));
+        let absent = shards().filter(|&shard| !pattern.present.contains(shard.into()));
         let lost: ArrayVec<u8, MAX_SHARDS> = absent.take_while(is_data).collect();
         let targets: ArrayVec<u8, MAX_SHARDS> =
-            shards().filter(|&shard| pattern.wanted.contains(shard)).collect();
+            shards().filter(|&shard| pattern.wanted.contains(shard.into())).collect();
 
         let formula = points.interpolation(&lost, used);
         let targets_parts: ArrayVec<_, MAX_SHARDS> =

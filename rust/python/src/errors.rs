@@ -8,6 +8,8 @@ import_exception!(honeylink.errors, CodeParameterError);
 import_exception!(honeylink.errors, FecError);
 import_exception!(honeylink.errors, Incomplete);
 import_exception!(honeylink.errors, OutputError);
+import_exception!(honeylink.errors, PacketParameterError);
+import_exception!(honeylink.errors, PacketTooLong);
 import_exception!(honeylink.errors, PlanParameterError);
 import_exception!(honeylink.errors, PlanUnreachable);
 import_exception!(honeylink.errors, PlannerError);
@@ -39,6 +41,11 @@ pub fn from_fec(error: Error) -> PyErr {
             ShardShapeError::new_err((format!("shards of {expected} bytes"), format!("one of {found}")))
         }
         Error::TooFewShards { have, need } => TooFewShards::new_err((have, need)),
+        Error::PacketLength { most, found } => PacketTooLong::new_err((most, found)),
+        Error::PacketMatrix { found } => {
+            let expected = format!("a code of the matrix {}, which datagrams stand for", Matrix::default());
+            PacketParameterError::new_err(("rs", expected, found.name()))
+        }
         other => FecError::new_err(other.to_string()),
     }
 }

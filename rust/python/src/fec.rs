@@ -369,6 +369,10 @@ impl PyReedSolomon {
 }
 
 impl PyReedSolomon {
+    pub fn code(&self) -> &ReedSolomon {
+        &self.0
+    }
+
     fn encode_into(&self, py: Python<'_>, data: &Shards<'_>, out: &Bound<'_, PyAny>) -> PyResult<()> {
         let shard_bytes = data[0].len();
         let grid = Grid::of(out, "out", Shape::of(self.0.parity_shards(), Some(shard_bytes)))?;

@@ -13,6 +13,7 @@ mod errors;
 mod fec;
 mod fec_plan;
 mod inputs;
+mod packets;
 mod scheduler;
 
 use pyo3::prelude::*;
@@ -28,6 +29,8 @@ mod _native {
     use crate::fec::PyReedSolomon;
     #[pymodule_export]
     use crate::fec_plan::{PyPlan, plan_parity};
+    #[pymodule_export]
+    use crate::packets::{PyPacketDecoder, PyPacketEncoder, PyPacketStats};
     #[pymodule_export]
     use crate::scheduler::{PyActiveSession, PyAdmitted, PyPool, PyRejected, PyRequest, PyStreamAsk, plan};
 

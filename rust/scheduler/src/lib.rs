@@ -1,4 +1,5 @@
-//! Bandwidth for sessions: whether one can be [admitted](admission) to the pools that it would reserve from.
+//! Bandwidth for sessions: whether one can be [admitted](admission) to the pools that it would reserve from, and which
+//! stream's packet [leaves a link](LinkScheduler) next.
 //!
 //! ```
 //! use honeylink_scheduler::{Level, Pool, Priority, Request, StreamAsk, Verdict, plan};
@@ -22,8 +23,12 @@
 #![forbid(unsafe_code)]
 
 pub mod admission;
+mod link;
 
 pub use admission::{
     ActiveSession, Admitted, Charge, Level, PlanError, Pool, Priority, Rejected, Request, Shrunk, StreamAsk,
     Verdict, plan,
+};
+pub use link::{
+    Aqm, ClassConfig, Columns, Drop, LinkError, LinkOptions, LinkScheduler, LinkStats, StreamConfig,
 };

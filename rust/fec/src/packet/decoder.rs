@@ -1,0 +1,283 @@
+//! Datagrams in, packets out.
+//!
+//! The groups that the decoder knows stand in one queue, without gaps in their numbers:
+//!
+//! ```text
+//!   past, closed            the window
+//!   │ 41 │ 42 │ 43 │ 44 │   │ 45 │ 46 │ 47 │ …       at most `window_groups` of each
+//!                             base: delivered from here on, in order
+//! ```
+//!
+//! A datagram of a group in the window goes there. One ahead of the window moves it, until that group is the last; what
+//! leaves it is given up. One behind it only counts. One that is more than [`REACH`] away in either direction is
+//! no straggler: the stream carries on elsewhere, after an outage or with a new sender, and the decoder joins it there.
+
+use std::collections::VecDeque;
+
+use super::{
+    MAX_WINDOW_GROUPS,
+    codes::Codes,
+    group::{Group, Verdict},
+    header::Header,
+};
+use crate::{Engine, Error};
+
+/// How far from the base a group is of the same run of the stream. Long enough that no datagram is under way
+/// for so long (at 1000 packets a second in groups of ten, eleven minutes); short enough that the numbers after a
+/// restart at 0 soon lie outside.
+pub(super) const REACH: u32 = 1 << 16;
+
+/// What has become of the datagrams and packets of one decoder.
+///
+/// Of `received` datagrams, `damaged`, `duplicate` and `late` ones are three parts that share nothing. The rest were
+/// useful, or spare: whole and new, but of a group whose packets were all there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct PacketStats {
+    /// Datagrams that were added, of any kind.
+    pub received: u64,
+    /// Datagrams that are not whole, not of this version or stream, or in contradiction to others of their group.
+    pub damaged: u64,
+    /// Datagrams that had been received before.
+    pub duplicate: u64,
+    /// Datagrams that came too late to be of use.
+    ///
+    /// Their packet or group had been given up, or is so long ago that nobody knows what became of it.
+    pub late: u64,
+    /// Packets that were lost and came back by parity.
+    pub recovered: u64,
+    /// Packets that were lost, and are no longer waited for.
+    ///
+    /// A group that was ended short counts as full if none of its parity came. One of which nothing came counts as
+    /// many as the stream's full groups had last.
+    pub given_up: u64,
+}
+
+/// Makes packets of the datagrams of one stream: in order, each once, byte for byte.
+///
+/// A packet is delivered as soon as all before it were, or were given up. One that is missing is waited for until
+/// it comes, or follows from its group's other shards, or leaves the window: when a datagram comes of the group that is
+/// `window_groups` later. So the window is what a packet lost for good can delay those behind it, and it
+/// bounds the memory: to that of the shards of so many groups.
+///
+/// The first datagram starts the window. If its group is among the first `window_groups` of a stream, the stream is
+/// waited for from its beginning, as datagrams may have overtaken each other; a later one means that a running
+/// stream was joined, which is delivered from that datagram on. It is joined anew where a datagram's group is more
+/// than 65536 away from the window's first.
+///
+/// # Example
+/// ```
+/// use honeylink_fec::{Matrix, PacketDecoder, PacketEncoder, ReedSolomon};
+///
+/// let mut encoder = PacketEncoder::new(&ReedSolomon::new(2, 1, Matrix::Cauchy)?, 0)?;
+/// let mut decoder = PacketDecoder::new(0, 64)?;
+/// let mut packets = Vec::new();
+/// for number in 0..4_u8 {
+///     encoder.add(&[number], |datagram| {
+///         let is_lost = datagram[1] == 0; // the first of each group
+///         if !is_lost {
+///             decoder.add(datagram, |packet| packets.push(packet.to_vec()));
+///         }
+///     })?;
+/// }
+/// assert_eq!(packets, [[0], [1], [2], [3]]);
+/// # Ok::<(), honeylink_fec::Error>(())
+/// ```
+pub struct PacketDecoder {
+    stream_tag: u16,
+    window_groups: usize,
+    codes: Codes,
+    /// The past ones, then those of the window of which the decoder knows.
+    groups: VecDeque<Group>,
+    past: usize,
+    /// The number of the window's first group; `None` before the first datagram.
+    base: Option<u32>,
+    /// k of the stream's full groups, as last seen.
+    full_data_shards: usize,
+    stats: PacketStats,
+}
+
+impl PacketDecoder {
+    /// A decoder for the stream of that tag, on the fastest engine.
+    ///
+    /// # Errors
+    /// [`Error::Window`] unless 1 <= `window_groups` <= [`MAX_WINDOW_GROUPS`].
+    pub fn new(stream_tag: u16, window_groups: usize) -> Result<Self, Error> {
+        Self::with_engine(stream_tag, window_groups, Engine::fastest())
+    }
+
+    /// The same decoder on a chosen engine. Every engine gives the same bytes.
+    ///
+    /// # Errors
+    /// As for [`PacketDecoder::new`].
+    pub fn with_engine(stream_tag: u16, window_groups: usize, engine: Engine) -> Result<Self, Error> {
+        if !(1..=MAX_WINDOW_GROUPS).contains(&window_groups) {
+            return Err(Error::Window { most: MAX_WINDOW_GROUPS, found: window_groups });
+        }
+        Ok(Self {
+            stream_tag,
+            window_groups,
+            codes: Codes::new(engine),
+            groups: VecDeque::new(),
+            past: 0,
+            base: None,
+            full_data_shards: 0,
+            stats: PacketStats::default(),
+        })
+    }
+
+    /// Takes one datagram, of any bytes, and calls `deliver` with each packet whose turn has come.
+    pub fn add(&mut self, datagram: &[u8], mut deliver: impl FnMut(&[u8])) {
+        self.stats.received += 1;
+        let verdict = match Header::open(datagram) {
+            Some((header, shard)) if header.stream_tag == self.stream_tag => {
+                self.take(header, shard, &mut deliver)
+            }
+            _ => Verdict::Damaged,
+        };
+        match verdict {
+            Verdict::Useful | Verdict::Spare => {}
+            Verdict::Damaged => self.stats.damaged += 1,
+            Verdict::Duplicate => self.stats.duplicate += 1,
+            Verdict::Late => self.stats.late += 1,
+        }
+    }
+
+    /// Gives up waiting: calls `deliver` with all packets that are here, in order. Those that are missing before one of
+    /// them are not delivered any more; those behind are, if they come.
+    pub fn flush(&mut self, mut deliver: impl FnMut(&[u8])) {
+        while self.groups.len() > self.past + 1 {
+            self.give_up_group(&mut deliver);
+        }
+        if let Some(group) = self.groups.get_mut(self.past) {
+            self.stats.given_up += skip(group, group.data_end(), &mut deliver);
+        }
+        self.deliver_in_order(&mut deliver);
+    }
+
+    /// The counts since the decoder was made.
+    #[must_use]
+    pub fn stats(&self) -> PacketStats {
+        self.stats
+    }
+
+    /// Bytes of the shards that it holds: to deliver them, or to recover others by them.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.groups.iter().map(Group::held_bytes).sum()
+    }
+
+    fn take(&mut self, header: Header, shard: &[u8], deliver: &mut impl FnMut(&[u8])) -> Verdict {
+        let away = |base: u32| header.group.wrapping_sub(base).cast_signed();
+        let base = match self.base {
+            Some(base) if away(base).unsigned_abs() <= REACH => base,
+            Some(_) => {
+                self.flush(&mut *deliver);
+                self.join(header)
+            }
+            None => self.join(header),
+        };
+        // No more than REACH, which any usize holds.
+        let distance = away(base).unsigned_abs() as usize;
+        if away(base) < 0 {
+            let known = self.past.checked_sub(distance).map(|at| &mut self.groups[at]);
+            return known.map_or(Verdict::Late, |group| group.judge_when_closed(header.index));
+        }
+        let beyond = (distance + 1).saturating_sub(self.window_groups);
+        self.slide(beyond, deliver);
+        let at = self.past + distance - beyond;
+        if self.groups.len() <= at {
+            self.groups.resize_with(at + 1, Group::default);
+        }
+        let group = &mut self.groups[at];
+        let verdict = group.insert(header, shard);
+        if matches!(verdict, Verdict::Damaged | Verdict::Duplicate) {
+            return verdict;
+        }
+        if header.is_data() || self.full_data_shards == 0 {
+            self.full_data_shards = header.data_shards;
+        }
+        let recovered = group.repair(&mut self.codes);
+        self.deliver_in_order(deliver);
+        self.stats.recovered += recovered.unwrap_or(0) as u64;
+        if recovered.is_some() { verdict } else { Verdict::Damaged }
+    }
+
+    /// Forgets all groups and starts the window where the datagram is.
+    fn join(&mut self, header: Header) -> u32 {
+        self.groups.clear();
+        self.past = 0;
+        let is_early = usize::try_from(header.group).is_ok_and(|group| group < self.window_groups);
+        let base = if is_early { 0 } else { header.group };
+        if !is_early {
+            let next = header.index.min(header.data_shards);
+            self.groups.push_back(Group::joined_at(next));
+        }
+        self.base = Some(base);
+        base
+    }
+
+    /// Moves the window on by so many groups.
+    fn slide(&mut self, count: usize, deliver: &mut impl FnMut(&[u8])) {
+        let known = count.min(self.groups.len() - self.past);
+        (0..known).for_each(|_| self.give_up_group(deliver));
+        // In one step, so that a datagram from far ahead costs no more than another.
+        let unknown = count - known;
+        if unknown > 0 {
+            self.stats.given_up += (unknown * self.full_data_shards) as u64;
+            self.groups.clear();
+            self.past = 0;
+            self.advance(unknown);
+        }
+    }
+
+    /// Delivers what there is of the window's first group, and leaves it.
+    fn give_up_group(&mut self, deliver: &mut impl FnMut(&[u8])) {
+        let group = &mut self.groups[self.past];
+        let end = group.data_shards().unwrap_or(self.full_data_shards);
+        self.stats.given_up += skip(group, end, deliver);
+        self.leave_group();
+    }
+
+    fn deliver_in_order(&mut self, deliver: &mut impl FnMut(&[u8])) {
+        while let Some(group) = self.groups.get_mut(self.past) {
+            while let Some(packet) = group.packet(group.next) {
+                deliver(packet);
+                group.next += 1;
+            }
+            if !group.is_over() {
+                return;
+            }
+            self.leave_group();
+        }
+    }
+
+    /// The window's first group becomes past, and the oldest past one is forgotten.
+    fn leave_group(&mut self) {
+        self.groups[self.past].close();
+        self.advance(1);
+        if self.past == self.window_groups {
+            self.groups.pop_front();
+        } else {
+            self.past += 1;
+        }
+    }
+
+    fn advance(&mut self, count: usize) {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        self.base = self.base.map(|base| base.wrapping_add(count));
+    }
+}
+
+/// Delivers what there is before `end`, and returns how many packets it gave up for that.
+fn skip(group: &mut Group, end: usize, deliver: &mut impl FnMut(&[u8])) -> u64 {
+    let mut missing = 0;
+    while group.next < end {
+        match group.packet(group.next) {
+            Some(packet) => deliver(packet),
+            None => missing += 1,
+        }
+        group.next += 1;
+    }
+    group.is_lossy |= missing > 0;
+    missing
+}

@@ -1,0 +1,69 @@
+//! `CoDel`: tells a queue that stands from one that only absorbs a burst.
+//!
+//! K. Nichols, V. Jacobson, A. `McGregor`, J. Iyengar, "Controlled Delay Active Queue Management", RFC 8289, 2018. The
+//! queue is bad when its packets have waited longer than a target for a whole interval. From then on packets are
+//! signalled, at times that come closer with the square root of their number, until the wait is short again.
+
+/// RFC 8289, section 4.3: 5 ms is a twentieth of the interval, the best of the trade-off measured there.
+const TARGET_NS: u64 = 5_000_000;
+/// RFC 8289, section 4.2: a worst-case round trip of the Internet.
+const INTERVAL_NS: u64 = 100_000_000;
+
+/// The state of one queue.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Codel {
+    /// When the wait will have been long for an interval; 0 while it is short.
+    bad_at_ns: u64,
+    next_ns: u64,
+    count: u32,
+    last_count: u32,
+    is_signalling: bool,
+}
+
+impl Codel {
+    /// Whether the packet that is first at `now_ns`, and has waited for `wait_ns`, is to be signalled. A queue of one
+    /// packet is never too long, so the last one is never dropped.
+    pub fn signals(&mut self, now_ns: u64, wait_ns: u64, queued_bytes: u32, mtu_bytes: u32) -> bool {
+        let is_bad = self.is_bad(now_ns, wait_ns, queued_bytes, mtu_bytes);
+        if self.is_signalling {
+            if !is_bad {
+                self.is_signalling = false;
+                return false;
+            }
+            if now_ns < self.next_ns {
+                return false;
+            }
+            self.count = self.count.saturating_add(1);
+            self.next_ns = self.next_ns.saturating_add(self.gap_ns());
+            return true;
+        }
+        if !is_bad {
+            return false;
+        }
+        self.is_signalling = true;
+        // A queue that was bad a moment ago goes on at about the pace that was needed then (section 5.5).
+        let signals = self.count.saturating_sub(self.last_count);
+        let is_recent = now_ns.saturating_sub(self.next_ns) < 16 * INTERVAL_NS;
+        self.count = if signals > 1 && is_recent { signals } else { 1 };
+        self.last_count = self.count;
+        self.next_ns = now_ns.saturating_add(self.gap_ns());
+        true
+    }
+
+    fn is_bad(&mut self, now_ns: u64, wait_ns: u64, queued_bytes: u32, mtu_bytes: u32) -> bool {
+        if wait_ns < TARGET_NS || queued_bytes <= mtu_bytes {
+            self.bad_at_ns = 0;
+            return false;
+        }
+        if self.bad_at_ns == 0 {
+            self.bad_at_ns = now_ns.saturating_add(INTERVAL_NS);
+        }
+        now_ns >= self.bad_at_ns
+    }
+
+    /// The interval over the square root of the signals so far.
+    fn gap_ns(&self) -> u64 {
+        let squared = INTERVAL_NS * INTERVAL_NS / u64::from(self.count.max(1));
+        squared.isqrt()
+    }
+}

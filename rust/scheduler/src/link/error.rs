@@ -1,0 +1,179 @@
+//! What the link scheduler refuses. After an error it is as it was.
+
+use core::fmt;
+
+/// An argument that the scheduler can't take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LinkError {
+    /// A handle that was never given, or whose class or stream was removed.
+    UnknownHandle {
+        /// The argument.
+        field: &'static str,
+        /// Its position in a batch.
+        index: Option<usize>,
+        /// The handle.
+        found: u32,
+    },
+    /// A class where a stream belongs, or the other way round, or the root where it can't be.
+    WrongKind {
+        /// The argument.
+        field: &'static str,
+        /// Its position in a batch.
+        index: Option<usize>,
+        /// What belongs there.
+        expected: &'static str,
+        /// The handle.
+        found: u32,
+    },
+    /// A number out of range.
+    OutOfRange {
+        /// The argument.
+        field: &'static str,
+        /// Its position in a batch.
+        index: Option<usize>,
+        /// The least that is allowed.
+        least: u64,
+        /// The most that is allowed.
+        most: u64,
+        /// What was given.
+        found: u64,
+    },
+    /// Columns of different lengths.
+    Length {
+        /// The argument.
+        field: &'static str,
+        /// The length of the first column.
+        expected: usize,
+        /// Its own.
+        found: usize,
+    },
+    /// A time before one that was given already.
+    TimeBackwards {
+        /// The latest time so far.
+        last_ns: u64,
+        /// What was given.
+        found_ns: u64,
+    },
+    /// Guarantees that together are more than a ceiling, or than the link.
+    OverCommitted {
+        /// The argument.
+        field: &'static str,
+        /// The class whose ceiling it is; the root for the link.
+        class: u32,
+        /// What there is.
+        capacity_kbps: u64,
+        /// What would be guaranteed.
+        guaranteed_kbps: u64,
+    },
+    /// A delay that can't be kept beside the guarantees of others.
+    DelayOutOfReach {
+        /// The class whose ceiling is in the way; the root for the link.
+        class: u32,
+        /// The least that could be kept there, if any.
+        least_us: Option<u64>,
+        /// What was asked for.
+        found_us: u64,
+    },
+    /// A delay without a rate: nothing would be within it.
+    DelayWithoutRate {
+        /// What was asked for.
+        found_us: u64,
+    },
+    /// A guarantee beside which a delay that was promised could not be kept.
+    BreaksDelay {
+        /// The argument.
+        field: &'static str,
+        /// The class whose ceiling is in the way; the root for the link.
+        class: u32,
+        /// What would be guaranteed there.
+        found_kbps: u64,
+    },
+    /// Classes inside classes, too many.
+    TooDeep {
+        /// How many there can be.
+        most: u32,
+    },
+    /// More classes and streams than handles.
+    Full {
+        /// How many there can be.
+        most: usize,
+    },
+}
+
+impl LinkError {
+    /// The argument that is wrong, as `streams[3]`.
+    #[must_use]
+    pub fn field(&self) -> String {
+        match *self {
+            Self::UnknownHandle { field, index, .. }
+            | Self::WrongKind { field, index, .. }
+            | Self::OutOfRange { field, index, .. } => {
+                index.map_or_else(|| field.to_owned(), |index| format!("{field}[{index}]"))
+            }
+            Self::Length { field, .. }
+            | Self::OverCommitted { field, .. }
+            | Self::BreaksDelay { field, .. } => field.to_owned(),
+            Self::TimeBackwards { .. } => "now_ns".to_owned(),
+            Self::DelayOutOfReach { .. } | Self::DelayWithoutRate { .. } => "max_delay_us".to_owned(),
+            Self::TooDeep { .. } | Self::Full { .. } => "parent".to_owned(),
+        }
+    }
+
+    /// What would have been right.
+    #[must_use]
+    pub fn expected(&self) -> String {
+        match *self {
+            Self::UnknownHandle { .. } => "a handle of this link that was not removed".to_owned(),
+            Self::WrongKind { expected, .. } => expected.to_owned(),
+            Self::OutOfRange { least, most, .. } => format!("{least} to {most}"),
+            Self::Length { expected, .. } => format!("{expected} entries"),
+            Self::TimeBackwards { last_ns, .. } => format!("at least {last_ns}"),
+            Self::OverCommitted { class, capacity_kbps, .. } => {
+                format!("guarantees of at most {capacity_kbps} kbps in all within class {class}")
+            }
+            Self::DelayOutOfReach { class, least_us: Some(least_us), .. } => {
+                format!("at least {least_us}, for class {class} to keep it beside the others")
+            }
+            Self::DelayOutOfReach { class, least_us: None, .. } => {
+                format!("no delay, as class {class} can't keep one beside the others")
+            }
+            Self::DelayWithoutRate { .. } => "no delay without a rate".to_owned(),
+            Self::BreaksDelay { class, .. } => {
+                format!("guarantees beside which class {class} can keep the delays promised in it")
+            }
+            Self::TooDeep { most } => format!("at most {most} classes inside each other"),
+            Self::Full { most } => format!("at most {most} classes and streams"),
+        }
+    }
+
+    /// What was given.
+    #[must_use]
+    pub fn found(&self) -> String {
+        match *self {
+            Self::UnknownHandle { found, .. } => found.to_string(),
+            Self::WrongKind { expected, found, .. } => {
+                format!("{found}, which is {}", if expected == "a stream" { "a class" } else { "not" })
+            }
+            Self::OutOfRange { found, .. } => found.to_string(),
+            Self::Length { found, .. } => found.to_string(),
+            Self::TimeBackwards { found_ns, .. } => found_ns.to_string(),
+            Self::OverCommitted { guaranteed_kbps: kbps, .. }
+            | Self::BreaksDelay { found_kbps: kbps, .. } => {
+                format!("{kbps} kbps")
+            }
+            Self::DelayOutOfReach { found_us, .. } | Self::DelayWithoutRate { found_us } => {
+                found_us.to_string()
+            }
+            Self::TooDeep { .. } | Self::Full { .. } => "one more".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for LinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: expected {}, found {}", self.field(), self.expected(), self.found())
+    }
+}
+
+impl core::error::Error for LinkError {}

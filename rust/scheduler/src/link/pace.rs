@@ -1,0 +1,83 @@
+//! Time at a rate: how long bytes take, and when a ceiling opens again.
+//!
+//! A 64-byte packet takes 5.12 ns at 100 Gbit/s, so whole nanoseconds would be wrong by a sixth. A [`Moment`] has
+//! 32 bits below the nanosecond; callers only ever see it rounded up.
+
+/// A point in time between two nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Moment {
+    ns: u64,
+    fraction: u32,
+}
+
+impl Moment {
+    pub const fn at(ns: u64) -> Self {
+        Self { ns, fraction: 0 }
+    }
+
+    /// The first whole nanosecond that is not before it.
+    pub fn up_ns(self) -> u64 {
+        self.ns.saturating_add(u64::from(self.fraction > 0))
+    }
+
+    /// When `bytes` that begin now have passed.
+    pub fn after(self, bytes: u32, pace: Pace) -> Self {
+        let passed = u128::from(bytes) * u128::from(pace.0) + u128::from(self.fraction);
+        let ns = u64::try_from(passed >> 32).unwrap_or(u64::MAX);
+        Self { ns: self.ns.saturating_add(ns), fraction: passed as u32 }
+    }
+}
+
+/// Nanoseconds a byte, with 32 bits below the point, rounded up: a pace is never faster than its rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pace(u64);
+
+impl Pace {
+    /// One byte at 1 kbit/s takes 8,000,000 ns.
+    pub const BYTE_NS_AT_ONE_KBPS: u64 = 8_000_000;
+
+    /// The pace of a rate, which is not 0.
+    pub const fn of_kbps(kbps: u64) -> Self {
+        Self((Self::BYTE_NS_AT_ONE_KBPS << 32).div_ceil(kbps))
+    }
+
+    /// How long so many bytes take, rounded up.
+    pub fn ns(self, bytes: u32) -> u64 {
+        Moment::default().after(bytes, self).up_ns()
+    }
+}
+
+/// A rate that must not be exceeded, by the one next time at which it allows a packet: the generic cell rate
+/// algorithm (ITU-T I.371). In any window at most `ceil * window + burst + one packet` start.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ceiling {
+    next: Moment,
+    pace: Pace,
+    burst_ns: u64,
+}
+
+impl Ceiling {
+    /// One that has not been used yet.
+    pub fn new(kbps: u64, burst_bytes: u32) -> Self {
+        let pace = Pace::of_kbps(kbps);
+        // Rounded down, or a packet could start a nanosecond early.
+        let burst_ns = Moment::default().after(burst_bytes, pace).ns;
+        Self { next: Moment::default(), pace, burst_ns }
+    }
+
+    /// Another rate from now on; what was sent still counts.
+    pub fn renewed(self, kbps: u64, burst_bytes: u32) -> Self {
+        Self { next: self.next, ..Self::new(kbps, burst_bytes) }
+    }
+
+    /// When the next packet may start.
+    pub fn opens_ns(&self) -> u64 {
+        self.next.up_ns()
+    }
+
+    /// Counts a packet that starts at `start_ns`.
+    pub fn charge(&mut self, start_ns: u64, bytes: u32) {
+        let saved = Moment::at(start_ns.saturating_sub(self.burst_ns));
+        self.next = self.next.max(saved).after(bytes, self.pace);
+    }
+}

@@ -1,0 +1,124 @@
+//! One decision after the other, each for the moment at which a packet starts.
+
+use super::{
+    Aqm, LATE_PACKETS_MAX, LinkScheduler,
+    departures::Departure,
+    node::Node,
+    pace::Moment,
+    packets::{NONE, Packet},
+    stages::Stage,
+};
+
+impl LinkScheduler {
+    /// When the next packet starts, if any is queued.
+    pub(super) fn next_start_ns(&self) -> Option<u64> {
+        if self.has_something_open() {
+            return Some(self.free.up_ns().max(self.ready_ns));
+        }
+        self.waiting.first().map(|(opens_ns, _)| self.free.up_ns().max(opens_ns))
+    }
+
+    /// The packet that starts next, if it does at or before `until_ns`.
+    pub(super) fn decide(&mut self, until_ns: u64) -> Option<Departure> {
+        loop {
+            let start_ns = self.next_start_ns().filter(|&start_ns| start_ns <= until_ns)?;
+            self.open_until(start_ns);
+            if !self.has_something_open() {
+                continue;
+            }
+            let (stream, stage) = match self.first_due() {
+                Some(stream) => (stream, Stage::Due),
+                None => (self.first_of_share(), Stage::Share),
+            };
+            let is_marked = self.signal(stream, start_ns);
+            return Some(self.send(stream, stage, start_ns, is_marked));
+        }
+    }
+
+    /// Makes all decisions that are due before `now_ns`, before a call changes what is queued.
+    pub(super) fn catch_up(&mut self, now_ns: u64) {
+        self.now_ns = now_ns;
+        while self.next_start_ns().is_some_and(|start_ns| start_ns < now_ns) {
+            if self.late.len() == LATE_PACKETS_MAX {
+                self.free = self.free.max(Moment::at(now_ns));
+                break;
+            }
+            let Some(departure) = self.decide(now_ns - 1) else { break };
+            self.late.push_back(departure);
+        }
+    }
+
+    fn send(&mut self, stream: u32, stage: Stage, start_ns: u64, is_marked: bool) -> Departure {
+        let has_curve = self.nodes[stream as usize].is(Node::CURVE);
+        if has_curve {
+            self.unhold(stream);
+        }
+        let packet = self.take_first(stream);
+        let bytes = packet.size + self.options.overhead_bytes;
+        // From the very moment the link is free, unless it stood idle: rounding does not add up.
+        let begin = if start_ns > self.free.up_ns() { Moment::at(start_ns) } else { self.free };
+        self.free = begin.after(bytes, self.pace);
+        if has_curve && stage == Stage::Due {
+            self.curves[stream as usize].charge(bytes, packet.enqueued_ns);
+        }
+        self.charge(stream, bytes, stage, start_ns);
+        let node = &self.nodes[stream as usize];
+        let departure = Departure {
+            stream: node.handle,
+            size: packet.size,
+            sequence: node.sequence - 1,
+            start_ns,
+            is_marked,
+        };
+        if self.streams_with_curves > 0 {
+            let parent = node.parent;
+            if has_curve && node.is(Node::IN_SHARE) {
+                self.place(stream, start_ns);
+            }
+            self.update_due(parent);
+        }
+        if !self.has_something_open() {
+            self.settle();
+        }
+        departure
+    }
+
+    /// Takes the first packet of a stream's queue, and nothing else.
+    pub(super) fn take_first(&mut self, stream: u32) -> Packet {
+        let node = &mut self.nodes[stream as usize];
+        let (packet, next) = self.packets.take(node.head);
+        node.head = next;
+        node.count -= 1;
+        node.bytes -= packet.size;
+        node.sequence += 1;
+        if next == NONE {
+            node.tail = NONE;
+        }
+        self.queued_bytes -= u64::from(packet.size);
+        self.weigh_queue(stream);
+        packet
+    }
+
+    /// Drops or marks what has stood for too long, and says whether the packet that goes now is marked.
+    fn signal(&mut self, stream: u32, start_ns: u64) -> bool {
+        let Some(aqm) = self.options.aqm else { return false };
+        loop {
+            let node = &self.nodes[stream as usize];
+            let wait_ns = start_ns.saturating_sub(self.packets.get(node.head).enqueued_ns);
+            let cold = &mut self.colds[stream as usize];
+            if !cold.codel.signals(start_ns, wait_ns, node.bytes, self.options.mtu_bytes) {
+                return false;
+            }
+            match aqm {
+                Aqm::CodelMark => {
+                    cold.counted.marked += 1;
+                    return true;
+                }
+                Aqm::CodelDrop => {
+                    cold.counted.dropped_aqm += 1;
+                    self.drop_first(stream, start_ns);
+                }
+            }
+        }
+    }
+}

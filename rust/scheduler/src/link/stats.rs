@@ -1,0 +1,51 @@
+//! What has become of the packets of a stream, a class or the whole link.
+
+use core::ops::AddAssign;
+
+/// Counts of packets. At all times `enqueued = dequeued + queued_packets + dropped_after_acceptance()`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkStats {
+    /// Accepted.
+    pub enqueued: u64,
+    /// Handed out.
+    pub dequeued: u64,
+    /// Of those, marked.
+    pub marked: u64,
+    /// Waiting, or sent by now and not yet handed out.
+    pub queued_packets: u64,
+    /// Their bytes.
+    pub queued_bytes: u64,
+    /// Not accepted: the stream had as many packets queued as it may.
+    pub dropped_queue_packets: u64,
+    /// Not accepted: the stream had as many bytes queued as it may.
+    pub dropped_queue_bytes: u64,
+    /// Dropped from the fattest queue when all together held too much.
+    pub dropped_memory: u64,
+    /// Dropped since they stood for too long.
+    pub dropped_aqm: u64,
+    /// Dropped with their stream.
+    pub dropped_removed: u64,
+}
+
+impl LinkStats {
+    /// Packets that were queued and never sent.
+    #[must_use]
+    pub const fn dropped_after_acceptance(&self) -> u64 {
+        self.dropped_memory + self.dropped_aqm + self.dropped_removed
+    }
+}
+
+impl AddAssign for LinkStats {
+    fn add_assign(&mut self, other: Self) {
+        self.enqueued += other.enqueued;
+        self.dequeued += other.dequeued;
+        self.marked += other.marked;
+        self.queued_packets += other.queued_packets;
+        self.queued_bytes += other.queued_bytes;
+        self.dropped_queue_packets += other.dropped_queue_packets;
+        self.dropped_queue_bytes += other.dropped_queue_bytes;
+        self.dropped_memory += other.dropped_memory;
+        self.dropped_aqm += other.dropped_aqm;
+        self.dropped_removed += other.dropped_removed;
+    }
+}

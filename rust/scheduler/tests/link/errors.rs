@@ -1,0 +1,133 @@
+//! What is refused, by name, and that nothing has changed then.
+
+use honeylink_scheduler::{ClassConfig, LinkError, LinkOptions, LinkScheduler, StreamConfig};
+
+use super::run::{drain, push, take};
+
+fn link() -> LinkScheduler {
+    LinkScheduler::new(10_000, LinkOptions::default()).expect("a good link")
+}
+
+fn stream(rate_kbps: u64) -> StreamConfig {
+    StreamConfig { rate_kbps, ..StreamConfig::default() }
+}
+
+fn message<T: core::fmt::Debug>(result: Result<T, LinkError>) -> String {
+    result.expect_err("it is refused").to_string()
+}
+
+#[test]
+fn numbers_out_of_range_are_named() {
+    let mut link = link();
+    let root = link.root();
+    let options = |mtu_bytes, memory_bytes| LinkOptions { mtu_bytes, memory_bytes, ..LinkOptions::default() };
+    let mut add = |config| message(link.add_stream(root, config));
+    let cases = [
+        (
+            message(LinkScheduler::new(0, LinkOptions::default())),
+            "rate_kbps: expected 1 to 1000000000, found 0",
+        ),
+        (message(LinkScheduler::new(1, options(63, None))), "mtu_bytes: expected 64 to 65535, found 63"),
+        (
+            message(LinkScheduler::new(1, options(1514, Some(9)))),
+            "memory_bytes: expected 1514 to 18446744073709551615, found 9",
+        ),
+        (
+            add(StreamConfig { ceil_kbps: Some(0), ..stream(0) }),
+            "ceil_kbps: expected 1 to 1000000000, found 0",
+        ),
+        (add(StreamConfig { ceil_kbps: Some(5), ..stream(6) }), "rate_kbps: expected 0 to 5, found 6"),
+        (add(StreamConfig { weight: Some(0), ..stream(0) }), "weight: expected 1 to 134217728, found 0"),
+        (
+            add(StreamConfig { queue_packets: 0, ..stream(0) }),
+            "queue_packets: expected 1 to 4294967295, found 0",
+        ),
+        (
+            add(StreamConfig { queue_bytes: Some(1), ..stream(0) }),
+            "queue_bytes: expected 1514 to 4294967295, found 1",
+        ),
+        (
+            add(StreamConfig { max_delay_us: Some(5), ..stream(0) }),
+            "max_delay_us: expected no delay without a rate, found 5",
+        ),
+        (
+            add(StreamConfig { max_delay_us: Some(5), ..stream(1) }),
+            "max_delay_us: expected at least 1212, for class 0 to keep it beside the others, found 5",
+        ),
+    ];
+    for (found, expected) in cases {
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn a_batch_with_one_bad_packet_is_refused_whole() {
+    let mut link = link();
+    let root = link.root();
+    let good = link.add_stream(root, stream(0)).unwrap();
+    let gone = link.add_stream(root, stream(0)).unwrap();
+    link.remove(gone, 0).unwrap();
+    let mut enqueue = |streams: &[u32], sizes: &[u32]| {
+        let mut drops = vec![9; streams.len()];
+        let result = link.enqueue(streams, sizes, 0, &mut drops);
+        assert!(drops.iter().all(|&code| code == 9), "nothing was written");
+        message(result)
+    };
+    assert_eq!(enqueue(&[good, good], &[9, 0]), "sizes[1]: expected 1 to 1514, found 0");
+    assert_eq!(enqueue(&[good, good], &[1515, 9]), "sizes[0]: expected 1 to 1514, found 1515");
+    assert_eq!(enqueue(&[good], &[9, 9]), "sizes: expected 1 entries, found 2");
+    assert_eq!(
+        enqueue(&[good, gone], &[9, 9]),
+        format!("streams[1]: expected a handle of this link that was not removed, found {gone}")
+    );
+    assert_eq!(enqueue(&[root], &[9]), "streams[0]: expected a stream, found 0, which is a class");
+    assert_eq!(link.stats(root).unwrap().enqueued, 0);
+}
+
+#[test]
+fn guarantees_beyond_a_ceiling_or_the_link_are_refused() {
+    let mut link = link();
+    let root = link.root();
+    let class =
+        link.add_class(root, ClassConfig { ceil_kbps: Some(4_000), ..ClassConfig::default() }).unwrap();
+    link.add_stream(class, stream(3_000)).unwrap();
+    let inside = link.add_stream(class, stream(1_001));
+    assert!(matches!(
+        inside,
+        Err(LinkError::OverCommitted { class: of, capacity_kbps: 4_000, guaranteed_kbps: 4_001, .. }) if of == class
+    ));
+    let last = link.add_stream(root, stream(7_000)).unwrap();
+    assert!(matches!(link.add_stream(root, stream(1)), Err(LinkError::OverCommitted { class: 0, .. })));
+    assert!(matches!(link.set_rate(0, 9_999), Err(LinkError::OverCommitted { .. })));
+    let lower = ClassConfig { ceil_kbps: Some(2_999), ..ClassConfig::default() };
+    assert!(matches!(link.reconfigure_class(class, 0, lower), Err(LinkError::OverCommitted { .. })));
+    assert!(link.reconfigure_stream(last, 0, stream(7_001)).is_err());
+    link.remove(last, 0).unwrap();
+    link.add_stream(root, stream(7_000)).expect("there is room again");
+}
+
+#[test]
+fn time_never_goes_back() {
+    let mut link = link();
+    let stream = link.add_stream(link.root(), stream(0)).unwrap();
+    assert_eq!(push(&mut link, stream, 100, 1_000), 0);
+    let expected = "now_ns: expected at least 1000, found 999";
+    assert_eq!(message(link.next_event_ns(999)), expected);
+    assert_eq!(message(link.enqueue(&[stream], &[1], 999, &mut [0])), expected);
+    assert_eq!(message(link.remove(stream, 999)), expected);
+    assert_eq!(message(link.set_rate(999, 1)), expected);
+    assert_eq!(take(&mut link, 1_000, 9).len(), 1);
+}
+
+#[test]
+fn the_root_is_neither_removed_nor_reconfigured() {
+    let mut link = link();
+    let root = link.root();
+    assert!(matches!(link.remove(root, 0), Err(LinkError::WrongKind { .. })));
+    let class = ClassConfig::default();
+    assert!(matches!(link.reconfigure_class(root, 0, class), Err(LinkError::WrongKind { .. })));
+    link.set_rate(0, 5_000).unwrap();
+    let stream = link.add_stream(root, stream(5_000)).unwrap();
+    (0..2).for_each(|_| assert_eq!(push(&mut link, stream, 1250, 0), 0));
+    assert_eq!(drain(&mut link, 0)[1].start_ns, 2_000_000);
+}

@@ -1,0 +1,99 @@
+//! The share against generalised processor sharing: a fluid that serves all at once, each by its weight, in exact
+//! fractions (A. Parekh, R. Gallager, IEEE/ACM Transactions on Networking 1(3), 1993). All streams start together and each
+//! ends when it has nothing left, so the shares change on the way.
+
+use honeylink_scheduler::{LinkOptions, StreamConfig};
+use num_rational::BigRational;
+use num_traits::{ToPrimitive, Zero};
+use proptest::prelude::*;
+
+use super::run::{self, Arrival, Tree, any_tree};
+
+fn whole(number: u64) -> BigRational {
+    BigRational::from_integer(number.into())
+}
+
+struct Fluid<'a> {
+    tree: &'a Tree,
+    left: Vec<BigRational>,
+}
+
+impl Fluid<'_> {
+    fn has_left(&self, stream: usize) -> bool {
+        !self.left[stream].is_zero()
+    }
+
+    fn is_class_active(&self, class: usize) -> bool {
+        (0..self.left.len()).any(|stream| self.has_left(stream) && self.tree.path(stream).contains(&class))
+    }
+
+    /// Σ of the weights of the active children of a class; 0 is the root.
+    fn active_weights(&self, class: usize) -> u64 {
+        let classes = self.tree.classes.iter().enumerate();
+        let of_classes =
+            classes.filter(|(index, (parent, _))| *parent == class && self.is_class_active(*index));
+        let streams = self.tree.streams.iter().enumerate();
+        let of_streams = streams.filter(|(index, (parent, _))| *parent == class && self.has_left(*index));
+        of_classes.map(|(_, (_, class))| u64::from(class.weight.unwrap())).sum::<u64>()
+            + of_streams.map(|(_, (_, stream))| u64::from(stream.weight.unwrap())).sum::<u64>()
+    }
+
+    fn share(&self, stream: usize) -> BigRational {
+        let (around, config) = &self.tree.streams[stream];
+        let mut around = *around;
+        let mut share = whole(config.weight.unwrap().into()) / whole(self.active_weights(around));
+        while around > 0 {
+            let (parent, config) = &self.tree.classes[around - 1];
+            share *= whole(config.weight.unwrap().into()) / whole(self.active_weights(*parent));
+            around = *parent;
+        }
+        share
+    }
+
+    /// Lets so many bytes flow.
+    fn flow(&mut self, bytes: u32) {
+        let mut bytes = whole(bytes.into());
+        while !bytes.is_zero() {
+            let active: Vec<(usize, BigRational)> = (0..self.left.len())
+                .filter(|&stream| self.has_left(stream))
+                .map(|stream| (stream, self.share(stream)))
+                .collect();
+            let ends = active.iter().map(|(stream, share)| &self.left[*stream] / share).min();
+            let Some(step) = ends.map(|end| end.min(bytes.clone())) else { break };
+            for (stream, share) in active {
+                self.left[stream] -= &step * share;
+            }
+            bytes -= step;
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn streams_follow_the_fluid(tree in any_tree(false), packets in prop::collection::vec(1_usize..40, 6), size in 64_u32..1515) {
+        let mut tree = tree;
+        for (_, stream) in &mut tree.streams {
+            *stream = StreamConfig { weight: stream.weight, ..StreamConfig::default() };
+        }
+        let (mut link, handles) = tree.build(LinkOptions::default());
+        let packets = &packets[..handles.len()];
+        let of_stream = |(stream, &count): (usize, &usize)| vec![Arrival { at_ns: 0, stream, size }; count];
+        let arrivals: Vec<Arrival> = packets.iter().enumerate().flat_map(of_stream).collect();
+        let sent = run::play(&mut link, &handles, &arrivals);
+
+        let total = |&count: &usize| whole(count as u64 * u64::from(size));
+        let mut fluid = Fluid { tree: &tree, left: packets.iter().map(total).collect() };
+        let mut left: Vec<u64> = packets.iter().map(|&count| count as u64 * u64::from(size)).collect();
+        for sent in sent {
+            left[run::position(&handles, sent.stream)] -= u64::from(size);
+            fluid.flow(size);
+            for (stream, left) in left.iter().enumerate() {
+                let apart = (whole(*left) - &fluid.left[stream]).to_f64().unwrap();
+                let levels = 1 + tree.path(stream).len();
+                prop_assert!(apart.abs() <= 8.0 * 1514.0 * levels as f64, "stream {stream} is {apart} bytes apart");
+            }
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Rates, delays and priority, and that due packets go as a naive service-curve scheduler would have them.
+
+use std::collections::VecDeque;
+
+use honeylink_scheduler::{ClassConfig, LinkOptions, LinkScheduler, Priority, StreamConfig};
+use proptest::prelude::*;
+
+use super::run::{self, Arrival, BYTE, Sent, any_arrivals, drain, push, take};
+
+const LINK_KBPS: u64 = 10_000;
+const LARGEST: u64 = 1514;
+
+fn stream(rate_kbps: u64) -> StreamConfig {
+    StreamConfig { rate_kbps, queue_packets: 100_000, ..StreamConfig::default() }
+}
+
+fn link_of(configs: &[StreamConfig]) -> (LinkScheduler, Vec<u32>) {
+    let mut link = LinkScheduler::new(LINK_KBPS, LinkOptions::default()).expect("a good link");
+    let root = link.root();
+    let handles = configs.iter().map(|&config| link.add_stream(root, config).expect("it fits")).collect();
+    (link, handles)
+}
+
+/// The streams at the root, in a class, and in a class inside that: a deadline counts the same wherever a stream is.
+fn nested_link_of(configs: &[StreamConfig]) -> (LinkScheduler, Vec<u32>) {
+    let mut link = LinkScheduler::new(LINK_KBPS, LinkOptions::default()).expect("a good link");
+    let outer = link.add_class(link.root(), ClassConfig::default()).expect("a class");
+    let inner = link.add_class(outer, ClassConfig::default()).expect("a class");
+    let classes = [link.root(), outer, inner].into_iter().cycle();
+    let add = |(&config, class): (&StreamConfig, u32)| link.add_stream(class, config).expect("it fits");
+    let handles = configs.iter().zip(classes).map(add).collect();
+    (link, handles)
+}
+
+/// When a packet has been sent, rounded up.
+fn end_ns(sent: &Sent) -> u64 {
+    sent.start_ns + (u128::from(sent.size) * BYTE).div_ceil(LINK_KBPS.into()) as u64
+}
+
+/// A guarantee in exact numbers: times are nanoseconds times the rate.
+struct Clock {
+    kbps: u128,
+    at: u128,
+    queue: VecDeque<Arrival>,
+}
+
+impl Clock {
+    /// From when, and by when, the first packet is due.
+    fn due(&self) -> Option<(u128, u128)> {
+        let first = self.queue.front().filter(|_| self.kbps > 0)?;
+        let from_ns = u128::from(first.at_ns).max(self.at.div_ceil(self.kbps));
+        Some((from_ns, from_ns + (u128::from(first.size) * BYTE).div_ceil(self.kbps)))
+    }
+}
+
+/// Looks at all streams for each packet: if any is due, the one with the first deadline must have gone.
+fn check_deadline_order(
+    configs: &[StreamConfig],
+    arrivals: &[Arrival],
+    all: &[(usize, Sent)],
+) -> Result<(), String> {
+    let clock =
+        |config: &StreamConfig| Clock { kbps: config.rate_kbps.into(), at: 0, queue: VecDeque::new() };
+    let mut clocks: Vec<Clock> = configs.iter().map(clock).collect();
+    let mut arrivals = arrivals.iter().peekable();
+    for &(stream, sent) in all {
+        while let Some(arrival) = arrivals.next_if(|arrival| arrival.at_ns <= sent.start_ns) {
+            clocks[arrival.stream].queue.push_back(*arrival);
+        }
+        let start_ns = u128::from(sent.start_ns);
+        let is_due = |&(from_ns, _): &(u128, u128)| from_ns <= start_ns;
+        // Rounding may tell an instant apart that is none; such a packet may have gone either way.
+        let is_clear = |&(from_ns, _): &(u128, u128)| from_ns + 1 < start_ns;
+        let first = clocks.iter().filter_map(Clock::due).filter(is_clear).map(|(_, by_ns)| by_ns).min();
+        let chosen = clocks[stream].due().filter(is_due);
+        match (first, chosen) {
+            (Some(by_ns), Some((_, chosen_ns))) if chosen_ns <= by_ns + 2 => {}
+            (None, _) => {}
+            _ => return Err(format!("{sent:?}, due {chosen:?}, went before a deadline of {first:?}")),
+        }
+        let clock = &mut clocks[stream];
+        let packet = clock.queue.pop_front().expect("it was queued");
+        if chosen.is_some() {
+            clock.at = clock.at.max(u128::from(packet.at_ns) * clock.kbps) + u128::from(packet.size) * BYTE;
+        }
+    }
+    Ok(())
+}
+
+/// Each packet has been sent by the guaranteed-rate clock, plus the time of a largest packet on the link: the clock goes on
+/// by the time of each packet at the rate, from its arrival or from where it stood (P. Goyal, H. Vin, "Generalized
+/// guaranteed rate scheduling algorithms", IEEE/ACM Transactions on Networking 5(4), 1997). So whatever is queued over
+/// a time gets its rate over that time.
+fn check_rate(kbps: u64, arrivals: &[Arrival], sent: &[Sent]) -> Result<(), String> {
+    let kbps = u128::from(kbps);
+    let blocking_ns = (u128::from(LARGEST) * BYTE).div_ceil(LINK_KBPS.into());
+    let mut clock = 0;
+    for (arrival, sent) in arrivals.iter().zip(sent) {
+        clock = (u128::from(arrival.at_ns) * kbps).max(clock) + u128::from(arrival.size) * BYTE;
+        let by_ns = clock.div_ceil(kbps) + blocking_ns + 2;
+        if u128::from(end_ns(sent)) > by_ns {
+            return Err(format!("{sent:?} should have ended by {by_ns}"));
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1500))]
+
+    #[test]
+    fn each_stream_gets_its_rate_by_the_first_deadline(
+        rates in prop::collection::vec(0_u64..2_000, 1..6), drawn in any_arrivals(200),
+    ) {
+        let configs: Vec<StreamConfig> = rates.iter().map(|&kbps| stream(kbps)).collect();
+        let (mut link, handles) = nested_link_of(&configs);
+        let arrivals = run::arrivals(&drawn, handles.len());
+        let sent = run::play(&mut link, &handles, &arrivals);
+        let all: Vec<(usize, Sent)> =
+            sent.into_iter().map(|sent| (run::position(&handles, sent.stream), sent)).collect();
+        prop_assert_eq!(check_deadline_order(&configs, &arrivals, &all), Ok(()));
+        for (index, &kbps) in rates.iter().enumerate().filter(|&(_, &kbps)| kbps > 0) {
+            let arrived: Vec<Arrival> = arrivals.iter().filter(|a| a.stream == index).copied().collect();
+            let sent: Vec<Sent> = all.iter().filter(|(s, _)| *s == index).map(|&(_, sent)| sent).collect();
+            prop_assert_eq!(check_rate(kbps, &arrived, &sent), Ok(()));
+        }
+    }
+
+    #[test]
+    fn what_is_within_rate_and_burst_keeps_its_delay(
+        hog_kbps in 0_u64..6_000, promised in prop::collection::vec((20_u64..3_000, 64_u32..8_000, 2_000_u64..60_000, 64_u32..1515), 1..5),
+    ) {
+        let mut link = LinkScheduler::new(LINK_KBPS, LinkOptions::default()).unwrap();
+        let root = link.root();
+        let hog = link.add_stream(root, stream(hog_kbps)).unwrap();
+        // What the link can't promise it refuses; the rest it must keep.
+        let kept: Vec<_> = promised.into_iter().filter_map(|(rate_kbps, burst_bytes, delay_us, size)| {
+            let config = StreamConfig { burst_bytes, max_delay_us: Some(delay_us), ..stream(rate_kbps) };
+            link.add_stream(root, config).ok().map(|handle| (handle, config, size.min(burst_bytes)))
+        }).collect();
+        // Each sends as much as its token bucket allows, as early as it allows it, for half a second.
+        let mut arrivals = Vec::new();
+        for (index, (_, config, size)) in kept.iter().enumerate() {
+            let (kbps, need) = (u128::from(config.rate_kbps), u128::from(*size) * BYTE);
+            let mut full_at = 0;
+            loop {
+                let at_ns = (full_at + need).saturating_sub(u128::from(config.burst_bytes) * BYTE).div_ceil(kbps);
+                if at_ns > 500_000_000 {
+                    break;
+                }
+                arrivals.push((at_ns as u64, index));
+                full_at = full_at.max(at_ns * kbps) + need;
+            }
+        }
+        arrivals.sort_unstable();
+        for _ in 0..800 {
+            push(&mut link, hog, 1514, 0);
+        }
+        for &(at_ns, index) in &arrivals {
+            prop_assert_eq!(push(&mut link, kept[index].0, kept[index].2, at_ns), 0);
+        }
+        let sent = drain(&mut link, 500_000_000);
+        for (index, (handle, config, _)) in kept.iter().enumerate() {
+            let arrived = arrivals.iter().filter(|(_, of)| *of == index);
+            for ((at_ns, _), sent) in arrived.zip(sent.iter().filter(|sent| sent.stream == *handle)) {
+                let most_ns = config.max_delay_us.unwrap() * 1000;
+                prop_assert!(end_ns(sent) - at_ns <= most_ns, "{sent:?}, enqueued at {at_ns}, {config:?}");
+            }
+        }
+    }
+}
+
+/// Ten seconds of a stream that always has something queued, beside others; what it has sent, in kbit/s.
+fn kbps_of(link: &mut LinkScheduler, stream: u32, others: &[u32]) -> u64 {
+    let mut bytes = 0;
+    for millisecond in 0..10_000 {
+        let at_ns = millisecond * 1_000_000;
+        for &handle in others.iter().chain([&stream]) {
+            while link.stats(handle).unwrap().queued_packets < 4 {
+                push(link, handle, 1250, at_ns);
+            }
+        }
+        let sent = take(link, at_ns, 100);
+        bytes +=
+            sent.iter().filter(|sent| sent.stream == stream).map(|sent| u64::from(sent.size)).sum::<u64>();
+    }
+    bytes * 8 / 10_000
+}
+
+#[test]
+fn a_stream_whose_ceiling_is_its_rate_gets_it() {
+    for kbps in [100, 1_000, 5_000] {
+        let capped = StreamConfig { ceil_kbps: Some(kbps), ..stream(kbps) };
+        let (mut link, handles) = link_of(&[capped, stream(4_000), stream(0), stream(0)]);
+        let got = kbps_of(&mut link, handles[0], &handles[1..]);
+        assert!((kbps * 98 / 100..=kbps * 101 / 100 + 2).contains(&got), "{got} of {kbps} kbps");
+    }
+}
+
+#[test]
+fn priority_starves_nobody() {
+    let eager = StreamConfig { priority: Priority::Latency, ..stream(500) };
+    let video = StreamConfig { priority: Priority::Burst, weight: Some(500), ..stream(0) };
+    let (mut link, handles) = link_of(&[eager, stream(3_000), video]);
+    // The eager one floods the link. It has its 500 kbps; of the 6,500 that are left the video has its weight at least.
+    let got = kbps_of(&mut link, handles[2], &handles[..2]);
+    assert!(got >= 1_000, "{got} kbps for the video");
+    let got = kbps_of_flooded_rate();
+    assert!(got >= 2_900, "{got} of 3000 kbps");
+}
+
+fn kbps_of_flooded_rate() -> u64 {
+    let eager = StreamConfig { priority: Priority::Latency, ..stream(500) };
+    let (mut link, handles) = link_of(&[eager, stream(3_000), stream(0)]);
+    kbps_of(&mut link, handles[1], &[handles[0], handles[2]])
+}
+
+#[test]
+fn a_small_urgent_stream_waits_for_one_packet_at_most() {
+    let control = StreamConfig { priority: Priority::Latency, ..stream(50) };
+    let (mut link, handles) = link_of(&[control, stream(5_000), stream(0)]);
+    for _ in 0..2000 {
+        push(&mut link, handles[1], 1514, 0);
+        push(&mut link, handles[2], 1514, 0);
+    }
+    let mut waits_ns = Vec::new();
+    for number in 1..50 {
+        let at_ns = number * 20_000_000;
+        take(&mut link, at_ns - 1, 1000);
+        push(&mut link, handles[0], 100, at_ns);
+        let sent = take(&mut link, at_ns + 19_000_000, 1000);
+        let control = sent.iter().find(|sent| sent.stream == handles[0]).expect("it was sent in time");
+        waits_ns.push(end_ns(control) - at_ns);
+    }
+    // 2.4 ms: the packet on its way, one more of the stream whose deadline is earlier, and its own.
+    assert!(waits_ns.iter().all(|&wait_ns| wait_ns <= 2 * 1_211_200 + 80_000), "{waits_ns:?}");
+}

@@ -1,0 +1,142 @@
+//! Queue limits, the memory cap, and signals to queues that stand.
+
+use honeylink_scheduler::{Aqm, ClassConfig, Drop, LinkOptions, LinkScheduler, StreamConfig};
+
+use super::run::{drain, push, take};
+
+fn link(options: LinkOptions) -> LinkScheduler {
+    LinkScheduler::new(1_000, options).expect("a good link")
+}
+
+#[test]
+fn a_full_queue_takes_no_more() {
+    let mut link = link(LinkOptions::default());
+    let few = StreamConfig { queue_packets: 2, ..StreamConfig::default() };
+    let small = StreamConfig { queue_bytes: Some(2000), ..StreamConfig::default() };
+    let (few, small) =
+        (link.add_stream(link.root(), few).unwrap(), link.add_stream(link.root(), small).unwrap());
+    let mut drops = [9; 6];
+    let accepted = link.enqueue(&[few, few, few, small, small, small], &[1000; 6], 0, &mut drops);
+    assert_eq!(accepted, Ok(4));
+    assert_eq!(drops, [0, 0, Drop::QueuePackets as u8, 0, 0, Drop::QueueBytes as u8]);
+    let stats = link.stats(link.root()).unwrap();
+    assert_eq!((stats.enqueued, stats.queued_packets, stats.queued_bytes), (4, 4, 4000));
+    assert_eq!((stats.dropped_queue_packets, stats.dropped_queue_bytes), (1, 1));
+    assert_eq!(link.stats(few).unwrap().dropped_queue_packets, 1);
+    assert_eq!(drain(&mut link, 0).len(), 4);
+    assert_eq!(push(&mut link, few, 1000, 1_000_000_000), 0);
+}
+
+#[test]
+fn limits_lowered_below_what_is_queued_drop_nothing() {
+    let mut link = link(LinkOptions::default());
+    let stream = link.add_stream(link.root(), StreamConfig::default()).unwrap();
+    (0..5).for_each(|_| assert_eq!(push(&mut link, stream, 1500, 0), 0));
+    let lower = StreamConfig { queue_packets: 9, queue_bytes: Some(1514), ..StreamConfig::default() };
+    link.reconfigure_stream(stream, 0, lower).unwrap();
+    assert_eq!(push(&mut link, stream, 1, 0), Drop::QueueBytes as u8);
+    link.reconfigure_stream(stream, 0, StreamConfig { queue_packets: 1, ..lower }).unwrap();
+    assert_eq!(push(&mut link, stream, 1, 0), Drop::QueuePackets as u8);
+    assert_eq!(drain(&mut link, 0).len(), 5);
+}
+
+#[test]
+fn short_memory_is_taken_from_the_fattest_queue() {
+    let mut link = link(LinkOptions { memory_bytes: Some(10_000), ..LinkOptions::default() });
+    let [thin, fat] = [(); 2].map(|()| link.add_stream(link.root(), StreamConfig::default()).unwrap());
+    for _ in 0..10 {
+        assert_eq!(push(&mut link, fat, 1000, 0), 0);
+    }
+    for _ in 0..4 {
+        assert_eq!(push(&mut link, thin, 1000, 0), 0);
+    }
+    let (of_thin, of_fat) = (link.stats(thin).unwrap(), link.stats(fat).unwrap());
+    assert_eq!((of_thin.dropped_memory, of_thin.queued_packets), (0, 4));
+    assert_eq!((of_fat.dropped_memory, of_fat.queued_packets), (4, 6));
+    let sent = drain(&mut link, 0);
+    // The oldest go, so what comes out is fresh, and numbers show the gap.
+    let numbers: Vec<u64> = sent.iter().filter(|sent| sent.stream == fat).map(|sent| sent.sequence).collect();
+    assert_eq!(numbers, [4, 5, 6, 7, 8, 9]);
+}
+
+/// 2 Mbit/s into 1 Mbit/s for two seconds, in packets of 1250 bytes: one every 5 ms, each takes 10 ms.
+fn overload(aqm: Option<Aqm>) -> (LinkScheduler, u32, Vec<super::run::Sent>) {
+    let mut link = link(LinkOptions { aqm, ..LinkOptions::default() });
+    let stream = link.add_stream(link.root(), StreamConfig::default()).unwrap();
+    let mut sent = Vec::new();
+    for number in 0..400 {
+        let at_ns = number * 5_000_000;
+        sent.extend(take(&mut link, at_ns, 9));
+        assert_eq!(push(&mut link, stream, 1250, at_ns), 0);
+    }
+    sent.extend(drain(&mut link, 2_000_000_000));
+    (link, stream, sent)
+}
+
+#[test]
+fn a_queue_that_stands_is_signalled() {
+    let (link, stream, sent) = overload(Some(Aqm::CodelMark));
+    let marked = sent.iter().filter(|sent| sent.is_marked).count();
+    let stats = link.stats(stream).unwrap();
+    assert_eq!((sent.len(), stats.dropped_aqm, stats.marked), (400, 0, marked as u64));
+    // n signals take about 0.2 √n seconds: a hundred in the first two, and then, as a mark makes nobody slower here,
+    // nearly each of the two hundred packets that are left.
+    assert!((270..310).contains(&marked), "{marked} marks");
+    // Above 5 ms for 100 ms first: no packet that starts before then is marked.
+    assert!(sent.iter().all(|sent| !sent.is_marked || sent.start_ns >= 110_000_000));
+
+    let (link, stream, sent) = overload(Some(Aqm::CodelDrop));
+    let stats = link.stats(stream).unwrap();
+    assert_eq!((stats.enqueued, stats.dequeued), (400, sent.len() as u64));
+    assert_eq!(stats.dropped_aqm, 400 - sent.len() as u64);
+    assert!(stats.dropped_aqm > 30, "{} drops", stats.dropped_aqm);
+    assert!(sent.is_sorted_by_key(|sent| sent.sequence));
+
+    let (_, _, sent) = overload(None);
+    assert!(sent.len() == 400 && sent.iter().all(|sent| !sent.is_marked));
+}
+
+#[test]
+fn a_short_queue_is_never_signalled() {
+    let mut link = link(LinkOptions { aqm: Some(Aqm::CodelDrop), ..LinkOptions::default() });
+    let stream = link.add_stream(link.root(), StreamConfig::default()).unwrap();
+    for number in 0..400 {
+        let at_ns = number * 12_000_000;
+        assert_eq!(push(&mut link, stream, 1250, at_ns), 0);
+        assert_eq!(take(&mut link, at_ns, 9).len(), 1);
+    }
+}
+
+#[test]
+fn what_is_removed_is_dropped_and_counted() {
+    let mut link = link(LinkOptions::default());
+    let class = link.add_class(link.root(), ClassConfig::default()).unwrap();
+    let inner = link.add_class(class, ClassConfig::default()).unwrap();
+    let stream = link.add_stream(inner, StreamConfig::default()).unwrap();
+    let other = link.add_stream(link.root(), StreamConfig::default()).unwrap();
+    (0..3).for_each(|_| assert_eq!(push(&mut link, stream, 1250, 0), 0));
+    assert_eq!(push(&mut link, other, 1250, 0), 0);
+    assert_eq!(take(&mut link, 0, 1).len(), 1);
+    link.remove(class, 5_000_000).unwrap();
+    let stats = link.stats(link.root()).unwrap();
+    assert_eq!((stats.enqueued, stats.dequeued), (4, 1));
+    assert_eq!(stats.dropped_removed + stats.queued_packets, 3);
+    assert!([class, inner, stream].into_iter().all(|handle| link.stats(handle).is_err()));
+    let again = link.add_stream(link.root(), StreamConfig::default()).unwrap();
+    assert!(![class, inner, stream].contains(&again), "a handle never comes back");
+    assert!(drain(&mut link, 5_000_000).iter().all(|sent| sent.stream == other));
+}
+
+#[test]
+fn a_caller_that_is_far_too_late_makes_the_link_stand_still() {
+    let mut link = LinkScheduler::new(1_000_000, LinkOptions::default()).unwrap();
+    let queue = StreamConfig { queue_packets: 1_000_000, ..StreamConfig::default() };
+    let stream = link.add_stream(link.root(), queue).unwrap();
+    let (streams, sizes) = (vec![stream; 70_000], vec![125; 70_000]);
+    link.enqueue(&streams, &sizes, 0, &mut vec![0; 70_000]).unwrap();
+    // All 70,000 would have been sent after 70 ms; 65,536 are kept until they are fetched.
+    assert_eq!(push(&mut link, stream, 125, 1_000_000_000), 0);
+    let sent = take(&mut link, 1_000_000_000, 100_000);
+    assert_eq!(sent.len(), 65_537);
+    assert_eq!((sent[65_535].start_ns, sent[65_536].start_ns), (65_535_000, 1_000_000_000));
+}

@@ -1,0 +1,159 @@
+//! All calls in any order: nothing panics, nothing stalls, and the counts balance.
+
+use honeylink_scheduler::{
+    Aqm, ClassConfig, LinkError, LinkOptions, LinkScheduler, LinkStats, Priority, StreamConfig,
+};
+use proptest::{collection::vec, prelude::*, sample::Index};
+
+use super::run::{drain, take};
+
+#[derive(Clone, Debug)]
+enum Call {
+    AddClass(Index, ClassConfig),
+    AddStream(Index, StreamConfig),
+    Enqueue(Vec<(Index, u32)>),
+    Dequeue(usize),
+    ChangeClass(Index, ClassConfig),
+    ChangeStream(Index, StreamConfig),
+    ChangeRate(u64),
+    Remove(Index),
+    Pass(u64),
+}
+
+fn class() -> impl Strategy<Value = ClassConfig> {
+    let ceiling = prop::option::of(0_u64..20_000);
+    (0_u64..3_000, ceiling, prop::option::of(0_u32..100), 0_u32..5_000).prop_map(
+        |(rate_kbps, ceil_kbps, weight, burst_bytes)| ClassConfig {
+            rate_kbps,
+            ceil_kbps,
+            weight,
+            burst_bytes,
+        },
+    )
+}
+
+fn stream() -> impl Strategy<Value = StreamConfig> {
+    let delay = prop::option::weighted(0.3, 0_u64..50_000);
+    let queue = (0_u32..20, prop::option::weighted(0.3, 1_000_u32..9_000));
+    (class(), 0_usize..3, delay, queue).prop_map(
+        |(class, priority, max_delay_us, (queue_packets, queue_bytes))| {
+            let ClassConfig { rate_kbps, ceil_kbps, weight, burst_bytes } = class;
+            let (priority, rate_kbps) =
+                (Priority::ALL[priority], if rate_kbps > 1_000 { 0 } else { rate_kbps });
+            StreamConfig {
+                priority,
+                rate_kbps,
+                ceil_kbps,
+                weight,
+                burst_bytes,
+                max_delay_us,
+                queue_packets,
+                queue_bytes,
+            }
+        },
+    )
+}
+
+fn call() -> impl Strategy<Value = Call> {
+    let packet = (any::<Index>(), 0_u32..1530);
+    prop_oneof![
+        2 => (any::<Index>(), class()).prop_map(|(at, config)| Call::AddClass(at, config)),
+        4 => (any::<Index>(), stream()).prop_map(|(at, config)| Call::AddStream(at, config)),
+        8 => vec(packet, 0..12).prop_map(Call::Enqueue),
+        6 => (0_usize..12).prop_map(Call::Dequeue),
+        1 => (any::<Index>(), class()).prop_map(|(at, config)| Call::ChangeClass(at, config)),
+        2 => (any::<Index>(), stream()).prop_map(|(at, config)| Call::ChangeStream(at, config)),
+        1 => (0_u64..20_000).prop_map(Call::ChangeRate),
+        1 => any::<Index>().prop_map(Call::Remove),
+        6 => (0_u64..20_000_000).prop_map(Call::Pass),
+    ]
+}
+
+struct Machine {
+    link: LinkScheduler,
+    /// Every handle that was ever given, removed ones too.
+    handles: Vec<u32>,
+    now_ns: u64,
+    taken: u64,
+}
+
+impl Machine {
+    fn handle(&self, index: Index) -> u32 {
+        self.handles[index.index(self.handles.len())]
+    }
+
+    fn all_stats(&self) -> LinkStats {
+        self.link.stats(self.link.root()).expect("the root is there")
+    }
+
+    fn make(&mut self, call: &Call) -> Result<(), LinkError> {
+        let now_ns = self.now_ns;
+        match call {
+            Call::AddClass(parent, config) => {
+                let added = self.link.add_class(self.handle(*parent), *config)?;
+                assert!(!self.handles.contains(&added), "a handle comes back");
+                self.handles.push(added);
+            }
+            Call::AddStream(class, config) => {
+                let added = self.link.add_stream(self.handle(*class), *config)?;
+                assert!(!self.handles.contains(&added), "a handle comes back");
+                self.handles.push(added);
+            }
+            Call::Enqueue(packets) => {
+                let streams: Vec<u32> = packets.iter().map(|(stream, _)| self.handle(*stream)).collect();
+                let sizes: Vec<u32> = packets.iter().map(|&(_, size)| size).collect();
+                let mut drops = vec![9; packets.len()];
+                let accepted = self.link.enqueue(&streams, &sizes, now_ns, &mut drops)?;
+                let refused = drops.iter().map(|&code| usize::from(code != 0)).sum::<usize>();
+                assert_eq!(accepted + refused, packets.len());
+            }
+            Call::Dequeue(most) => self.taken += take(&mut self.link, now_ns, *most).len() as u64,
+            Call::ChangeClass(class, config) => {
+                self.link.reconfigure_class(self.handle(*class), now_ns, *config)?;
+            }
+            Call::ChangeStream(stream, config) => {
+                self.link.reconfigure_stream(self.handle(*stream), now_ns, *config)?;
+            }
+            Call::ChangeRate(kbps) => self.link.set_rate(now_ns, *kbps)?,
+            Call::Remove(handle) => self.link.remove(self.handle(*handle), now_ns)?,
+            Call::Pass(ns) => self.now_ns += ns,
+        }
+        Ok(())
+    }
+
+    fn check(&self) {
+        let stats = self.all_stats();
+        assert_eq!(stats.enqueued, stats.dequeued + stats.queued_packets + stats.dropped_after_acceptance());
+        assert_eq!(stats.dequeued, self.taken);
+        let event_ns = self.link.next_event_ns(self.now_ns).expect("time goes on");
+        assert_eq!(event_ns.is_some(), stats.queued_packets > 0, "what is queued has its time");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1500))]
+
+    #[test]
+    fn any_calls_leave_it_sound(
+        calls in vec(call(), 1..120), memory in prop::option::of(1514_u64..20_000), aqm in 0_usize..3,
+    ) {
+        let aqm = [None, Some(Aqm::CodelDrop), Some(Aqm::CodelMark)][aqm];
+        let options = LinkOptions { memory_bytes: memory, aqm, ..LinkOptions::default() };
+        let link = LinkScheduler::new(10_000, options).unwrap();
+        let handles = vec![link.root()];
+        let mut machine = Machine { link, handles, now_ns: 0, taken: 0 };
+        for call in &calls {
+            let before = (machine.all_stats(), machine.link.next_event_ns(machine.now_ns));
+            if machine.make(call).is_err() {
+                let after = (machine.all_stats(), machine.link.next_event_ns(machine.now_ns));
+                prop_assert_eq!(before, after, "an error changes nothing");
+            }
+            machine.check();
+        }
+        let rest = drain(&mut machine.link, machine.now_ns);
+        machine.taken += rest.len() as u64;
+        machine.now_ns = rest.last().map_or(0, |sent| sent.start_ns).max(machine.now_ns);
+        machine.check();
+        prop_assert_eq!(machine.all_stats().queued_packets, 0);
+    }
+}

@@ -1,0 +1,166 @@
+//! A link under a trace of arrivals.
+
+use honeylink_scheduler::{ClassConfig, Columns, LinkOptions, LinkScheduler, StreamConfig};
+use proptest::{collection::vec, prelude::*};
+
+/// One bit at 1 kbit/s, in nanoseconds times kbit/s: bytes times this, and rates times nanoseconds, are comparable.
+pub const BYTE: u128 = 8_000_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    pub stream: u32,
+    pub sequence: u64,
+    pub size: u32,
+    pub start_ns: u64,
+    pub is_marked: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    pub at_ns: u64,
+    pub stream: usize,
+    pub size: u32,
+}
+
+/// Everything that starts until `now_ns`, at most so many packets.
+pub fn take(link: &mut LinkScheduler, now_ns: u64, most: usize) -> Vec<Sent> {
+    let (mut streams, mut sequences, mut sizes) = (vec![0; most], vec![0; most], vec![0; most]);
+    let (mut departures_ns, mut marks) = (vec![0; most], vec![0; most]);
+    let mut out = Columns::new(&mut streams, &mut sequences, &mut sizes, &mut departures_ns, &mut marks)
+        .expect("one length");
+    let count = link.dequeue(now_ns, most, None, &mut out).expect("time goes on");
+    let sent = |i: usize| Sent {
+        stream: streams[i],
+        sequence: sequences[i],
+        size: sizes[i],
+        start_ns: departures_ns[i],
+        is_marked: marks[i] == 1,
+    };
+    (0..count).map(sent).collect()
+}
+
+/// Polls at each event until nothing is queued. Each poll must give a packet that starts then.
+pub fn drain(link: &mut LinkScheduler, mut now_ns: u64) -> Vec<Sent> {
+    let mut all = Vec::new();
+    while let Some(event_ns) = link.next_event_ns(now_ns).expect("time goes on") {
+        let sent = take(link, event_ns, 1);
+        assert_eq!(sent.len(), 1, "something starts at the event");
+        let late = event_ns == now_ns && sent[0].start_ns <= now_ns;
+        assert!(sent[0].start_ns == event_ns || late, "{sent:?} does not start at {event_ns}");
+        all.extend(sent);
+        now_ns = event_ns;
+        assert!(all.len() < 1_000_000, "it goes on forever");
+    }
+    all
+}
+
+pub fn push(link: &mut LinkScheduler, stream: u32, size: u32, at_ns: u64) -> u8 {
+    let mut drops = [9];
+    link.enqueue(&[stream], &[size], at_ns, &mut drops).expect("a good packet");
+    drops[0]
+}
+
+/// Feeds all arrivals, in order of time, polling at every event between them, and then what is left.
+pub fn play(link: &mut LinkScheduler, handles: &[u32], arrivals: &[Arrival]) -> Vec<Sent> {
+    let mut all = Vec::new();
+    let mut now_ns = 0;
+    for arrival in arrivals {
+        while let Some(event_ns) = link.next_event_ns(now_ns).expect("time goes on") {
+            if event_ns >= arrival.at_ns {
+                break;
+            }
+            let sent = take(link, event_ns, 1);
+            assert_eq!((sent.len(), sent[0].start_ns), (1, event_ns), "one starts at the event");
+            all.extend(sent);
+            now_ns = event_ns;
+        }
+        assert_eq!(push(link, handles[arrival.stream], arrival.size, arrival.at_ns), 0);
+        now_ns = arrival.at_ns;
+    }
+    all.extend(drain(link, now_ns));
+    all
+}
+
+pub fn position(handles: &[u32], handle: u32) -> usize {
+    handles.iter().position(|&other| other == handle).expect("one of the streams")
+}
+
+/// A tree: for each class its parent (0 is the root, n the n-th class before it) and settings, for each stream its class.
+#[derive(Clone, Debug)]
+pub struct Tree {
+    pub rate_kbps: u64,
+    pub classes: Vec<(usize, ClassConfig)>,
+    pub streams: Vec<(usize, StreamConfig)>,
+}
+
+impl Tree {
+    /// The link with this tree, and the handles of the streams.
+    pub fn build(&self, options: LinkOptions) -> (LinkScheduler, Vec<u32>) {
+        let mut link = LinkScheduler::new(self.rate_kbps, options).expect("a good link");
+        let mut classes = vec![link.root()];
+        for &(parent, config) in &self.classes {
+            let class = link.add_class(classes[parent], config).expect("a good class");
+            classes.push(class);
+        }
+        let streams =
+            self.streams.iter().map(|&(class, config)| link.add_stream(classes[class], config)).collect();
+        (link, Result::expect(streams, "good streams"))
+    }
+
+    /// The classes around a stream, from the inside out, without the root.
+    pub fn path(&self, stream: usize) -> Vec<usize> {
+        let mut path = Vec::new();
+        let mut class = self.streams[stream].0;
+        while class > 0 {
+            path.push(class - 1);
+            class = self.classes[class - 1].0;
+        }
+        path
+    }
+}
+
+/// Trees of up to four classes and six streams, with weights and perhaps ceilings, none with a guarantee.
+pub fn any_tree(with_ceilings: bool) -> impl Strategy<Value = Tree> {
+    let ceiling = move || {
+        let some = (300_u64..9_000, 0_u32..6_000);
+        if with_ceilings { prop::option::of(some).boxed() } else { Just(None).boxed() }
+    };
+    let class = (any::<prop::sample::Index>(), 1_u32..20, ceiling());
+    let stream = (any::<prop::sample::Index>(), 1_u32..20, ceiling());
+    (vec(class, 0..4), vec(stream, 1..6)).prop_map(|(classes, streams)| {
+        let count = classes.len();
+        let classes = classes.into_iter().enumerate().map(|(index, (parent, weight, ceiling))| {
+            let mut config = ClassConfig { weight: Some(weight), ..ClassConfig::default() };
+            if let Some((kbps, burst_bytes)) = ceiling {
+                (config.ceil_kbps, config.burst_bytes) = (Some(kbps), burst_bytes);
+            }
+            (parent.index(index + 1), config)
+        });
+        let streams = streams.into_iter().map(|(class, weight, ceiling)| {
+            let mut config = StreamConfig { weight: Some(weight), ..StreamConfig::default() };
+            if let Some((kbps, burst_bytes)) = ceiling {
+                (config.ceil_kbps, config.burst_bytes) = (Some(kbps), burst_bytes);
+            }
+            (class.index(count + 1), config)
+        });
+        Tree { rate_kbps: 10_000, classes: classes.collect(), streams: streams.collect() }
+    })
+}
+
+/// Arrivals on any of the streams, in bursts, about as fast as 10 Mbit/s carry them.
+pub fn any_arrivals(most: usize) -> impl Strategy<Value = Vec<(prop::sample::Index, u32, u64)>> {
+    vec((any::<prop::sample::Index>(), prop_oneof![Just(1514_u32), 1_u32..1515], gaps()), 1..most)
+}
+
+fn gaps() -> impl Strategy<Value = u64> {
+    prop_oneof![3 => Just(0_u64), 2 => 0_u64..1_000_000, 1 => 0_u64..10_000_000]
+}
+
+pub fn arrivals(drawn: &[(prop::sample::Index, u32, u64)], streams: usize) -> Vec<Arrival> {
+    let mut at_ns = 0;
+    let next = |&(ref stream, size, gap): &(prop::sample::Index, u32, u64)| {
+        at_ns += gap;
+        Arrival { at_ns, stream: stream.index(streams), size }
+    };
+    drawn.iter().map(next).collect()
+}
