@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from honeylink.cli.bench.report import cpu_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,12 +33,6 @@ def replaced(page: str, name: str, text: str) -> str:
 
 def circumstances(*, quick: bool) -> Iterator[str]:
     """Without them numbers mean nothing."""
-    yield f"- machine: {_cpu_model()}, {os.cpu_count()} cores, shared by clients, service and database"
+    yield f"- machine: {cpu_model()}, {os.cpu_count()} cores, shared by clients, service and database"
     yield f"- system: {platform.system()} {platform.release()} {platform.machine()}, Python {platform.python_version()}"
     yield f"- date: {datetime.now(UTC):%Y-%m-%d}{', quick run' if quick else ''}"
-
-
-def _cpu_model() -> str:
-    info = Path("/proc/cpuinfo")
-    model = re.search(r"^model name\s*: (.+)$", info.read_text(), re.MULTILINE) if info.exists() else None
-    return model[1] if model else platform.machine()

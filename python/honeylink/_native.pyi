@@ -37,8 +37,8 @@ __version__: Final[str]
 class ReedSolomon:
     """A systematic Reed-Solomon code over GF(2^8), polynomial 0x11D: any k of k + m shards give the data.
 
-    A code is immutable: it can be shared by threads, compared, hashed and pickled. Calls on more than a few
-    KiB release the GIL. While one runs, no other thread may write to its arrays. A call that raises has
+    A code is immutable: it can be shared by threads, compared, hashed and pickled. Calls on 64 KiB of shards or
+    more release the GIL. While one runs, no other thread may write to its arrays. A call that raises has
     written nothing.
 
     Args:

@@ -15,14 +15,15 @@ use crate::{
     inputs::{Bytes, Data},
 };
 
-/// Bytes of shards from which work runs without the GIL. Giving it up and taking it back costs 0.05 µs
-/// uncontended: an eighth of the fastest work of this size, encoding 10 + 1 by XOR.
+/// Bytes of shards from which work runs without the GIL. Giving it up and taking it back costs 0.04 µs
+/// uncontended: a twentieth of the fastest work of this size, encoding 10 + 1 by XOR. Two threads that encode so much
+/// in each call do up to 1.4 times as much as one, and nearly twice as much with 768 KiB (benches/README.md).
 const DETACH_BYTES: usize = 64 * 1024;
 
 /// A systematic Reed-Solomon code over GF(2^8), polynomial 0x11D: any k of k + m shards give the data.
 ///
-/// A code is immutable: it can be shared by threads, compared, hashed and pickled. Calls on more than a few
-/// KiB release the GIL. While one runs, no other thread may write to its arrays. A call that raises has
+/// A code is immutable: it can be shared by threads, compared, hashed and pickled. Calls on 64 KiB of shards or
+/// more release the GIL. While one runs, no other thread may write to its arrays. A call that raises has
 /// written nothing.
 ///
 /// Args:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from honeylink.cli.bench.measuring import Effort, Measurement
 
-__all__ = ["document", "lines", "size"]
+__all__ = ["cpu_model", "document", "lines", "size"]
 
 _UNIT = "GiB/s of data bytes (k shards of n bytes; parity comes on top)"
 _CIRCUMSTANCES = ("python", "system", "cpu", "measured_at")
@@ -31,7 +31,7 @@ def document(found: Measurement, effort: Effort, absent: Sequence[str]) -> dict[
         "engine_in_use": engine(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "system": f"{platform.system()} {platform.machine()}",
-        "cpu": _cpu_model(),
+        "cpu": cpu_model(),
         "measured_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "unit": _UNIT,
         "rounds": effort.rounds,
@@ -107,7 +107,8 @@ def _figure(speed: float) -> str:
     return f"{speed:.0f}" if speed >= 100 else f"{speed:#.3g}" if speed >= 0.001 else f"{speed:.6f}"
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
+    """What the machine's maker calls its CPU, or else its architecture."""
     info = Path("/proc/cpuinfo")
     model = re.search(r"^model name\s*: (.+)$", info.read_text(), re.MULTILINE) if info.exists() else None
     return model[1] if model else platform.processor() or platform.machine()
