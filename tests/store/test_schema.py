@@ -23,10 +23,10 @@ RIGHTS = {
     "data_keys": {"SELECT", "INSERT"},
     "devices": {"SELECT", "INSERT", "UPDATE"},
     "pools": {"SELECT", "INSERT", "UPDATE"},
-    "reservations": {"SELECT", "INSERT", "DELETE"},
+    "reservations": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "session_details": {"SELECT"},
     "sessions": {"SELECT", "INSERT", "UPDATE"},
-    "streams": {"SELECT", "INSERT"},
+    "streams": {"SELECT", "INSERT", "UPDATE"},
     "tenants": {"SELECT", "INSERT"},
     "tokens": {"SELECT", "INSERT", "UPDATE"},
 }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import IntEnum
+from dataclasses import dataclass, replace
+from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Literal
 
 from honeylink import _native
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from honeylink.domain.devices import DeviceStatus
-    from honeylink.domain.sessions import ExpectedLoss
+    from honeylink.domain.sessions import ExpectedLoss, StreamRequest
 
-__all__ = ["Pool", "PoolLevel", "decide", "plan_fec"]
+__all__ = ["Admission", "Charge", "Pool", "PoolLevel", "decide", "path_after", "path_emptied", "plan_fec"]
 
 # As for every priority. Longer groups need less parity for the same loss, and a receiver waits longer for them.
 _PLANNED_DATA_SHARDS = 10
@@ -44,20 +44,74 @@ _LABELS: dict[PoolLevel, Literal["device", "tenant", "node"]] = {
 }
 
 
+class Charge(StrEnum):
+    """What a stream costs a pool: what it carries, or what it sends, its parity too."""
+
+    PAYLOAD = "payload"
+    WIRE = "wire"
+
+
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """A capacity that sessions reserve from, as a snapshot saw it."""
+    """A capacity that sessions reserve from, as a snapshot saw it. `docs/admission.md` tells what its numbers do."""
 
     tenant_id: UUID
     level: PoolLevel
     pool_id: str
     capacity_kbps: int
     reserved_kbps: int
+    charge: Charge = Charge.PAYLOAD
+    guaranteed_kbps: int | None = None
+    borrow_limit_kbps: int | None = None
+    lend_limit_kbps: int | None = None
+    preemption: bool = False
+    min_hold_ms: int = 0
+    withheld_kbps: int = 0
 
     @property
     def name(self) -> str:
         """How answers name this pool: `level:id`."""
         return f"{self.level.label}:{self.pool_id}"
+
+    @property
+    def key(self) -> str:
+        """Its name among the pools of all tenants."""
+        return f"{self.tenant_id}/{self.level}/{self.pool_id}"
+
+    @property
+    def claim_kbps(self) -> int:
+        """What the pool around it keeps free for it, if that charges alike."""
+        return self.native().claim_kbps
+
+    def charged_kbps(self, streams: Sequence[Stream]) -> int:
+        """What streams reserve here with what they have."""
+        if self.charge is Charge.WIRE:
+            return sum(stream.wire_kbps for stream in streams)
+        return sum(stream.bandwidth_kbps for stream in streams)
+
+    def native(self) -> _native.Pool:
+        """As the planner takes it."""
+        return _native.Pool(
+            self.key,
+            self.level.label,
+            self.capacity_kbps,
+            self.reserved_kbps,
+            self.charge.value,
+            self.guaranteed_kbps,
+            self.borrow_limit_kbps,
+            self.lend_limit_kbps,
+            self.preemption,
+            self.min_hold_ms,
+            self.withheld_kbps,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What a session gets, and what each pool of its path then has left."""
+
+    streams: tuple[Stream, ...]
+    headroom_kbps: tuple[int, ...]
 
 
 def decide(
@@ -66,7 +120,7 @@ def decide(
     path: Sequence[Pool],
     stream_ids: Sequence[UUID],
     max_streams: int,
-) -> tuple[Stream, ...]:
+) -> Admission:
     """Admit a session's streams, all or none, in request order.
 
     Args:
@@ -79,39 +133,81 @@ def decide(
     Raises:
         StateConflict: the device is not paired.
         TooManyStreams: there are more than `max_streams`.
-        BandwidthExceeded: a pool on the path is short.
+        BandwidthExceeded: a pool on the path is short even of the streams' minima.
         FecError: as `plan_fec`, for a stream that expects loss.
     """
     check_paired(request.device_id, device_status)
     if len(request.streams) > max_streams:
         raise TooManyStreams(len(request.streams), max_streams)
-    verdict = _native.plan(
-        [_native.Pool(pool.name, pool.level.label, pool.capacity_kbps, pool.reserved_kbps) for pool in path],
-        _native.Request(
-            [_native.StreamAsk(ask.name, ask.priority.value, ask.bandwidth_kbps) for ask in request.streams],
-        ),
-    )
+    fecs = [FEC_BY_PRIORITY[ask.priority] if ask.loss is None else plan_fec(ask.loss) for ask in request.streams]
+    pools = [pool.native() for pool in path]
+    asks = [_native_ask(ask, fec) for ask, fec in zip(request.streams, fecs, strict=True)]
+    verdict = _native.plan(pools, _native.Request(asks, request.setup_priority))
     if isinstance(verdict, _native.Rejected):
         raise BandwidthExceeded(
             requested_kbps=verdict.requested_kbps,
             available_kbps=verdict.available_kbps,
-            limiting_pool=verdict.limiting_pool.id,
+            limiting_pool=next(
+                pool.name for pool, native in zip(path, pools, strict=True) if native is verdict.limiting_pool
+            ),
             admissible_kbps=verdict.admissible_kbps,
         )
-    return tuple(
+    streams = tuple(
         Stream(
             stream_id=stream_id,
             name=ask.name,
             mode=ask.mode,
             priority=ask.priority,
             bandwidth_kbps=allocated_kbps,
+            asked_bandwidth_kbps=ask.bandwidth_kbps,
+            min_bandwidth_kbps=ask.min_bandwidth_kbps,
             connection_id=connection_id(position),
-            fec=FEC_BY_PRIORITY[ask.priority] if ask.loss is None else plan_fec(ask.loss),
+            fec=fec,
             loss=ask.loss,
         )
-        for position, (ask, stream_id, allocated_kbps) in enumerate(
-            zip(request.streams, stream_ids, verdict.allocations, strict=True),
+        for position, (ask, fec, stream_id, allocated_kbps) in enumerate(
+            zip(request.streams, fecs, stream_ids, verdict.allocations, strict=True),
         )
+    )
+    return Admission(streams, verdict.headroom_kbps)
+
+
+def path_after(path: Sequence[Pool], streams: Sequence[Stream]) -> tuple[Pool, ...]:
+    """The pools of a path once these streams are in them: what is reserved grows, what is withheld for them shrinks."""
+    after = []
+    used_kbps = 0
+    for position, pool in enumerate(path):
+        now = replace(
+            pool,
+            reserved_kbps=pool.reserved_kbps + pool.charged_kbps(streams),
+            withheld_kbps=max(pool.withheld_kbps - used_kbps, 0),
+        )
+        after.append(now)
+        if position + 1 < len(path) and path[position + 1].charge is pool.charge:
+            used_kbps = pool.claim_kbps - now.claim_kbps
+        else:
+            used_kbps = 0
+    return tuple(after)
+
+
+def path_emptied(path: Sequence[Pool]) -> tuple[Pool, ...]:
+    """The pools of a path as if nobody had reserved anything, and nobody beside it kept anything."""
+    emptied: list[Pool] = []
+    for pool in path:
+        inside = emptied[-1] if emptied else None
+        withheld_kbps = inside.claim_kbps if inside is not None and inside.charge is pool.charge else 0
+        emptied.append(replace(pool, reserved_kbps=0, withheld_kbps=withheld_kbps))
+    return tuple(emptied)
+
+
+def _native_ask(ask: StreamRequest, fec: FecParameters) -> _native.StreamAsk:
+    return _native.StreamAsk(
+        ask.name,
+        ask.priority.value,
+        ask.bandwidth_kbps,
+        ask.min_bandwidth_kbps,
+        fec.data_shards,
+        fec.parity_shards,
     )
 
 

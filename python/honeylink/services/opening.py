@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections import Counter, deque
+from collections import defaultdict, deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import structlog
 from uuid_utils.compat import uuid7
 
-from honeylink.domain.admission import decide
+from honeylink.domain.admission import PoolLevel, decide, path_after
 from honeylink.domain.audit import Category
 from honeylink.errors import ClientGone, DependencyUnavailable, NotFound, Overloaded, ServiceError
 from honeylink.services.audit import event_by
@@ -30,17 +30,19 @@ from honeylink.store import sessions as session_store
 from honeylink.store.sessions import NewSession
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from uuid import UUID
 
     from honeylink.domain.access import Principal
-    from honeylink.domain.admission import Pool
+    from honeylink.domain.admission import Admission, Pool
     from honeylink.domain.sessions import SessionRequest, Stream
     from honeylink.keys.keyring import Keyring
     from honeylink.keys.secret import Secret
     from honeylink.services.snapshots import KnownDevices
     from honeylink.store.database import Database, UnitOfWork
+
+    Snapshots = dict[tuple[UUID, str], Snapshot]
 
 __all__ = ["OpenedSession", "Opening"]
 
@@ -207,25 +209,10 @@ class Opening:
         live = [each for each in group if not each.result.done() and each.deadline > now]
         if not live:
             return []
-        again = []
         generation = self._known_devices.generation
         async with self._database.work() as work:
             known, read = await self._snapshots(work, {each.device for each in live}, now)
-            admitted: dict[_Waiting, tuple[NewSession, tuple[Secret, ...]]] = {}
-            taken_kbps: Counter[str] = Counter()
-            for each in live:
-                if not each.wanted():
-                    _refuse([each], ClientGone())
-                    continue
-                try:
-                    admitted[each] = await self._admit(
-                        each, known.get(each.device) or read.get(each.device), taken_kbps
-                    )
-                except ServiceError as refusal:
-                    if each.device in known:
-                        again.append(each)
-                    else:
-                        _refuse([each], refusal)
+            admitted, again = await self._admit_group(live, known, read)
             stored = {}
             if admitted:
                 stored = await session_store.create_sessions(
@@ -236,7 +223,7 @@ class Opening:
             if times is None:
                 again.append(each)
                 continue
-            if each.device in read:
+            if each.device in read and not _short(new.streams):
                 self._known_devices.put(each.device, read[each.device].with_empty_pools(), generation)
             if not each.result.done():
                 each.result.set_result(
@@ -246,9 +233,35 @@ class Opening:
             self._known_devices.drop(each.device)
         return again
 
+    async def _admit_group(
+        self, live: list[_Waiting], known: Snapshots, read: Snapshots
+    ) -> tuple[dict[_Waiting, tuple[NewSession, tuple[Secret, ...]]], list[_Waiting]]:
+        """Decide on each after those before it; those that can't be decided on by what is known need another look."""
+        admitted, again = {}, []
+        taken = _Taken()
+        for each in live:
+            if not each.wanted():
+                _refuse([each], ClientGone())
+                continue
+            snapshot = known.get(each.device) or read.get(each.device)
+            try:
+                if snapshot is None:
+                    raise NotFound("device", each.request.device_id)
+                admission = self._admit(each, snapshot, taken)
+                if each.device in known and _short(admission.streams):
+                    again.append(each)
+                    continue
+                admitted[each] = await self._keyed(each, snapshot, admission, taken)
+            except ServiceError as refusal:
+                if each.device in known:
+                    again.append(each)
+                else:
+                    _refuse([each], refusal)
+        return admitted, again
+
     async def _snapshots(
         self, work: UnitOfWork, devices: set[tuple[UUID, str]], now: float
-    ) -> tuple[dict[tuple[UUID, str], Snapshot], dict[tuple[UUID, str], Snapshot]]:
+    ) -> tuple[Snapshots, Snapshots]:
         """What is known of some of the devices, and what the database says of the others."""
         found = {device: self._known_devices.get(device) for device in devices}
         known = {device: each for device, each in found.items() if each is not None and not each.too_old(now)}
@@ -259,16 +272,17 @@ class Opening:
         read_at = asyncio.get_running_loop().time()
         return known, {device: Snapshot(context, read_at) for device, context in contexts.items()}
 
-    async def _admit(
-        self, waiting: _Waiting, snapshot: Snapshot | None, taken_kbps: Counter[str]
-    ) -> tuple[NewSession, tuple[Secret, ...]]:
-        """Decide on one and derive its keys; `taken_kbps` is what the group has of each pool."""
-        request = waiting.request
-        if snapshot is None:
-            raise NotFound("device", request.device_id)
+    def _admit(self, waiting: _Waiting, snapshot: Snapshot, taken: _Taken) -> Admission:
+        """Decide on one, after those of the group that were admitted before."""
         context = snapshot.context
-        path = tuple(_after(pool, taken_kbps) for pool in context.path)
-        streams = decide(request, context.device_status, path, waiting.stream_ids, self._max_streams)
+        path = [taken.after(pool) for pool in context.path]
+        return decide(waiting.request, context.device_status, path, waiting.stream_ids, self._max_streams)
+
+    async def _keyed(
+        self, waiting: _Waiting, snapshot: Snapshot, admission: Admission, taken: _Taken
+    ) -> tuple[NewSession, tuple[Secret, ...]]:
+        """Derive an admitted one's keys, and note what it has taken."""
+        request, context = waiting.request, snapshot.context
         assert context.device_master_key is not None  # noqa: S101 - a paired device has one, by constraint
         keys = await self._keyring.session_keys(
             context.device_master_key,
@@ -278,29 +292,56 @@ class Opening:
             waiting.session_id,
             waiting.stream_ids,
         )
-        total_kbps = sum(stream.bandwidth_kbps for stream in streams)
-        taken_kbps.update({_key(pool): total_kbps for pool in path})
+        taken.add(context.path, admission.streams)
         details = {
             "session_id": str(waiting.session_id),
-            "stream_count": len(streams),
-            "total_bandwidth_kbps": total_kbps,
+            "stream_count": len(admission.streams),
+            "total_bandwidth_kbps": sum(stream.bandwidth_kbps for stream in admission.streams),
             "ttl_seconds": request.ttl_seconds,
         }
-        event = waiting.context.run(event_by, waiting.caller, Category.SESSION_CREATION, request.device_id, details)
-        deadline = snapshot.database_time(waiting.deadline)
-        return NewSession(waiting.session_id, request, streams, path, keys.sealed, deadline, event), keys.stream_keys
+        new = NewSession(
+            session_id=waiting.session_id,
+            request=request,
+            streams=admission.streams,
+            tenant_pool_id=context.path[PoolLevel.TENANT].pool_id,
+            sealed=keys.sealed,
+            deadline=snapshot.database_time(waiting.deadline),
+            event=waiting.context.run(event_by, waiting.caller, Category.SESSION_CREATION, request.device_id, details),
+        )
+        return new, keys.stream_keys
+
+
+class _Taken:
+    """What the sessions of a group have of each pool, and what of that had been kept for them."""
+
+    def __init__(self) -> None:
+        self._reserved_kbps: defaultdict[str, int] = defaultdict(int)
+        self._used_kbps: defaultdict[str, int] = defaultdict(int)
+
+    def after(self, pool: Pool) -> Pool:
+        """The pool as it will be for the next of the group."""
+        reserved_kbps = self._reserved_kbps.get(pool.key)
+        if reserved_kbps is None:
+            return pool
+        return replace(
+            pool,
+            reserved_kbps=pool.reserved_kbps + reserved_kbps,
+            withheld_kbps=max(pool.withheld_kbps - self._used_kbps[pool.key], 0),
+        )
+
+    def add(self, path: Sequence[Pool], streams: Sequence[Stream]) -> None:
+        """Count one more session."""
+        before = [self.after(pool) for pool in path]
+        for was, now in zip(before, path_after(before, streams), strict=True):
+            self._reserved_kbps[was.key] += now.reserved_kbps - was.reserved_kbps
+            self._used_kbps[was.key] += was.withheld_kbps - now.withheld_kbps
+
+
+def _short(streams: Sequence[Stream]) -> bool:
+    return any(stream.is_short for stream in streams)
 
 
 def _refuse(group: list[_Waiting], reason: Exception) -> None:
     for each in group:
         if not each.result.done():
             each.result.set_exception(reason)
-
-
-def _key(pool: Pool) -> str:
-    return f"{pool.tenant_id}/{pool.level}/{pool.pool_id}"
-
-
-def _after(pool: Pool, taken_kbps: Counter[str]) -> Pool:
-    taken = taken_kbps[_key(pool)]
-    return replace(pool, reserved_kbps=pool.reserved_kbps + taken) if taken else pool

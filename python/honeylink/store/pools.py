@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import asyncpg
 
-from honeylink.domain.admission import PoolLevel
+from honeylink.domain.admission import Charge, Pool, PoolLevel
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from honeylink.store.database import UnitOfWork
 
-__all__ = ["LevelTotal", "PoolBalance", "check_pools", "find_schema_revision", "sum_pools"]
+__all__ = ["LevelTotal", "PoolBalance", "check_pools", "find_schema_revision", "pool_of", "sum_pools"]
 
 
 @dataclass(frozen=True, slots=True)
 class PoolBalance:
-    """A pool beside what sessions hold of it. `capacity_kbps` is None if reservations name a pool that is gone."""
+    """A pool beside what sessions hold of it, and what it withholds beside what the pools inside it claim.
+
+    `capacity_kbps` is None if reservations name a pool that is gone.
+    """
 
     tenant: str
     level: PoolLevel
@@ -26,11 +32,18 @@ class PoolBalance:
     reserved_kbps: int
     live_kbps: int
     stale_kbps: int
+    withheld_kbps: int
+    claimed_kbps: int
 
     @property
     def balanced(self) -> bool:
-        """Whether the pool exists and counts exactly what live sessions hold."""
-        return self.capacity_kbps is not None and self.reserved_kbps == self.live_kbps and self.stale_kbps == 0
+        """Whether the pool exists, counts exactly what live sessions hold, and withholds exactly what is claimed."""
+        return (
+            self.capacity_kbps is not None
+            and self.reserved_kbps == self.live_kbps
+            and self.stale_kbps == 0
+            and self.withheld_kbps == self.claimed_kbps
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +75,21 @@ async def find_schema_revision(work: UnitOfWork) -> str | None:
     except asyncpg.UndefinedTableError:
         return None
     return None if row is None else row["version_num"]
+
+
+def pool_of(row: Mapping[str, Any]) -> Pool:
+    """A pool as PostgreSQL writes its row as JSON."""
+    return Pool(
+        tenant_id=UUID(row["tenant_id"]),
+        level=PoolLevel(row["level"]),
+        pool_id=row["pool_id"],
+        capacity_kbps=row["capacity_kbps"],
+        reserved_kbps=row["reserved_kbps"],
+        charge=Charge(row["charge"]),
+        guaranteed_kbps=row["guaranteed_kbps"],
+        borrow_limit_kbps=row["borrow_limit_kbps"],
+        lend_limit_kbps=row["lend_limit_kbps"],
+        preemption=row["preemption"],
+        min_hold_ms=row["min_hold_ms"],
+        withheld_kbps=row["withheld_kbps"],
+    )

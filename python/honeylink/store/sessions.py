@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-from honeylink.domain.admission import Pool, PoolLevel
 from honeylink.domain.devices import DeviceStatus
 from honeylink.domain.keys import WrappedDataKey, WrappedKey
 from honeylink.domain.sessions import ExpectedLoss, FecParameters, Mode, Priority, Session, SessionStatus, Stream
+from honeylink.store.pools import pool_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from asyncpg import Record
 
+    from honeylink.domain.admission import Pool
     from honeylink.domain.audit import AuditEvent
     from honeylink.domain.keys import SealedKey
     from honeylink.domain.sessions import SessionRequest
@@ -59,7 +60,7 @@ class NewSession:
     session_id: UUID
     request: SessionRequest
     streams: tuple[Stream, ...]
-    path: tuple[Pool, ...]
+    tenant_pool_id: str
     sealed: SealedKey
     deadline: datetime
     event: AuditEvent
@@ -94,7 +95,6 @@ async def create_sessions(
         When each that was stored was created, and when it expires. One that is missing lost its room to somebody else,
         or its device was revoked, or its deadline has passed.
     """
-    hops = [(position, pool) for position, session in enumerate(sessions, 1) for pool in session.path]
     streams = [
         (position, place, stream)
         for position, session in enumerate(sessions, 1)
@@ -105,21 +105,21 @@ async def create_sessions(
         tenant_ids=[session.event.tenant_id for session in sessions],
         session_ids=[session.session_id for session in sessions],
         device_ids=[session.request.device_id for session in sessions],
+        tenant_pool_ids=[session.tenant_pool_id for session in sessions],
         ttls_seconds=[session.request.ttl_seconds for session in sessions],
+        setup_priorities=[session.request.setup_priority for session in sessions],
+        hold_priorities=[session.request.hold_priority for session in sessions],
         dek_ids=[session.sealed.dek_id for session in sessions],
         key_nonces=[session.sealed.nonce for session in sessions],
         key_ciphertexts=[session.sealed.ciphertext for session in sessions],
-        totals_kbps=[sum(stream.bandwidth_kbps for stream in session.streams) for session in sessions],
+        payloads_kbps=[sum(stream.bandwidth_kbps for stream in session.streams) for session in sessions],
+        wires_kbps=[sum(stream.wire_kbps for stream in session.streams) for session in sessions],
         deadlines=[session.deadline for session in sessions],
         event_ids=[session.event.event_id for session in sessions],
         actors=[session.event.actor for session in sessions],
         details=[json.dumps(session.event.details) for session in sessions],
         trace_ids=[session.event.trace_id for session in sessions],
         session_endpoint=session_endpoint,
-        hop_positions=[position for position, _ in hops],
-        hop_tenant_ids=[pool.tenant_id for _, pool in hops],
-        hop_levels=[pool.level for _, pool in hops],
-        hop_pool_ids=[pool.pool_id for _, pool in hops],
         stream_positions=[position for position, _, _ in streams],
         places=[place for _, place, _ in streams],
         stream_ids=[stream.stream_id for _, _, stream in streams],
@@ -127,6 +127,8 @@ async def create_sessions(
         modes=[stream.mode for _, _, stream in streams],
         priorities=[stream.priority for _, _, stream in streams],
         bandwidths_kbps=[stream.bandwidth_kbps for _, _, stream in streams],
+        asked_bandwidths_kbps=[stream.asked_bandwidth_kbps for _, _, stream in streams],
+        min_bandwidths_kbps=[stream.min_bandwidth_kbps for _, _, stream in streams],
         connection_ids=[stream.connection_id for _, _, stream in streams],
         data_shards=[stream.fec.data_shards for _, _, stream in streams],
         parity_shards=[stream.fec.parity_shards for _, _, stream in streams],
@@ -218,17 +220,11 @@ async def list_sessions(
 
 
 def _context(row: Record) -> SessionContext:
-    pools = zip(
-        row["tenant_ids"], row["levels"], row["pool_ids"], row["capacities_kbps"], row["reserved_kbps"], strict=True
-    )
     return SessionContext(
         device_status=DeviceStatus(row["status"]),
         device_master_key=_wrapped_key(row, "dmk") if row["dmk_provider"] is not None else None,
         data_key=WrappedDataKey(row["dek_id"], _wrapped_key(row, "dek")),
-        path=tuple(
-            Pool(tenant, PoolLevel(level), pool_id, capacity_kbps, reserved_kbps)
-            for tenant, level, pool_id, capacity_kbps, reserved_kbps in pools
-        ),
+        path=tuple(pool_of(pool) for pool in json.loads(row["pools"])),
         now=row["now"],
     )
 
@@ -243,18 +239,22 @@ def _session(row: Record) -> Session:
         ended_at=row["ended_at"],
         end_reason=row["end_reason"],
         session_endpoint=row["session_endpoint"],
+        setup_priority=row["setup_priority"],
+        hold_priority=row["hold_priority"],
         streams=tuple(_stream(stream) for stream in json.loads(row["streams"])),
     )
 
 
 def _stream(row: dict[str, Any]) -> Stream:
-    loss_rate = row["loss_rate"]
+    loss_rate, asked_kbps = row["loss_rate"], row["asked_bandwidth_kbps"]
     return Stream(
         stream_id=UUID(row["stream_id"]),
         name=row["name"],
         mode=Mode(row["mode"]),
         priority=Priority(row["priority"]),
         bandwidth_kbps=row["bandwidth_kbps"],
+        asked_bandwidth_kbps=row["bandwidth_kbps"] if asked_kbps is None else asked_kbps,
+        min_bandwidth_kbps=row["min_bandwidth_kbps"],
         connection_id=row["connection_id"],
         fec=FecParameters(row["data_shards"], row["parity_shards"]),
         loss=None if loss_rate is None else ExpectedLoss(loss_rate, row["loss_burst"], row["recovery_target"]),
