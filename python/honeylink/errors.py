@@ -46,7 +46,10 @@ The status of an answer is the API's business and stands in `honeylink.api.probl
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 __all__ = [
     "BandwidthExceeded",
@@ -282,13 +285,23 @@ class BandwidthExceeded(Conflict):
     """A pool on the device's path is short.
 
     Attributes:
-        requested_kbps: what the whole session asks for.
+        requested_kbps: what the whole session asks for, as the limiting pool charges it.
         available_kbps: what the limiting pool has left.
         limiting_pool: the first short pool from the device up, as `level:id`.
-        admissible_kbps: the largest session that every pool of the path would take now.
+        admissible_kbps: the largest stream without parity that every pool of the path would take now.
+        counter_offer: the most that the streams could have now, by name; None if not even their minima fit.
+        free_at: when enough will have expired; None if that is not known.
     """
 
-    def __init__(self, requested_kbps: int, available_kbps: int, limiting_pool: str, admissible_kbps: int) -> None:
+    def __init__(
+        self,
+        requested_kbps: int,
+        available_kbps: int,
+        limiting_pool: str,
+        admissible_kbps: int,
+        counter_offer: dict[str, int] | None = None,
+        free_at: datetime | None = None,
+    ) -> None:
         advice = f"ask for at most {admissible_kbps} kbps" if admissible_kbps else "nothing more fits now"
         super().__init__(
             f"requested {requested_kbps} kbps, pool {limiting_pool} has {available_kbps} kbps left; {advice}"
@@ -297,6 +310,8 @@ class BandwidthExceeded(Conflict):
         self.available_kbps = available_kbps
         self.limiting_pool = limiting_pool
         self.admissible_kbps = admissible_kbps
+        self.counter_offer = counter_offer
+        self.free_at = free_at
 
 
 class TooManyStreams(Conflict):

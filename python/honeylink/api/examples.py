@@ -13,6 +13,7 @@ __all__ = [
     "DEVICE_BODY",
     "OPENED_SESSION",
     "PAIRED_DEVICE",
+    "PREVIEW",
     "REGISTERED_DEVICE",
     "SESSION",
     "SESSION_BODY",
@@ -73,16 +74,40 @@ SESSION: JsonDict = {
     "ended_at": None,
     "end_reason": None,
     "session_endpoint": _ENDPOINT,
+    "setup_priority": 0,
+    "hold_priority": 0,
     "streams": [
         {
             "stream_id": _STREAM_IDS[0],
             "name": "telemetry",
             "mode": "reliable",
             "qos": {"priority": "normal", "bandwidth_kbps": 100},
+            "allocated_bandwidth_kbps": 100,
             "connection_id": "conn-001",
             "fec": {"data_shards": 10, "parity_shards": 2},
             "fec_rule": "priority",
         },
+    ],
+}
+
+PREVIEW: JsonDict = {
+    "verdict": "admitted",
+    "streams": [
+        {
+            "name": "alarm",
+            "mode": "reliable",
+            "priority": "latency",
+            "allocated_bandwidth_kbps": 500,
+            "fec": {"data_shards": 10, "parity_shards": 1},
+            "fec_rule": "priority",
+        },
+    ],
+    "headroom": [
+        {"pool": "device:device-12345", "headroom_kbps": 0},
+        {"pool": "tenant:acme", "headroom_kbps": 82_000},
+    ],
+    "victims": [
+        {"session_id": _SESSION_ID, "device_id": "device-12345", "bandwidth_kbps": 5100, "left_kbps": 4700},
     ],
 }
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from honeylink.settings import Settings
 
 MAX_KBPS = 10**9  # a terabit a second: far above any link, and 16 of them far below what a bigint holds
+MAX_SESSION_PRIORITY = 1000
 MAX_LOSS_RATE = 0.9  # 210 parity shards for ten of data; not much more would be past what a code has
 MAX_BURST_PACKETS = 10**6  # far longer than any group, so that a longer one would plan the same
 
@@ -133,6 +134,7 @@ Word = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=PRI
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=PRINTABLE)]
 Kbps = Annotated[int, Field(ge=0, le=MAX_KBPS), BeforeValidator(_integer)]
 PositiveKbps = Annotated[int, Field(ge=1, le=MAX_KBPS), BeforeValidator(_integer)]
+SessionPriority = Annotated[int, Field(ge=0, le=MAX_SESSION_PRIORITY), BeforeValidator(_integer)]
 Seconds = Annotated[int, Field(ge=1), BeforeValidator(_integer)]
 LossRate = Annotated[float, Field(ge=0, le=MAX_LOSS_RATE)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -161,6 +163,10 @@ class Qos(_Body):
 
     priority: Annotated[Priority, BeforeValidator(_word_of(Priority))] = Field(description="Read in any case.")
     bandwidth_kbps: PositiveKbps
+    min_bandwidth_kbps: PositiveKbps | None = Field(
+        None,
+        description="What it can live with, where pools are short: at most `bandwidth_kbps`. Left out: all or nothing.",
+    )
     loss_rate: LossRate | None = Field(
         None, description="Share of packets that the link loses. FEC is then planned for it, not chosen by priority."
     )
@@ -208,6 +214,17 @@ def _loss_faults(pointer: str, qos: dict[str, object]) -> Iterator[Fault]:
         yield f"{pointer}/recovery_target", f"{message}; ask for less, or plan for a smaller loss"
 
 
+def _qos_faults(pointer: str, qos: dict[str, object]) -> Iterator[Fault]:
+    asked, least = qos.get("bandwidth_kbps"), qos.get("min_bandwidth_kbps")
+    if isinstance(asked, (int, float)) and isinstance(least, (int, float)) and least > asked:
+        yield (
+            f"{pointer}/min_bandwidth_kbps",
+            f"expected at most bandwidth_kbps, {shorten(asked)}, found {shorten(least)}",
+        )
+    if not qos.keys().isdisjoint(_LOSS_FIELDS):
+        yield from _loss_faults(pointer, qos)
+
+
 class StreamBody(_Body):
     """One flow of a session to open."""
 
@@ -224,10 +241,18 @@ class SessionBody(_Body):
     device_id: DeviceId
     streams: list[StreamBody] = Field(min_length=1, description="Each with a name of its own.")
     ttl_seconds: Seconds | None = Field(None, description="The session's life; left out: the service's default.")
+    setup_priority: SessionPriority | None = Field(
+        None,
+        description="How strong it is against sessions that are there, where pools allow pre-emption: it may take from "
+        "those whose hold priority is lower. Left out: 0.",
+    )
+    hold_priority: SessionPriority | None = Field(
+        None, description="How strong it is later against those that come. Left out: as `setup_priority`."
+    )
 
     @classmethod
     def cross_faults(cls, value: object, settings: Settings) -> Iterator[Fault]:
-        """A life above the maximum, stream names that stand twice, and loss that can't be planned for."""
+        """A life above the maximum, stream names that stand twice, and streams that can't be as they are asked for."""
         if not isinstance(value, dict):
             return
         ttl = value.get("ttl_seconds")
@@ -243,8 +268,8 @@ class SessionBody(_Body):
                 if name in seen:
                     yield f"/streams/{position}/name", f"expected a name of its own, found {shorten(name)} again"
                 seen.add(name)
-            if isinstance(qos, dict) and not qos.keys().isdisjoint(_LOSS_FIELDS):
-                yield from _loss_faults(f"/streams/{position}/qos", qos)
+            if isinstance(qos, dict):
+                yield from _qos_faults(f"/streams/{position}/qos", qos)
 
     def to_domain(self, settings: Settings) -> SessionRequest:
         """The request, with the settings' defaults."""
@@ -257,10 +282,13 @@ class SessionBody(_Body):
                     stream.qos.priority,
                     stream.qos.bandwidth_kbps,
                     stream.qos.expected_loss(),
+                    stream.qos.min_bandwidth_kbps,
                 )
                 for stream in self.streams
             ),
             ttl_seconds=settings.ttl_default_seconds if self.ttl_seconds is None else self.ttl_seconds,
+            setup_priority=self.setup_priority or 0,
+            hold_priority=(self.setup_priority or 0) if self.hold_priority is None else self.hold_priority,
         )
 
 

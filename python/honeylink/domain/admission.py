@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Literal
 
@@ -18,7 +19,20 @@ if TYPE_CHECKING:
     from honeylink.domain.devices import DeviceStatus
     from honeylink.domain.sessions import ExpectedLoss, StreamRequest
 
-__all__ = ["Admission", "Charge", "Pool", "PoolLevel", "decide", "path_after", "path_emptied", "plan_fec"]
+__all__ = [
+    "Admission",
+    "Charge",
+    "LiveSession",
+    "Pool",
+    "PoolLevel",
+    "Rivals",
+    "Shrunk",
+    "decide",
+    "path_after",
+    "path_emptied",
+    "plan_fec",
+    "plan_shrink",
+]
 
 # As for every priority. Longer groups need less parity for the same loss, and a receiver waits longer for them.
 _PLANNED_DATA_SHARDS = 10
@@ -107,11 +121,72 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveSession:
+    """A session that holds bandwidth, as a snapshot saw it."""
+
+    tenant_id: UUID
+    session_id: UUID
+    device_id: str
+    pool_keys: tuple[str, ...]
+    streams: tuple[Stream, ...]
+    hold_priority: int
+    opened_ms: int
+    expires_ms: int
+
+    @property
+    def bandwidth_kbps(self) -> int:
+        """What its streams have."""
+        return sum(stream.bandwidth_kbps for stream in self.streams)
+
+    def native(self) -> _native.ActiveSession:
+        """As the planner takes it."""
+        streams = [
+            _native.StreamAsk(
+                stream.name,
+                stream.priority.value,
+                stream.bandwidth_kbps,
+                stream.min_bandwidth_kbps,
+                stream.fec.data_shards,
+                stream.fec.parity_shards,
+            )
+            for stream in self.streams
+        ]
+        return _native.ActiveSession(
+            str(self.session_id), self.pool_keys, streams, self.hold_priority, self.opened_ms, self.expires_ms
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rivals:
+    """What deciding takes besides the path, where that is short: who holds its pools, and the pools beside it.
+
+    No session is touched that is not given, and none that is guaranteed what it has by one of the pools beside.
+    """
+
+    sessions: tuple[LiveSession, ...] = ()
+    pools: tuple[Pool, ...] = ()
+    now_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Shrunk:
+    """A live session that has to do with less, and what its streams keep."""
+
+    session: LiveSession
+    bandwidths_kbps: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Admission:
-    """What a session gets, and what each pool of its path then has left."""
+    """What a session gets, what each pool of its path then has left, and what it costs others, the weakest first."""
 
     streams: tuple[Stream, ...]
     headroom_kbps: tuple[int, ...]
+    shrunk: tuple[Shrunk, ...] = ()
+    evicted: tuple[LiveSession, ...] = ()
+
+
+_NO_RIVALS = Rivals()
 
 
 def decide(
@@ -120,6 +195,7 @@ def decide(
     path: Sequence[Pool],
     stream_ids: Sequence[UUID],
     max_streams: int,
+    rivals: Rivals = _NO_RIVALS,
 ) -> Admission:
     """Admit a session's streams, all or none, in request order.
 
@@ -129,6 +205,7 @@ def decide(
         path: the pools from the device up, as a snapshot saw them.
         stream_ids: one fresh id for each stream.
         max_streams: how many streams one session may have.
+        rivals: who may have to give way, and whose ends are known.
 
     Raises:
         StateConflict: the device is not paired.
@@ -142,16 +219,15 @@ def decide(
     fecs = [FEC_BY_PRIORITY[ask.priority] if ask.loss is None else plan_fec(ask.loss) for ask in request.streams]
     pools = [pool.native() for pool in path]
     asks = [_native_ask(ask, fec) for ask, fec in zip(request.streams, fecs, strict=True)]
-    verdict = _native.plan(pools, _native.Request(asks, request.setup_priority))
+    verdict = _native.plan(
+        pools,
+        _native.Request(asks, request.setup_priority),
+        [session.native() for session in rivals.sessions],
+        rivals.now_ms,
+        [pool.native() for pool in rivals.pools],
+    )
     if isinstance(verdict, _native.Rejected):
-        raise BandwidthExceeded(
-            requested_kbps=verdict.requested_kbps,
-            available_kbps=verdict.available_kbps,
-            limiting_pool=next(
-                pool.name for pool, native in zip(path, pools, strict=True) if native is verdict.limiting_pool
-            ),
-            admissible_kbps=verdict.admissible_kbps,
-        )
+        raise _refusal(request, dict(zip(map(id, pools), path, strict=True))[id(verdict.limiting_pool)], verdict)
     streams = tuple(
         Stream(
             stream_id=stream_id,
@@ -169,7 +245,53 @@ def decide(
             zip(request.streams, fecs, stream_ids, verdict.allocations, strict=True),
         )
     )
-    return Admission(streams, verdict.headroom_kbps)
+    shrunk, evicted = _victims(rivals, verdict)
+    return Admission(streams, verdict.headroom_kbps, shrunk, evicted)
+
+
+def plan_shrink(pool: Pool, rivals: Rivals) -> tuple[Shrunk, ...] | None:
+    """Which sessions have to do with less, and how much, so that a pool that is over its ceiling no longer is.
+
+    Returns:
+        The weakest first; None if all of them at their minima are too much.
+
+    Example:
+        >>> from uuid import UUID
+        >>> plan_shrink(Pool(UUID(int=1), PoolLevel.TENANT, "acme", capacity_kbps=5, reserved_kbps=5), Rivals())
+        ()
+    """
+    # As if a stream came that is stronger than all, for which there would be just room.
+    wider = replace(pool, capacity_kbps=pool.capacity_kbps + 1, preemption=True, min_hold_ms=0)
+    if pool.borrow_limit_kbps is not None:
+        wider = replace(wider, borrow_limit_kbps=pool.borrow_limit_kbps + 1)
+    one = _native.Request([_native.StreamAsk("", "latency", 1)], _STRONGEST)
+    sessions = [session.native() for session in rivals.sessions]
+    verdict = _native.plan([wider.native()], one, sessions, rivals.now_ms)
+    if isinstance(verdict, _native.Rejected) or verdict.evicted:
+        return None
+    return _victims(rivals, verdict)[0]
+
+
+_STRONGEST = 2**63 - 1
+
+
+def _refusal(request: SessionRequest, short: Pool, verdict: _native.Rejected) -> BandwidthExceeded:
+    offer, free_at_ms = verdict.counter_offer, verdict.free_at_ms
+    names = [ask.name for ask in request.streams]
+    return BandwidthExceeded(
+        requested_kbps=verdict.requested_kbps,
+        available_kbps=verdict.available_kbps,
+        limiting_pool=short.name,
+        admissible_kbps=verdict.admissible_kbps,
+        counter_offer=None if offer is None else dict(zip(names, offer, strict=True)),
+        free_at=None if free_at_ms is None else datetime.fromtimestamp(free_at_ms / 1000, UTC),
+    )
+
+
+def _victims(rivals: Rivals, verdict: _native.Admitted) -> tuple[tuple[Shrunk, ...], tuple[LiveSession, ...]]:
+    by_id = {str(session.session_id): session for session in rivals.sessions}
+    shrunk = tuple(Shrunk(by_id[name], kbps) for name, kbps in verdict.shrunk)
+    return shrunk, tuple(by_id[name] for name in verdict.evicted)
 
 
 def path_after(path: Sequence[Pool], streams: Sequence[Stream]) -> tuple[Pool, ...]:

@@ -15,6 +15,7 @@ from honeylink.services.audit import Audit
 from honeylink.services.devices import Devices
 from honeylink.services.expiry import Expiry
 from honeylink.services.fresh_cache import FreshCache
+from honeylink.services.negotiation import Negotiation
 from honeylink.services.news import forget
 from honeylink.services.opening import Opening
 from honeylink.services.operations import Operations
@@ -86,10 +87,14 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         tokens: FreshCache[UUID, StoredToken] = FreshCache(lambda: changes.fresh(), _MAX_TOKENS)  # noqa: PLW0108 - below
         known_devices: KnownDevices = FreshCache(lambda: changes.fresh(), _MAX_DEVICES)  # noqa: PLW0108 - below
         changes = Changes(database, dsn, lambda change: forget(change, tokens, known_devices))
+        negotiation = Negotiation(
+            database, keyring, session_endpoint=settings.session_endpoint, max_streams=settings.max_streams
+        )
         opening = Opening(
             database,
             keyring,
             known_devices,
+            negotiation,
             session_endpoint=settings.session_endpoint,
             max_streams=settings.max_streams,
             max_opening=settings.max_opening_sessions,
@@ -106,7 +111,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             access=access,
             audit=Audit(database, access),
             devices=Devices(database, keyring, access, settings.device_pool_kbps),
-            sessions=Sessions(database, access, opening),
+            sessions=Sessions(database, access, opening, negotiation),
             tenants=Tenants(database, keyring, settings.tenant_pool_kbps),
             expiry=Expiry(database, settings.expiry_interval_seconds),
             operations=Operations(database, keyring, HEAD_REVISION),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -11,11 +12,23 @@ import asyncpg
 from honeylink.domain.admission import Charge, Pool, PoolLevel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from honeylink.store.database import UnitOfWork
 
-__all__ = ["LevelTotal", "PoolBalance", "check_pools", "find_schema_revision", "pool_of", "sum_pools"]
+__all__ = [
+    "LevelTotal",
+    "PoolBalance",
+    "check_pools",
+    "find_schema_revision",
+    "lock_pools",
+    "pool_of",
+    "settle",
+    "sum_pools",
+]
+
+# How long a transaction that holds locks may wait for its owner's next statement.
+_IDLE_MILLISECONDS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +88,30 @@ async def find_schema_revision(work: UnitOfWork) -> str | None:
     except asyncpg.UndefinedTableError:
         return None
     return None if row is None else row["version_num"]
+
+
+async def lock_pools(work: UnitOfWork, keys: Collection[str]) -> dict[str, Pool]:
+    """Lock the pools of these keys for the rest of the transaction; returns those that exist as they now are."""
+    await work.fetch("limit_idle_time", milliseconds=str(_IDLE_MILLISECONDS))
+    parts = [key.split("/", 2) for key in keys]
+    rows = await work.fetch(
+        "lock_pools",
+        tenant_ids=[UUID(tenant_id) for tenant_id, _, _ in parts],
+        levels=[int(level) for _, level, _ in parts],
+        pool_ids=[pool_id for _, _, pool_id in parts],
+    )
+    locked = [pool_of(json.loads(row["pool"])) for row in rows]
+    return {pool.key: pool for pool in locked}
+
+
+async def settle(work: UnitOfWork, tenant_ids: Collection[UUID]) -> None:
+    """Withhold what is claimed, after pools of these tenants have changed; the locks of theirs and the node's are held.
+
+    Raises:
+        asyncpg.CheckViolationError: of `pools_capacity`: a pool has not so much left.
+    """
+    await work.fetch("settle_tenants", tenant_ids=list(tenant_ids))
+    await work.fetch("settle_node")
 
 
 def pool_of(row: Mapping[str, Any]) -> Pool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
+from honeylink.domain.admission import LiveSession, PoolLevel, Rivals
 from honeylink.domain.devices import DeviceStatus
 from honeylink.domain.keys import WrappedDataKey, WrappedKey
 from honeylink.domain.sessions import ExpectedLoss, FecParameters, Mode, Priority, Session, SessionStatus, Stream
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from asyncpg import Record
 
-    from honeylink.domain.admission import Pool
+    from honeylink.domain.admission import Pool, Shrunk
     from honeylink.domain.audit import AuditEvent
     from honeylink.domain.keys import SealedKey
     from honeylink.domain.sessions import SessionRequest
@@ -31,11 +32,13 @@ __all__ = [
     "create_sessions",
     "end_sessions",
     "expire_sessions",
+    "find_rivals",
     "find_session",
     "find_session_contexts",
     "list_due_sessions",
     "list_live_session_ids",
     "list_sessions",
+    "shrink_sessions",
 ]
 
 
@@ -175,6 +178,63 @@ async def _end_sessions(
     )
 
 
+async def shrink_sessions(
+    work: UnitOfWork, sessions: Sequence[tuple[Shrunk, UUID]], *, reason: str, actor: str, trace_id: str
+) -> int:
+    """Leave sessions with less, each with an id for its audit event; the caller holds their pools' locks.
+
+    Returns:
+        How many were live and still had what the plan says.
+    """
+    streams = [
+        (each.session.session_id, position, kbps)
+        for each, _ in sessions
+        for position, kbps in enumerate(each.bandwidths_kbps)
+    ]
+    rows = await work.fetch(
+        "shrink_sessions",
+        tenant_ids=[each.session.tenant_id for each, _ in sessions],
+        session_ids=[each.session.session_id for each, _ in sessions],
+        were_kbps=[each.session.bandwidth_kbps for each, _ in sessions],
+        event_ids=[event_id for _, event_id in sessions],
+        stream_session_ids=[session_id for session_id, _, _ in streams],
+        positions=[position for _, position, _ in streams],
+        bandwidths_kbps=[kbps for _, _, kbps in streams],
+        reason=reason,
+        actor=actor,
+        trace_id=trace_id,
+    )
+    return len(rows)
+
+
+async def find_rivals(
+    work: UnitOfWork, tenant_id: UUID, device_id: str, weaker_than: int | None, limit: int
+) -> tuple[tuple[Pool, ...], Rivals]:
+    """The pools of a device's path, and who holds them, in one snapshot; see the statement for which sessions.
+
+    Args:
+        work: where to ask.
+        tenant_id: whose device.
+        device_id: which.
+        weaker_than: also the weakest sessions whose hold priority is below this.
+        limit: how many of each kind.
+    """
+    row = await work.fetchrow(
+        "find_rivals", tenant_id=tenant_id, device_id=device_id, weaker_than=weaker_than, limit=limit
+    )
+    assert row is not None  # noqa: S101 - a statement without FROM has a row
+    pools = {pool.key: pool for pool in map(pool_of, json.loads(row["pools"]))}
+    path = tuple(
+        pool
+        for pool in sorted(pools.values(), key=lambda pool: pool.level)
+        if pool.level == PoolLevel.NODE
+        or (pool.tenant_id == tenant_id and (pool.level == PoolLevel.TENANT or pool.pool_id == device_id))
+    )
+    beside = tuple(pool for pool in pools.values() if pool not in path)
+    sessions = tuple(_live_session(session) for session in json.loads(row["sessions"] or "[]"))
+    return path, Rivals(sessions, beside, row["now_ms"])
+
+
 async def list_due_sessions(work: UnitOfWork, limit: int) -> list[tuple[UUID, UUID]]:
     """Tenant and session ids of at most `limit` sessions past their time, the longest overdue first."""
     return [(row["tenant_id"], row["session_id"]) for row in await work.fetch("list_due_sessions", limit=limit)]
@@ -242,6 +302,19 @@ def _session(row: Record) -> Session:
         setup_priority=row["setup_priority"],
         hold_priority=row["hold_priority"],
         streams=tuple(_stream(stream) for stream in json.loads(row["streams"])),
+    )
+
+
+def _live_session(row: dict[str, Any]) -> LiveSession:
+    return LiveSession(
+        tenant_id=UUID(row["tenant_id"]),
+        session_id=UUID(row["session_id"]),
+        device_id=row["device_id"],
+        pool_keys=tuple(row["pool_keys"]),
+        streams=tuple(_stream(stream) for stream in row["streams"]),
+        hold_priority=row["hold_priority"],
+        opened_ms=row["opened_ms"],
+        expires_ms=row["expires_ms"],
     )
 
 

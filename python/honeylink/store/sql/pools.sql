@@ -37,3 +37,47 @@ GROUP BY level;
 -- name: find_schema_revision^
 -- The revision of the schema.
 SELECT version_num FROM alembic_version;
+
+-- name: lock_pools
+-- Lock pools for the rest of the transaction, and read them as they now are.
+SELECT to_json(pool)::text AS pool
+FROM pools AS pool
+WHERE (pool.tenant_id, pool.level, pool.pool_id) IN (
+    SELECT * FROM unnest(:tenant_ids::uuid[], :levels::smallint[], :pool_ids::text[])
+)
+ORDER BY pool.level, pool.pool_id, pool.tenant_id
+FOR NO KEY UPDATE OF pool;
+
+-- name: limit_idle_time
+-- Give the rest of a transaction up, and its locks, should its owner fall silent in the middle of it.
+SELECT set_config('idle_in_transaction_session_timeout', :milliseconds::text, true);
+
+-- name: settle_tenants
+-- Withhold in tenants' pools what their devices' pools claim, after those or the tenants' own have changed. Their locks are held.
+UPDATE pools AS tenant
+SET withheld_kbps = claimed.kbps,
+    draining_kbps = least(
+        tenant.draining_kbps, greatest(tenant.reserved_kbps + claimed.kbps - ceiling_kbps(tenant), 0)
+    )
+FROM (
+    SELECT tenant.tenant_id, coalesce(sum(claim_kbps(device)), 0)::bigint AS kbps
+    FROM pools AS tenant
+    LEFT JOIN pools AS device ON device.tenant_id = tenant.tenant_id AND device.level = 0
+        AND device.guaranteed_kbps IS NOT NULL AND device.charge = tenant.charge
+    WHERE tenant.tenant_id = ANY (:tenant_ids::uuid[]) AND tenant.level = 1
+    GROUP BY tenant.tenant_id
+) AS claimed
+WHERE tenant.tenant_id = claimed.tenant_id AND tenant.level = 1;
+
+-- name: settle_node
+-- Withhold in the node's pool, if there is one, what tenants' pools claim, after some of those or its own have changed. Its lock is held.
+UPDATE pools AS node
+SET withheld_kbps = claimed.kbps,
+    draining_kbps = least(node.draining_kbps, greatest(node.reserved_kbps + claimed.kbps - ceiling_kbps(node), 0))
+FROM (
+    SELECT coalesce(sum(claim_kbps(tenant)), 0)::bigint AS kbps
+    FROM tenants
+    JOIN pools AS tenant ON tenant.tenant_id = tenants.tenant_id AND tenant.level = 1
+    WHERE tenant.charge = (SELECT charge FROM pools WHERE level = 2 AND tenant_id = '00000000-0000-0000-0000-000000000000')
+) AS claimed
+WHERE node.tenant_id = '00000000-0000-0000-0000-000000000000' AND node.level = 2;

@@ -304,6 +304,162 @@ SELECT asked.session_id, ended.status
 FROM asked
 LEFT JOIN ended ON ended.tenant_id = asked.tenant_id AND ended.session_id = asked.session_id;
 
+-- name: shrink_sessions
+-- Leave live sessions with less of what they had, and write an audit event for each; the locks of their pools are held, and what those withhold is settled after. Returns each session that was live and still had that; the others stay as they are.
+WITH asked AS (
+    SELECT *
+    FROM unnest(:tenant_ids::uuid[], :session_ids::uuid[], :were_kbps::bigint[], :event_ids::uuid[])
+        AS asked (tenant_id, session_id, was_kbps, event_id)
+),
+live AS MATERIALIZED (
+    SELECT session.tenant_id, session.session_id, session.device_id, asked.event_id, asked.was_kbps
+    FROM asked
+    JOIN sessions AS session ON session.tenant_id = asked.tenant_id AND session.session_id = asked.session_id
+    WHERE session.ended_at IS NULL
+      AND asked.was_kbps = (
+          SELECT sum(stream.bandwidth_kbps) FROM streams AS stream
+          WHERE stream.tenant_id = asked.tenant_id AND stream.session_id = asked.session_id
+      )
+),
+stream AS (
+    UPDATE streams AS stream
+    SET bandwidth_kbps = new.kbps,
+        asked_bandwidth_kbps = coalesce(stream.asked_bandwidth_kbps, nullif(stream.bandwidth_kbps, new.kbps))
+    FROM live
+    CROSS JOIN unnest(:stream_session_ids::uuid[], :positions::smallint[], :bandwidths_kbps::bigint[])
+        AS new (session_id, position, kbps)
+    WHERE new.session_id = live.session_id
+      AND stream.tenant_id = live.tenant_id AND stream.session_id = live.session_id AND stream.position = new.position
+    RETURNING stream.tenant_id, stream.session_id, stream.bandwidth_kbps, stream.data_shards, stream.parity_shards
+),
+total AS (
+    SELECT tenant_id, session_id, sum(bandwidth_kbps)::bigint AS payload_kbps,
+           sum((bandwidth_kbps * (data_shards + parity_shards) + data_shards - 1) / data_shards)::bigint AS wire_kbps
+    FROM stream
+    GROUP BY tenant_id, session_id
+),
+freed AS (
+    UPDATE reservations AS reservation
+    SET reserved_kbps = held.now_kbps
+    FROM (
+        SELECT was.*, CASE pool.charge WHEN 'wire' THEN total.wire_kbps ELSE total.payload_kbps END AS now_kbps
+        FROM total
+        JOIN reservations AS was ON was.tenant_id = total.tenant_id AND was.session_id = total.session_id
+        JOIN pools AS pool
+            ON pool.tenant_id = was.pool_tenant_id AND pool.level = was.level AND pool.pool_id = was.pool_id
+    ) AS held
+    WHERE reservation.tenant_id = held.tenant_id AND reservation.session_id = held.session_id
+      AND reservation.level = held.level
+    RETURNING held.pool_tenant_id, held.level, held.pool_id, held.reserved_kbps - held.now_kbps AS kbps
+),
+returned AS (
+    UPDATE pools AS pool
+    SET reserved_kbps = pool.reserved_kbps - given.kbps
+    FROM (
+        SELECT pool_tenant_id, level, pool_id, sum(kbps)::bigint AS kbps
+        FROM freed
+        GROUP BY pool_tenant_id, level, pool_id
+    ) AS given
+    WHERE pool.tenant_id = given.pool_tenant_id AND pool.level = given.level AND pool.pool_id = given.pool_id
+),
+event AS (
+    INSERT INTO audit_events (tenant_id, event_id, category, actor, device_id, outcome, details, trace_id)
+    SELECT live.tenant_id, live.event_id, 'session-shrink', :actor::text, live.device_id, 'success',
+           jsonb_build_object(
+               'session_id', live.session_id, 'reason', :reason::text,
+               'from_bandwidth_kbps', live.was_kbps, 'to_bandwidth_kbps', total.payload_kbps
+           ),
+           :trace_id::text
+    FROM live
+    JOIN total ON total.tenant_id = live.tenant_id AND total.session_id = live.session_id
+)
+SELECT session_id FROM live;
+
+-- name: find_rivals^
+-- Live sessions that hold bandwidth of the pools of a device's path, with all pools that they or the path are in: of the device, of its tenant, and where there is a node's pool of all tenants. However many there are, this looks at some: at the device's newest, at those that end soonest, and where it is given at the weakest below a priority.
+WITH node AS (
+    SELECT FROM pools WHERE tenant_id = '00000000-0000-0000-0000-000000000000' AND level = 2
+),
+oldest AS (
+    SELECT session_id FROM reservations WHERE tenant_id = :tenant_id ORDER BY session_id LIMIT 1
+),
+chosen AS (
+    (
+        SELECT tenant_id, session_id
+        FROM sessions
+        WHERE tenant_id = :tenant_id::uuid AND device_id = :device_id::text AND status = 'active'
+          AND session_id >= (SELECT session_id FROM oldest)
+        ORDER BY session_id DESC
+        LIMIT :limit::integer
+    )
+    UNION
+    SELECT tenant_id, session_id
+    FROM (
+        SELECT tenant_id, session_id FROM sessions WHERE status = 'active' ORDER BY expires_at LIMIT :limit::integer
+    ) AS soonest
+    WHERE tenant_id = :tenant_id OR EXISTS (SELECT FROM node)
+    UNION
+    (
+        SELECT tenant_id, session_id
+        FROM sessions
+        WHERE tenant_id = :tenant_id AND status = 'active' AND hold_priority < :weaker_than::integer
+          AND session_id >= (SELECT session_id FROM oldest)
+        ORDER BY hold_priority, session_id DESC
+        LIMIT :limit::integer
+    )
+    UNION
+    (
+        SELECT tenant_id, session_id
+        FROM sessions
+        WHERE status = 'active' AND hold_priority < :weaker_than::integer AND EXISTS (SELECT FROM node)
+        ORDER BY hold_priority, session_id DESC
+        LIMIT :limit::integer
+    )
+),
+held AS (
+    SELECT reservation.tenant_id, reservation.session_id, reservation.pool_tenant_id, reservation.level, reservation.pool_id
+    FROM chosen
+    JOIN reservations AS reservation
+        ON reservation.tenant_id = chosen.tenant_id AND reservation.session_id = chosen.session_id
+)
+SELECT floor(extract(epoch FROM now()) * 1000)::bigint AS now_ms,
+       (
+           SELECT json_agg(to_json(each))
+           FROM (
+               SELECT session.tenant_id, session.session_id, session.device_id, session.hold_priority,
+                      floor(extract(epoch FROM session.created_at) * 1000)::bigint AS opened_ms,
+                      ceil(extract(epoch FROM session.expires_at) * 1000)::bigint AS expires_ms,
+                      (
+                          SELECT json_agg(concat_ws('/', held.pool_tenant_id, held.level, held.pool_id))
+                          FROM held
+                          WHERE held.tenant_id = session.tenant_id AND held.session_id = session.session_id
+                      ) AS pool_keys,
+                      (
+                          SELECT json_agg(stream ORDER BY stream.position)
+                          FROM streams AS stream
+                          WHERE stream.tenant_id = session.tenant_id AND stream.session_id = session.session_id
+                      ) AS streams
+               FROM chosen
+               JOIN sessions AS session
+                   ON session.tenant_id = chosen.tenant_id AND session.session_id = chosen.session_id
+           ) AS each
+       ) AS sessions,
+       (
+           SELECT json_agg(pool)
+           FROM pools AS pool
+           WHERE (pool.tenant_id, pool.level, pool.pool_id) IN (
+               SELECT held.pool_tenant_id, held.level, held.pool_id FROM held
+               UNION ALL
+               SELECT :tenant_id, 0, :device_id::text
+               UNION ALL
+               SELECT own.tenant_id, own.level, own.pool_id
+               FROM pools AS own
+               WHERE own.tenant_id = :tenant_id AND own.level = 1
+               UNION ALL
+               SELECT '00000000-0000-0000-0000-000000000000', 2, 'node'
+           )
+       ) AS pools;
+
 -- name: list_due_sessions
 -- The longest overdue sessions that are still marked active, over all tenants.
 SELECT tenant_id, session_id

@@ -101,7 +101,7 @@ pub fn plan<P: Borrow<Pool>>(
     {
         return Ok(admitted(path, streams, allocations, taken));
     }
-    let free_at_ms = free_at_ms(path, &left_kbps, least, active, now_ms);
+    let free_at_ms = free_at_ms(path, &left_kbps, least, active, now_ms, others);
     Ok(rejected(path, streams, &left_kbps, least, free_at_ms))
 }
 
@@ -149,19 +149,35 @@ fn rejected<P: Borrow<Pool>>(
 }
 
 /// When so many of the active sessions have expired that there is room for what costs `least`.
+///
+/// What a pool beside the path has not used of what it keeps is as good as taken. So a session that leaves such a pool
+/// with less than it keeps makes no room.
 fn free_at_ms<P: Borrow<Pool>>(
     path: &[P],
     left_kbps: &[i128],
     least: Cost,
     active: &[&ActiveSession],
     now_ms: u64,
+    others: &[P],
 ) -> Option<u64> {
     let mut left_kbps = left_kbps.to_vec();
+    let keeping = others.iter().map(Borrow::borrow).filter(|pool| pool.kept_kbps() > 0);
+    let mut unkept_kbps: Vec<(&Pool, i128)> = keeping
+        .map(|pool| (pool, pool.committed_kbps().cast_signed() - i128::from(pool.kept_kbps())))
+        .collect();
     let mut by_end = active.to_vec();
     by_end.sort_by_key(|session| session.expires_ms);
     let frees_enough = |session: &&&ActiveSession| {
         let streams = &session.streams;
         let freed = total_cost(streams, streams.iter().map(|stream| stream.bandwidth_kbps));
+        let mut is_kept = false;
+        for (pool, unkept) in unkept_kbps.iter_mut().filter(|(pool, _)| session.pool_ids.contains(&pool.id)) {
+            *unkept -= freed.by(pool.charge);
+            is_kept |= *unkept < 0;
+        }
+        if is_kept {
+            return false;
+        }
         for (pool, left) in path.iter().map(Borrow::borrow).zip(&mut left_kbps) {
             if session.pool_ids.contains(&pool.id) {
                 *left += freed.by(pool.charge);

@@ -108,3 +108,30 @@ fn a_refusal_says_when_enough_will_have_expired() {
     assert_eq!(free_at_ms(101, None, 0), None);
     assert_eq!(free_at_ms(50, None, 200), Some(200), "it should have ended already");
 }
+
+#[test]
+fn what_another_pool_keeps_comes_free_for_nobody_else() {
+    let share = |guaranteed_kbps, reserved_kbps| Pool {
+        guaranteed_kbps: Some(guaranteed_kbps),
+        lend_limit_kbps: Some(0),
+        ..Pool::new("other", Level::Tenant, 100, reserved_kbps)
+    };
+    let session = |id: &str, expires_ms| ActiveSession {
+        id: id.into(),
+        pool_ids: vec!["other".into(), "node".into()],
+        streams: vec![stream(Priority::Normal, 20, None)],
+        hold_priority: 0,
+        opened_ms: 0,
+        expires_ms,
+    };
+    let active = [session("a", 100), session("b", 200)];
+    let active: Vec<&ActiveSession> = active.iter().collect();
+    let path = [Pool::new("t", Level::Tenant, 100, 60), Pool::new("node", Level::Node, 100, 100)];
+    let request = Request::new(vec![stream(Priority::Normal, 20, None)]);
+    let free_at_ms = |other: Pool| {
+        rejected(plan(&path, &request, &active, 0, &[other]).expect("sound")).expect("it is full").free_at_ms
+    };
+    assert_eq!(free_at_ms(share(0, 40)), Some(100));
+    assert_eq!(free_at_ms(share(20, 40)), Some(100));
+    assert_eq!(free_at_ms(share(30, 40)), None);
+}
