@@ -30,6 +30,7 @@
         ├── StateConflict            ERR_STATE
         ├── Conflict                 ERR_CONFLICT
         │   ├── BandwidthExceeded
+        │   ├── PoolConflict
         │   └── TooManyStreams
         ├── TooSlow                  ERR_TIMEOUT
         ├── ClientGone               ERR_TIMEOUT
@@ -69,6 +70,7 @@ __all__ = [
     "PlanParameterError",
     "PlanUnreachable",
     "PlannerError",
+    "PoolConflict",
     "RateLimited",
     "SchedulerError",
     "ServiceError",
@@ -312,6 +314,16 @@ class BandwidthExceeded(Conflict):
         self.admissible_kbps = admissible_kbps
         self.counter_offer = counter_offer
         self.free_at = free_at
+
+
+class PoolConflict(Conflict):
+    """A pool can't be so and keep what it or another has promised."""
+
+    def __init__(self, pool: str, expected: str, found: str) -> None:
+        super().__init__(f"pool {pool}: expected {expected}, found {found}")
+        self.pool = pool
+        self.expected = expected
+        self.found = found
 
 
 class TooManyStreams(Conflict):

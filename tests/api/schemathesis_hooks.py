@@ -19,7 +19,7 @@ from honeylink.fec import plan
 if TYPE_CHECKING:
     from schemathesis import AuthContext, Case, HookContext, Response
 
-OPERATOR, AUDITOR = os.environ["TOKEN_OPERATOR"], os.environ["TOKEN_AUDITOR"]
+OPERATOR, AUDITOR, ADMIN = (os.environ[f"TOKEN_{role}"] for role in ("OPERATOR", "AUDITOR", "ADMIN"))
 PAIRED_DEVICE_ID = os.environ["PAIRED_DEVICE_ID"]
 PAIRING_CODES: dict[str, str] = {}
 DEVICE_TOKENS = {PAIRED_DEVICE_ID: os.environ["TOKEN_DEVICE"]}
@@ -36,6 +36,8 @@ class TokenByOperation:
         match context.operation.label:
             case "GET /audit/events":
                 return AUDITOR
+            case "PUT /tenants/{tenant}/pool":
+                return ADMIN
             case "POST /devices/{device_id}/pair":
                 return DEVICE_TOKENS.get(str(case.path_parameters.get("device_id")), OPERATOR)
             case _:
@@ -59,9 +61,11 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
     """Where the body is to be a good one: pair by the code that was given, since a made-up one is good for a 403 only,
     and ask for no less than the minimum, which no filter sees of cases that are made of a schema's bounds."""
     is_good = case.meta is not None and case.meta.generation.mode.is_positive
+    if is_good and case.operation.label == "GET /pools" and case.query:
+        case.query.pop("cursor", None)  # one of another list is refused
     match case.body:
         case {"streams": list(streams)} if is_good:
-            case.body["streams"] = [with_its_minimum(stream) for stream in streams]
+            streams[:] = [with_its_minimum(stream) for stream in streams]
     if is_good and case.operation.label == "POST /devices/{device_id}/pair":
         code = PAIRING_CODES.get(str(case.path_parameters.get("device_id")))
         case.body = case.body if code is None else {"pairing_code": code}
@@ -79,6 +83,12 @@ def map_body(context: HookContext, body: Any) -> Any:
         case {"device_id": str(device_id), "streams": _} if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{3,63}", device_id):
             return {**body, "device_id": PAIRED_DEVICE_ID}
     return body
+
+
+@schemathesis.hook
+def map_path_parameters(context: HookContext, path_parameters: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Name the one tenant that the tokens belong to."""
+    return {"tenant": "acme"} if path_parameters and "tenant" in path_parameters else path_parameters
 
 
 @schemathesis.hook

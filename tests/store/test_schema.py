@@ -149,14 +149,15 @@ def test_every_statement_names_the_tenant_except_those_over_all_tenants() -> Non
     over_all_tenants = {name for name, body in statements.items() if ":tenant_id" not in body}
     assert over_all_tenants == {
         "check_pools",
+        "close_pools",
         "find_schema_revision",
         "find_tenant_by_name",
         "limit_idle_time",
         "list_draining_devices",
         "list_due_sessions",
         "list_sample_data_keys",
+        "make_node_pool",
         "notify",
-        "set_node_pool",
         "settle_node",
         "sum_pools",
     }

@@ -10,11 +10,13 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from honeylink.api import examples
+from honeylink.domain.admission import Charge
 from honeylink.domain.audit import Category, Outcome
 from honeylink.domain.devices import DeviceStatus
 from honeylink.domain.sessions import FecRule, Mode, Priority, SessionStatus
 
 if TYPE_CHECKING:
+    from honeylink.domain.admission import Pool
     from honeylink.domain.audit import AuditRecord
     from honeylink.domain.devices import Device
     from honeylink.domain.paging import Page
@@ -379,6 +381,57 @@ class DevicePage(_Answer):
     def of(cls, page: Page[Device]) -> Self:
         """As an answer shows it."""
         return cls(items=[DeviceAnswer.of(each) for each in page.items], next_cursor=page.next_cursor)
+
+
+class PoolAnswer(_Answer):
+    """A pool: what it is, and what of it is in use."""
+
+    model_config = ConfigDict(json_schema_extra={"example": examples.POOL})
+
+    pool: str = Field(description="As refusals name it: `level:id`.")
+    level: Literal["device", "tenant", "node"]
+    capacity_kbps: int
+    charge: Charge
+    guaranteed_kbps: int | None
+    borrow_limit_kbps: int | None
+    lend_limit_kbps: int | None
+    preemption: bool
+    min_hold_ms: int
+    reserved_kbps: int = Field(description="What live sessions hold.")
+    withheld_kbps: int = Field(description="What is kept free for pools inside it.")
+    available_kbps: int = Field(description="What is left for anybody.")
+    draining_kbps: int = Field(description="What has yet to end before anybody is let in.")
+
+    @classmethod
+    def of(cls, pool: Pool) -> Self:
+        """As an answer shows it."""
+        return cls(
+            pool=pool.name,
+            level=pool.level.label,
+            capacity_kbps=pool.capacity_kbps,
+            charge=pool.charge,
+            guaranteed_kbps=pool.guaranteed_kbps,
+            borrow_limit_kbps=pool.borrow_limit_kbps,
+            lend_limit_kbps=pool.lend_limit_kbps,
+            preemption=pool.preemption,
+            min_hold_ms=pool.min_hold_ms,
+            reserved_kbps=pool.reserved_kbps,
+            withheld_kbps=pool.withheld_kbps,
+            available_kbps=max(pool.ceiling_kbps - pool.committed_kbps, 0),
+            draining_kbps=pool.draining_kbps,
+        )
+
+
+class PoolPage(_Answer):
+    """Some pools, newest first."""
+
+    items: list[PoolAnswer]
+    next_cursor: str | None
+
+    @classmethod
+    def of(cls, page: Page[Pool]) -> Self:
+        """As an answer shows it."""
+        return cls(items=[PoolAnswer.of(each) for each in page.items], next_cursor=page.next_cursor)
 
 
 class AuditEventAnswer(_Answer):

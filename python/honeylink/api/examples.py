@@ -13,6 +13,8 @@ __all__ = [
     "DEVICE_BODY",
     "OPENED_SESSION",
     "PAIRED_DEVICE",
+    "POOL",
+    "POOL_BODY",
     "PREVIEW",
     "REGISTERED_DEVICE",
     "SESSION",
@@ -141,6 +143,24 @@ DEVICE: JsonDict = {
     "registered_at": "2025-10-02T09:00:00Z",
     "paired_at": "2025-10-02T09:01:00Z",
     "pool_kbps": 100_000,
+}
+
+POOL_BODY: JsonDict = {"capacity_kbps": 90_000, "guaranteed_kbps": 60_000, "lend_limit_kbps": 20_000}
+
+POOL: JsonDict = {
+    "pool": "tenant:acme",
+    "level": "tenant",
+    "capacity_kbps": 90_000,
+    "charge": "payload",
+    "guaranteed_kbps": 60_000,
+    "borrow_limit_kbps": None,
+    "lend_limit_kbps": 20_000,
+    "preemption": False,
+    "min_hold_ms": 0,
+    "reserved_kbps": 10_000,
+    "withheld_kbps": 0,
+    "available_kbps": 80_000,
+    "draining_kbps": 0,
 }
 
 AUDIT_EVENT: JsonDict = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic.json_schema import models_json_schema
 
 from honeylink import __version__
-from honeylink.api import audit, devices, examples, sessions
+from honeylink.api import audit, devices, examples, pools, sessions
 from honeylink.api.answers import HealthAnswer, ReadinessAnswer
 from honeylink.api.endpoints import PREFIXES
 from honeylink.api.problems import MEDIA_TYPE, PROBLEMS, problem_body
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["openapi_document"]
 
 _REF = "#/components/schemas/{model}"
-_ENDPOINTS = (*devices.ENDPOINTS, *sessions.ENDPOINTS, *audit.ENDPOINTS)
+_ENDPOINTS = (*devices.ENDPOINTS, *sessions.ENDPOINTS, *pools.ENDPOINTS, *audit.ENDPOINTS)
 
 # What the problems look like: a message, and the members that this code adds.
 _EXAMPLES: dict[str, tuple[str, dict[str, object]]] = {
@@ -261,6 +261,7 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
     names = [step[1:-1] for step in path.split("/") if step.startswith("{")]
     schemas: dict[str, dict[str, Any]] = {
         "session_id": {"type": "string", "format": "uuid"},
+        "tenant": {"type": "string", "pattern": "^[^/]{1,64}$"},
         "device_id": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{3,63}$"},
     }
     return [{"name": name, "in": "path", "required": True, "schema": schemas[name]} for name in names]

@@ -6,7 +6,8 @@ import base64
 import re
 from datetime import UTC, datetime
 from decimal import ROUND_DOWN, Context
-from typing import TYPE_CHECKING, Annotated, Any
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -21,9 +22,10 @@ from pydantic import (
 )
 
 from honeylink.api import examples
-from honeylink.domain.admission import plan_fec
+from honeylink.domain.admission import Charge, plan_fec
 from honeylink.domain.audit import AuditFilter, Category
 from honeylink.domain.devices import DeviceRegistration
+from honeylink.domain.pools import Force, PoolChange
 from honeylink.domain.sessions import (
     DEFAULT_RECOVERY_TARGET,
     ExpectedLoss,
@@ -40,8 +42,11 @@ if TYPE_CHECKING:
 
     from honeylink.settings import Settings
 
+W = TypeVar("W", bound=StrEnum)
+
 MAX_KBPS = 10**9  # a terabit a second: far above any link, and 16 of them far below what a bigint holds
 MAX_SESSION_PRIORITY = 1000
+MAX_HOLD_MS = 31_536_000_000  # a year, as the longest life of a session
 MAX_LOSS_RATE = 0.9  # 210 parity shards for ten of data; not much more would be past what a code has
 MAX_BURST_PACKETS = 10**6  # far longer than any group, so that a longer one would plan the same
 
@@ -81,10 +86,10 @@ class _Body(RequestModel):
     model_config = ConfigDict(strict=True)
 
 
-def _word_of(words: type[Mode | Priority]) -> Callable[[object], Mode | Priority]:
+def _word_of(words: type[W]) -> Callable[[object], W]:
     """A validator that reads one of an enum's words in any case, and names them all when it is none."""
 
-    def read(value: object) -> Mode | Priority:
+    def read(value: object) -> W:
         try:
             return words(str(value).lower())
         except ValueError:
@@ -314,6 +319,37 @@ class DeviceBody(_Body):
             metadata=self.metadata,
             pool_kbps=self.pool_kbps,
         )
+
+
+class PoolBody(_Body):
+    """What a pool shall be. What is left out is as the default says, not as it was."""
+
+    model_config = ConfigDict(json_schema_extra={"example": examples.POOL_BODY})
+
+    capacity_kbps: Kbps
+    charge: Annotated[Charge, BeforeValidator(_word_of(Charge))] = Field(
+        Charge.PAYLOAD, description="What a stream costs: what it carries, or what it sends, its parity too."
+    )
+    guaranteed_kbps: Kbps | None = Field(None, description="Its share of the pool around it. Left out: none.")
+    borrow_limit_kbps: Kbps | None = Field(
+        None, description="How far beyond its share it may go. Left out: as far as its capacity."
+    )
+    lend_limit_kbps: Kbps | None = Field(
+        None, description="How much of its share others may use while it does not. Left out: all of it."
+    )
+    preemption: bool = Field(False, description="Whether sessions may lose bandwidth here to stronger ones.")
+    min_hold_ms: Annotated[int, Field(ge=0, le=MAX_HOLD_MS), BeforeValidator(_integer)] = Field(
+        0, description="For how long after its opening a session can't."
+    )
+    force: Annotated[Force, BeforeValidator(_word_of(Force))] | None = Field(
+        None,
+        description="How to come down to less than what is given away: `shrink` leaves sessions with less, down to "
+        "their minima; `drain` lets nobody in until enough have ended. Left out: that is refused.",
+    )
+
+    def to_domain(self) -> PoolChange:
+        """The change."""
+        return PoolChange(**dict(self))
 
 
 class PairingBody(_Body):

@@ -81,6 +81,7 @@ class Pool:
     preemption: bool = False
     min_hold_ms: int = 0
     withheld_kbps: int = 0
+    draining_kbps: int = 0
 
     @property
     def name(self) -> str:
@@ -96,6 +97,16 @@ class Pool:
     def claim_kbps(self) -> int:
         """What the pool around it keeps free for it, if that charges alike."""
         return self.native().claim_kbps
+
+    @property
+    def ceiling_kbps(self) -> int:
+        """What reserved and withheld together may come to: the capacity, or less where it may borrow little."""
+        return self.native().ceiling_kbps
+
+    @property
+    def committed_kbps(self) -> int:
+        """What is reserved or withheld."""
+        return self.reserved_kbps + self.withheld_kbps
 
     def charged_kbps(self, streams: Sequence[Stream]) -> int:
         """What streams reserve here with what they have."""
@@ -266,7 +277,8 @@ def plan_shrink(pool: Pool, rivals: Rivals) -> tuple[Shrunk, ...] | None:
         wider = replace(wider, borrow_limit_kbps=pool.borrow_limit_kbps + 1)
     one = _native.Request([_native.StreamAsk("", "latency", 1)], _STRONGEST)
     sessions = [session.native() for session in rivals.sessions]
-    verdict = _native.plan([wider.native()], one, sessions, rivals.now_ms)
+    others = [other.native() for other in rivals.pools if other.key != pool.key]
+    verdict = _native.plan([wider.native()], one, sessions, rivals.now_ms, others)
     if isinstance(verdict, _native.Rejected) or verdict.evicted:
         return None
     return _victims(rivals, verdict)[0]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from honeylink.domain.admission import Charge
+from honeylink.domain.pools import PoolChange
 from honeylink.errors import Conflict, SettingsError
 from honeylink.keys.keyring import Keyring
 from honeylink.keys.local import LocalKeyProvider
@@ -19,10 +21,10 @@ from honeylink.services.negotiation import Negotiation
 from honeylink.services.news import forget
 from honeylink.services.opening import Opening
 from honeylink.services.operations import Operations
+from honeylink.services.pools import Pools, set_node_pool
 from honeylink.services.rate_limit import RateLimiter
 from honeylink.services.sessions import Sessions
 from honeylink.services.tenants import Tenants
-from honeylink.store import tenants as tenant_store
 from honeylink.store.changes import Changes
 from honeylink.store.database import Database
 from honeylink.store.embedded import EmbeddedPostgres
@@ -58,6 +60,7 @@ class Services:
     tenants: Tenants
     expiry: Expiry
     operations: Operations
+    pools: Pools
 
 
 @asynccontextmanager
@@ -83,7 +86,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         await database.open()
         stack.push_async_callback(database.close)
         if settings.node_pool_kbps is not None:
-            await _set_node_pool(database, settings.node_pool_kbps)
+            await _set_node_pool(database, settings, settings.node_pool_kbps)
         tokens: FreshCache[UUID, StoredToken] = FreshCache(lambda: changes.fresh(), _MAX_TOKENS)  # noqa: PLW0108 - below
         known_devices: KnownDevices = FreshCache(lambda: changes.fresh(), _MAX_DEVICES)  # noqa: PLW0108 - below
         changes = Changes(database, dsn, lambda change: forget(change, tokens, known_devices))
@@ -115,6 +118,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             tenants=Tenants(database, keyring, settings.tenant_pool_kbps),
             expiry=Expiry(database, settings.expiry_interval_seconds),
             operations=Operations(database, keyring, HEAD_REVISION),
+            pools=Pools(database, access),
         )
 
 
@@ -137,9 +141,17 @@ async def _database_dsn(settings: Settings) -> AsyncIterator[str]:
         yield postgres.dsn()
 
 
-async def _set_node_pool(database: Database, capacity_kbps: int) -> None:
+async def _set_node_pool(database: Database, settings: Settings, capacity_kbps: int) -> None:
+    change = PoolChange(
+        capacity_kbps=capacity_kbps,
+        charge=Charge(settings.node_pool_charge),
+        guaranteed_kbps=None,
+        borrow_limit_kbps=None,
+        lend_limit_kbps=None,
+        preemption=settings.node_pool_preemption,
+        min_hold_ms=settings.node_pool_min_hold_ms,
+    )
     try:
-        async with database.work() as work:
-            await tenant_store.set_node_pool(work, capacity_kbps)
+        await set_node_pool(database, change)
     except Conflict as error:
         raise SettingsError(f"HONEYLINK_NODE_POOL_KBPS: {error}") from None

@@ -52,7 +52,7 @@ FOR NO KEY UPDATE OF pool;
 -- Give the rest of a transaction up, and its locks, should its owner fall silent in the middle of it.
 SELECT set_config('idle_in_transaction_session_timeout', :milliseconds::text, true);
 
--- name: settle_tenants
+-- name: settle_tenants!
 -- Withhold in tenants' pools what their devices' pools claim, after those or the tenants' own have changed. Their locks are held.
 UPDATE pools AS tenant
 SET withheld_kbps = claimed.kbps,
@@ -69,7 +69,7 @@ FROM (
 ) AS claimed
 WHERE tenant.tenant_id = claimed.tenant_id AND tenant.level = 1;
 
--- name: settle_node
+-- name: settle_node!
 -- Withhold in the node's pool, if there is one, what tenants' pools claim, after some of those or its own have changed. Its lock is held.
 UPDATE pools AS node
 SET withheld_kbps = claimed.kbps,
@@ -81,3 +81,88 @@ FROM (
     WHERE tenant.charge = (SELECT charge FROM pools WHERE level = 2 AND tenant_id = '00000000-0000-0000-0000-000000000000')
 ) AS claimed
 WHERE node.tenant_id = '00000000-0000-0000-0000-000000000000' AND node.level = 2;
+
+-- name: list_pools
+-- A page of a tenant's pools and of the one that all tenants share, newest first.
+SELECT to_json(pool)::text AS pool, pool.created_at
+FROM (
+    (
+        SELECT *
+        FROM pools
+        WHERE tenant_id = :tenant_id
+          AND (created_at, level, pool_id)
+              < (coalesce(:before_at::timestamptz, 'infinity'), coalesce(:before_level::smallint, 0), coalesce(:before_id::text, ''))
+        ORDER BY created_at DESC, level DESC, pool_id DESC
+        LIMIT :limit::integer
+    )
+    UNION ALL
+    SELECT *
+    FROM pools
+    WHERE tenant_id = '00000000-0000-0000-0000-000000000000' AND level = 2
+      AND (created_at, level, pool_id)
+          < (coalesce(:before_at::timestamptz, 'infinity'), coalesce(:before_level::smallint, 0), coalesce(:before_id::text, ''))
+) AS pool
+ORDER BY created_at DESC, level DESC, pool_id DESC
+LIMIT :limit::integer;
+
+-- name: find_path
+-- The pools of a device's path, or without a device those of its tenant's, from the inside out.
+SELECT to_json(pool)::text AS pool
+FROM pools AS pool
+WHERE (tenant_id = :tenant_id AND (level = 1 OR level = 0 AND pool_id = :device_id::text))
+   OR (tenant_id = '00000000-0000-0000-0000-000000000000' AND level = 2)
+ORDER BY level;
+
+-- name: find_shares^
+-- What is guaranteed beside a pool and inside it. Of devices' pools those of one tenant count, of tenants' those of all tenants.
+WITH share AS (
+    SELECT pool.tenant_id, pool.level, pool.pool_id, least(pool.guaranteed_kbps, pool.capacity_kbps) AS kbps, kept_kbps(pool) AS kept_kbps
+    FROM pools AS pool
+    WHERE pool.guaranteed_kbps IS NOT NULL AND pool.level = 0 AND pool.tenant_id = :tenant_id
+    UNION ALL
+    SELECT pool.tenant_id, pool.level, pool.pool_id, least(pool.guaranteed_kbps, pool.capacity_kbps), kept_kbps(pool)
+    FROM tenants
+    JOIN pools AS pool ON pool.tenant_id = tenants.tenant_id AND pool.level = 1
+    WHERE pool.guaranteed_kbps IS NOT NULL
+)
+SELECT coalesce(sum(kbps) FILTER (WHERE level = :level::smallint AND NOT (tenant_id = :tenant_id AND pool_id = :pool_id)), 0)::bigint
+           AS beside_kbps,
+       coalesce(sum(kbps) FILTER (WHERE level = :level::smallint - 1), 0)::bigint AS inside_kbps,
+       coalesce(bool_or(kept_kbps > 0) FILTER (WHERE level < :level::smallint), false) AS kept_inside
+FROM share;
+
+-- name: change_pool^
+-- Make a pool what it shall be, tell every process and write the audit event. Its lock is held; what it claims is settled after.
+WITH pool AS (
+    UPDATE pools AS pool
+    SET capacity_kbps = :capacity_kbps, charge = :charge::text, guaranteed_kbps = :guaranteed_kbps::bigint,
+        borrow_limit_kbps = :borrow_limit_kbps::bigint, lend_limit_kbps = :lend_limit_kbps::bigint,
+        preemption = :preemption, min_hold_ms = :min_hold_ms::bigint,
+        draining_kbps = CASE
+            WHEN :drain::boolean THEN greatest(
+                pool.reserved_kbps + pool.withheld_kbps
+                    - least(:capacity_kbps, coalesce(:guaranteed_kbps::bigint, 0) + :borrow_limit_kbps::bigint),
+                0
+            )
+            ELSE 0
+        END
+    WHERE pool.tenant_id = :tenant_id AND pool.level = :level AND pool.pool_id = :pool_id
+    RETURNING pool.level
+),
+event AS (
+    INSERT INTO audit_events (tenant_id, event_id, category, actor, device_id, outcome, details, trace_id)
+    SELECT :tenant_id, :event_id::uuid, :category::text, :actor::text, :event_device_id::text, :outcome::text,
+           :details::jsonb, :trace_id::text
+    FROM pool
+)
+SELECT pg_notify('honeylink_changes', 'pools') FROM pool;
+
+-- name: close_pools!
+-- Let no statement touch any pool for the rest of the transaction: there is no lock on a row that is still to come.
+LOCK TABLE pools IN EXCLUSIVE MODE;
+
+-- name: make_node_pool!
+-- Make the pool that all tenants share, empty, if there is none.
+INSERT INTO pools (tenant_id, level, pool_id, capacity_kbps, accepting)
+VALUES ('00000000-0000-0000-0000-000000000000', 2, 'node', 0, true)
+ON CONFLICT (tenant_id, level, pool_id) DO NOTHING;
