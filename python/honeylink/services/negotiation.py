@@ -106,18 +106,16 @@ class Negotiation:
     ) -> tuple[datetime, datetime]:
         async with work.transaction():
             victims = [*(each.session for each in admission.shrunk), *admission.evicted]
+            keys = {pool.key for pool in path} | {key for session in victims for key in session.pool_keys}
+            await pool_store.lock_pools(work, keys)
             if victims:
-                await self._make_room(work, path, admission, victims)
+                await self._make_room(work, admission, victims)
             stored = await session_store.create_sessions(work, [new], self._session_endpoint)
             if new.session_id not in stored:
                 raise _RaceLostError
             return stored[new.session_id]
 
-    async def _make_room(
-        self, work: UnitOfWork, path: Sequence[Pool], admission: Admission, victims: Sequence[LiveSession]
-    ) -> None:
-        keys = {pool.key for pool in path} | {key for session in victims for key in session.pool_keys}
-        await pool_store.lock_pools(work, keys)
+    async def _make_room(self, work: UnitOfWork, admission: Admission, victims: Sequence[LiveSession]) -> None:
         told = {"reason": _REASON, "actor": "system", "trace_id": current_trace_id()}
         ending = [EndingSession(each.tenant_id, each.session_id, uuid7()) for each in admission.evicted]
         if len(await session_store.end_sessions(work, ending, **told)) < len(ending):

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
+import asyncpg
+
 from honeylink.domain.admission import LiveSession, PoolLevel, Rivals
 from honeylink.domain.devices import DeviceStatus
 from honeylink.domain.keys import WrappedDataKey, WrappedKey
@@ -40,6 +42,9 @@ __all__ = [
     "list_sessions",
     "shrink_sessions",
 ]
+
+# More often no pool's capacity changes while a lock is awaited.
+_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +108,8 @@ async def create_sessions(
         for position, session in enumerate(sessions, 1)
         for place, stream in enumerate(session.streams)
     ]
-    rows = await work.fetch(
+    rows = await _fetch_on_pools(
+        work,
         "create_sessions",
         tenant_ids=[session.event.tenant_id for session in sessions],
         session_ids=[session.session_id for session in sessions],
@@ -167,7 +173,8 @@ async def expire_sessions(work: UnitOfWork, sessions: Sequence[EndingSession], *
 async def _end_sessions(
     work: UnitOfWork, sessions: Sequence[EndingSession], reason: str | None, actor: str, trace_id: str
 ) -> list[Record]:
-    return await work.fetch(
+    return await _fetch_on_pools(
+        work,
         "end_sessions",
         tenant_ids=[session.tenant_id for session in sessions],
         session_ids=[session.session_id for session in sessions],
@@ -233,6 +240,21 @@ async def find_rivals(
     beside = tuple(pool for pool in pools.values() if pool not in path)
     sessions = tuple(_live_session(session) for session in json.loads(row["sessions"] or "[]"))
     return path, Rivals(sessions, beside, row["now_ms"])
+
+
+async def _fetch_on_pools(work: UnitOfWork, statement: str, **parameters: object) -> list[Record]:
+    """Run a statement that locks pools and then changes them.
+
+    PostgreSQL makes a table's checks with the row as it was when the statement began, before it notices that it has
+    changed since. If a capacity grew while its lock was awaited, what fits now may not have fitted then.
+    """
+    for _ in range(_TRIES):
+        try:
+            return await work.fetch(statement, **parameters)
+        except asyncpg.CheckViolationError as error:
+            if error.constraint_name != "pools_capacity":
+                raise
+    return await work.fetch(statement, **parameters)
 
 
 async def list_due_sessions(work: UnitOfWork, limit: int) -> list[tuple[UUID, UUID]]:

@@ -43,7 +43,7 @@ WITH ask AS (
 held AS MATERIALIZED (
     -- The locks, in the order of all pool locks. A row that changed while its lock was awaited shows what it is now.
     SELECT pool.tenant_id, pool.level, pool.pool_id, pool.accepting, pool.charge::text AS charge,
-           kept_kbps(pool) AS kept_kbps, ceiling_kbps(pool) AS ceiling_kbps,
+           kept_kbps(pool) AS kept_kbps, ceiling_kbps(pool) AS ceiling_kbps, pool.reserved_kbps, pool.withheld_kbps,
            pool.reserved_kbps + pool.withheld_kbps AS committed_kbps,
            kept_kbps(pool) + pool.withheld_kbps > 0 AS keeps
     FROM pools AS pool
@@ -144,13 +144,17 @@ taken AS MATERIALIZED (
     WHERE pool.kbps IS NOT NULL
 ),
 reserved AS (
+    -- From what the lock shows. The row that the update finds first may be an older one, and the table's checks would be
+    -- made with that before it is told so.
     UPDATE pools AS pool
-    SET reserved_kbps = pool.reserved_kbps + total.kbps, withheld_kbps = pool.withheld_kbps - total.unclaimed_kbps
+    SET reserved_kbps = held.reserved_kbps + total.kbps, withheld_kbps = held.withheld_kbps - total.unclaimed_kbps
     FROM (
         SELECT pool_tenant_id, level, pool_id, sum(kbps)::bigint AS kbps, sum(unclaimed_kbps)::bigint AS unclaimed_kbps
         FROM taken
         GROUP BY pool_tenant_id, level, pool_id
     ) AS total
+    JOIN held
+        ON held.tenant_id = total.pool_tenant_id AND held.level = total.level AND held.pool_id = total.pool_id
     WHERE pool.tenant_id = total.pool_tenant_id AND pool.level = total.level AND pool.pool_id = total.pool_id
 ),
 session AS (
@@ -206,7 +210,7 @@ held AS MATERIALIZED (
     -- Pools before sessions, in the order of all pool locks: an end and a creation, a revocation or another end can't deadlock.
     -- The node's always, since the tenant's share of it may be claimed again.
     SELECT pool.tenant_id, pool.level, pool.pool_id, pool.charge::text AS charge, kept_kbps(pool) AS kept_kbps,
-           pool.reserved_kbps, pool.withheld_kbps
+           ceiling_kbps(pool) AS ceiling_kbps, pool.reserved_kbps, pool.withheld_kbps
     FROM pools AS pool
     WHERE (pool.tenant_id, pool.level, pool.pool_id) IN (
         SELECT reservation.pool_tenant_id, reservation.level, reservation.pool_id
@@ -270,11 +274,12 @@ node_claimed AS (
     GROUP BY node.tenant_id, node.level, node.pool_id
 ),
 returned AS (
+    -- From what the lock shows, as in create_sessions.
     UPDATE pools AS pool
-    SET reserved_kbps = pool.reserved_kbps - total.given_kbps,
-        withheld_kbps = pool.withheld_kbps + total.claimed_kbps,
+    SET reserved_kbps = held.reserved_kbps - total.given_kbps,
+        withheld_kbps = held.withheld_kbps + total.claimed_kbps,
         draining_kbps = greatest(
-            pool.reserved_kbps - total.given_kbps + pool.withheld_kbps + total.claimed_kbps - ceiling_kbps(pool), 0
+            held.reserved_kbps - total.given_kbps + held.withheld_kbps + total.claimed_kbps - held.ceiling_kbps, 0
         )
     FROM (
         SELECT change.tenant_id, change.level, change.pool_id, sum(change.given_kbps)::bigint AS given_kbps,
@@ -288,6 +293,7 @@ returned AS (
         ) AS change
         GROUP BY change.tenant_id, change.level, change.pool_id
     ) AS total
+    JOIN held USING (tenant_id, level, pool_id)
     WHERE pool.tenant_id = total.tenant_id AND pool.level = total.level AND pool.pool_id = total.pool_id
 ),
 event AS (
