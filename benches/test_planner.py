@@ -33,9 +33,16 @@ def test_admitted(benchmark: BenchmarkFixture) -> None:
 
 
 def test_rejected(benchmark: BenchmarkFixture) -> None:
-    """Expected: the sixteenth stream finds 99 kbps."""
+    """Expected: 1 kbps is missing, so the last of 16 equals is offered 99."""
     answer = benchmark(plan, path(1599), request_of_16())
-    assert answer == Rejected(path(1599)[0], 1600, 1599, 1599, 15)
+    assert answer == Rejected(path(1599)[0], 1600, 1599, [100] * 15 + [99], None, 1599)
+
+
+def test_with_less(benchmark: BenchmarkFixture) -> None:
+    """Expected: as above, but they may be shrunk."""
+    streams = [StreamAsk(f"stream-{index}", "burst", 100, 10, parity_shards=5) for index in range(16)]
+    answer = benchmark(plan, path(1599), Request(streams))
+    assert answer == Admitted([100] * 15 + [99], [0, 998_401, 9_998_401])
 
 
 def test_with_its_arguments(benchmark: BenchmarkFixture) -> None:

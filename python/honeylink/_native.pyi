@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "ActiveSession",
     "Admitted",
     "Batch",
     "Encoder",
@@ -1017,19 +1018,32 @@ class LinkStats:
 class Pool:
     """A bandwidth pool: a capacity that sessions reserve from.
 
+    The last five arguments are for pools that share the pool around them. A pool has a share, of which it lends
+    some while it does not use it; beyond its share it borrows. What it does not lend is kept for it.
+
     Args:
-        id: Unique within its level.
+        id: Unique within its level, and on a path where active sessions name it.
         level: `"device"`, inside `"tenant"`, inside `"node"`.
         capacity_kbps: What all sessions together may reserve, in kbit/s.
         reserved_kbps: What they have reserved. More than the capacity leaves no room; it is not an error.
+        charge: What a stream reserves: `"payload"`, what it carries, or `"wire"`, its parity too, rounded up for
+            each stream.
+        guaranteed_kbps: Its share of the pool around it; None is a share of 0.
+        borrow_limit_kbps: How far beyond its share it may go; None: as far as its capacity.
+        lend_limit_kbps: How much of its share others may use while it does not; None: all of it.
+        preemption: Whether sessions may lose bandwidth here to stronger ones.
+        min_hold_ms: For how long after its opening a session can't.
+        withheld_kbps: What it keeps free for pools inside it: the sum of their `claim_kbps`.
 
     Raises:
-        PlannerError: There is no such level, or a number is not from 0 to 2^64 - 1.
+        PlannerError: There is no such level or charge, or a number is not from 0 to 2^64 - 1.
 
     Example:
         >>> from honeylink.scheduler import Pool
         >>> Pool("drone-7", "device", capacity_kbps=8000, reserved_kbps=100)
         Pool(id='drone-7', level='device', capacity_kbps=8000, reserved_kbps=100)
+        >>> Pool("acme", "tenant", 9000, 1000, guaranteed_kbps=6000, lend_limit_kbps=2000).claim_kbps
+        3000
     """
 
     def __new__(
@@ -1038,6 +1052,13 @@ class Pool:
         level: Literal["device", "tenant", "node"],
         capacity_kbps: int,
         reserved_kbps: int,
+        charge: Literal["payload", "wire"] = "payload",
+        guaranteed_kbps: int | None = None,
+        borrow_limit_kbps: int | None = None,
+        lend_limit_kbps: int | None = None,
+        preemption: bool = False,
+        min_hold_ms: int = 0,
+        withheld_kbps: int = 0,
     ) -> Pool: ...
     @property
     def id(self) -> str:
@@ -1055,29 +1076,101 @@ class Pool:
     def reserved_kbps(self) -> int:
         """What they have reserved, in kbit/s."""
 
+    @property
+    def charge(self) -> Literal["payload", "wire"]:
+        """What a stream reserves: `"payload"` or `"wire"`."""
+
+    @property
+    def guaranteed_kbps(self) -> int | None:
+        """Its share of the pool around it, in kbit/s."""
+
+    @property
+    def borrow_limit_kbps(self) -> int | None:
+        """How far beyond its share it may go, in kbit/s."""
+
+    @property
+    def lend_limit_kbps(self) -> int | None:
+        """How much of its share others may use while it does not, in kbit/s."""
+
+    @property
+    def preemption(self) -> bool:
+        """Whether sessions may lose bandwidth here to stronger ones."""
+
+    @property
+    def min_hold_ms(self) -> int:
+        """For how long after its opening a session can't, in milliseconds."""
+
+    @property
+    def withheld_kbps(self) -> int:
+        """What it keeps free for pools inside it, in kbit/s."""
+
+    @property
+    def ceiling_kbps(self) -> int:
+        """What reserved and withheld may come to, in kbit/s: its capacity, or less where it may borrow little."""
+
+    @property
+    def claim_kbps(self) -> int:
+        """What the pool around it keeps free for it beyond what it has reserved, in kbit/s.
+
+        It is the part of its share that it does not lend, or what it withholds itself if that is more.
+        """
+
+    def charged_kbps(self, streams: Sequence[StreamAsk], allocations: Sequence[int]) -> int:
+        """What streams reserve here.
+
+        Args:
+            streams: What was asked for them.
+            allocations: What each of them gets, in kbit/s.
+
+        Returns:
+            Their sum in this pool's charge, in kbit/s.
+
+        Raises:
+            PlannerError: There is not one allocation for each stream, or one is not from 0 to 2^64 - 1.
+
+        Example:
+            >>> from honeylink.scheduler import Pool, StreamAsk
+            >>> video = StreamAsk("video", "burst", 5000, data_shards=10, parity_shards=5)
+            >>> Pool("acme", "tenant", 9000, 0, charge="wire").charged_kbps([video], [4001])
+            6002
+        """
+
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
-    def __getnewargs__(self) -> tuple[str, str, int, int]: ...
+    def __getnewargs__(self) -> tuple[str, str, int, int, str, int | None, int | None, int | None, bool, int, int]: ...
 
 @final
 class StreamAsk:
-    """What one stream of a session asks for.
+    """What one stream of a session asks for, or has.
 
     Args:
         name: The caller's name for it; nothing is decided by it.
         priority: `"latency"`, `"normal"` or `"burst"`, the most urgent first.
-        bandwidth_kbps: What it needs, in kbit/s. `plan` refuses 0.
+        bandwidth_kbps: What it asks for, in kbit/s. `plan` refuses 0.
+        min_bandwidth_kbps: What it can live with; None: all or nothing. `plan` refuses 0 and more than the bandwidth.
+        data_shards: k of its FEC, which a pool that charges by wire looks at. `plan` refuses 0.
+        parity_shards: m of its FEC. `plan` refuses more than 256 with k.
 
     Raises:
-        PlannerError: There is no such priority, or the bandwidth is not from 0 to 2^64 - 1.
+        PlannerError: There is no such priority, or a number is not from 0 to 2^64 - 1.
 
     Example:
         >>> from honeylink.scheduler import StreamAsk
         >>> StreamAsk("video", "burst", bandwidth_kbps=5000)
         StreamAsk(name='video', priority='burst', bandwidth_kbps=5000)
+        >>> StreamAsk("video", "burst", 5000, min_bandwidth_kbps=1000).min_bandwidth_kbps
+        1000
     """
 
-    def __new__(cls, name: str, priority: Literal["latency", "normal", "burst"], bandwidth_kbps: int) -> StreamAsk: ...
+    def __new__(
+        cls,
+        name: str,
+        priority: Literal["latency", "normal", "burst"],
+        bandwidth_kbps: int,
+        min_bandwidth_kbps: int | None = None,
+        data_shards: int = 10,
+        parity_shards: int = 0,
+    ) -> StreamAsk: ...
     @property
     def name(self) -> str:
         """The caller's name for it."""
@@ -1088,11 +1181,23 @@ class StreamAsk:
 
     @property
     def bandwidth_kbps(self) -> int:
-        """What it needs, in kbit/s."""
+        """What it asks for, in kbit/s."""
+
+    @property
+    def min_bandwidth_kbps(self) -> int | None:
+        """What it can live with, in kbit/s; None: all or nothing."""
+
+    @property
+    def data_shards(self) -> int:
+        """Data shards of a group of its FEC, k."""
+
+    @property
+    def parity_shards(self) -> int:
+        """Parity shards of a group of its FEC, m."""
 
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
-    def __getnewargs__(self) -> tuple[str, str, int]: ...
+    def __getnewargs__(self) -> tuple[str, str, int, int | None, int, int]: ...
 
 @final
 class Request:
@@ -1100,6 +1205,11 @@ class Request:
 
     Args:
         streams: In the caller's order. `plan` refuses an empty one.
+        setup_priority: How strong the request is against sessions that are there already, where pools allow
+            pre-emption. Larger is stronger.
+
+    Raises:
+        PlannerError: The priority is not from -2^63 to 2^63 - 1.
 
     Example:
         >>> from honeylink.scheduler import Request, StreamAsk
@@ -1107,62 +1217,150 @@ class Request:
         1
     """
 
-    def __new__(cls, streams: Sequence[StreamAsk]) -> Request: ...
+    def __new__(cls, streams: Sequence[StreamAsk], setup_priority: int = 0) -> Request: ...
     @property
     def streams(self) -> tuple[StreamAsk, ...]:
         """The streams, in the caller's order."""
 
+    @property
+    def setup_priority(self) -> int:
+        """How strong it is against sessions that are there already."""
+
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
-    def __getnewargs__(self) -> tuple[tuple[StreamAsk, ...]]: ...
+    def __getnewargs__(self) -> tuple[tuple[StreamAsk, ...], int]: ...
+
+@final
+class ActiveSession:
+    """A session that holds bandwidth, of which a stronger one may take some.
+
+    Args:
+        id: Unique among all sessions.
+        pool_ids: The ids of the pools it has reserved from.
+        streams: Its streams, with what they have now as their bandwidth.
+        hold_priority: How strong it is against a newcomer. Larger is stronger.
+        opened_ms: When it was opened, by the clock of `now_ms`.
+        expires_ms: When it ends at the latest.
+
+    Raises:
+        PlannerError: A number is out of range, or a text is not valid Unicode.
+
+    Example:
+        >>> from honeylink.scheduler import ActiveSession, StreamAsk
+        >>> video = StreamAsk("video", "burst", 5000, min_bandwidth_kbps=1000)
+        >>> session = ActiveSession("s-1", ("drone-7", "acme"), [video], 0, opened_ms=0, expires_ms=60_000)
+        >>> session.pool_ids
+        ('drone-7', 'acme')
+    """
+
+    def __new__(
+        cls,
+        id: str,  # noqa: A002
+        pool_ids: Sequence[str],
+        streams: Sequence[StreamAsk],
+        hold_priority: int,
+        opened_ms: int,
+        expires_ms: int,
+    ) -> ActiveSession: ...
+    @property
+    def id(self) -> str:
+        """Its name."""
+
+    @property
+    def pool_ids(self) -> tuple[str, ...]:
+        """The ids of the pools it has reserved from."""
+
+    @property
+    def streams(self) -> tuple[StreamAsk, ...]:
+        """Its streams, with what they have now as their bandwidth."""
+
+    @property
+    def hold_priority(self) -> int:
+        """How strong it is against a newcomer."""
+
+    @property
+    def opened_ms(self) -> int:
+        """When it was opened, in milliseconds."""
+
+    @property
+    def expires_ms(self) -> int:
+        """When it ends at the latest, in milliseconds."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __getnewargs__(self) -> tuple[str, tuple[str, ...], tuple[StreamAsk, ...], int, int, int]: ...
 
 @final
 class Admitted:
-    """Every pool has room for the session.
+    """Every pool has room for the session, or room is made.
 
     Args:
         allocations: What each stream gets, in request order, in kbit/s.
-        headroom_kbps: What each pool has left after this session, in path order, in kbit/s.
+        headroom_kbps: What each pool has left for this path after this session, in path order, in kbit/s.
+        shrunk: Sessions that have to do with less, weakest first: the id of each and what its streams keep.
+        evicted: The ids of sessions that have to end, weakest first.
 
     Raises:
-        PlannerError: A number is not from 0 to 2^64 - 1.
+        PlannerError: A number is not from 0 to 2^64 - 1, or a text is not valid Unicode.
 
     Example:
         >>> from honeylink.scheduler import Admitted
         >>> Admitted(allocations=[100], headroom_kbps=[7900, 900])
         Admitted(allocations=(100,), headroom_kbps=(7900, 900))
+        >>> Admitted([100], [0], shrunk=[("s-1", [50, 10])]).shrunk
+        (('s-1', (50, 10)),)
     """
 
-    def __new__(cls, allocations: Sequence[int], headroom_kbps: Sequence[int]) -> Admitted: ...
+    def __new__(
+        cls,
+        allocations: Sequence[int],
+        headroom_kbps: Sequence[int],
+        shrunk: Sequence[tuple[str, Sequence[int]]] = (),
+        evicted: Sequence[str] = (),
+    ) -> Admitted: ...
     @property
     def allocations(self) -> tuple[int, ...]:
         """What each stream gets, in request order, in kbit/s."""
 
     @property
     def headroom_kbps(self) -> tuple[int, ...]:
-        """What each pool has left after this session, in path order, in kbit/s."""
+        """What each pool has left for this path after this session, in path order, in kbit/s."""
+
+    @property
+    def shrunk(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """Sessions that have to do with less, weakest first: the id of each and what its streams keep, in kbit/s."""
+
+    @property
+    def evicted(self) -> tuple[str, ...]:
+        """The ids of sessions that have to end, weakest first."""
 
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
-    def __getnewargs__(self) -> tuple[tuple[int, ...], tuple[int, ...]]: ...
+    def __getnewargs__(
+        self,
+    ) -> tuple[tuple[int, ...], tuple[int, ...], tuple[tuple[str, tuple[int, ...]], ...], tuple[str, ...]]: ...
 
 @final
 class Rejected:
     """Some pool has no room for the session; nothing is allocated.
 
     Args:
-        limiting_pool: The first short pool from the device up, the very object given to `plan`.
-        requested_kbps: What the whole session asks for, in kbit/s.
-        available_kbps: What the limiting pool has left, in kbit/s.
-        admissible_kbps: The largest total that every pool on the path would take, in kbit/s.
-        first_refused: Index in the request of the first stream, most urgent first, that no longer fits.
+        limiting_pool: The first pool from the device up that is short even of the streams' minima, the very object
+            given to `plan`.
+        requested_kbps: What the whole session asks for, as that pool charges it, in kbit/s.
+        available_kbps: What that pool has left, in kbit/s.
+        counter_offer: The most that these streams could have now at the cost of nobody, in kbit/s, in request order:
+            each with a minimum has at least that, the others at least 1. None if there is not even so much.
+        free_at_ms: When the first of the active sessions will have expired after which the minima fit. None if none
+            helps.
+        admissible_kbps: The largest stream without parity that every pool on the path would take, in kbit/s.
 
     Raises:
         PlannerError: A number is not from 0 to 2^64 - 1.
 
     Example:
         >>> from honeylink.scheduler import Pool, Rejected
-        >>> Rejected(Pool("drone-7", "device", 80, 0), 100, 80, 80, 0).limiting_pool.id
+        >>> Rejected(Pool("drone-7", "device", 80, 0), 100, 80, counter_offer=[80]).limiting_pool.id
         'drone-7'
     """
 
@@ -1171,55 +1369,75 @@ class Rejected:
         limiting_pool: Pool,
         requested_kbps: int,
         available_kbps: int,
-        admissible_kbps: int,
-        first_refused: int,
+        counter_offer: Sequence[int] | None = None,
+        free_at_ms: int | None = None,
+        admissible_kbps: int = 0,
     ) -> Rejected: ...
     @property
     def limiting_pool(self) -> Pool:
-        """The first short pool from the device up, the very object given to `plan`."""
+        """The first pool from the device up that is short even of the minima: the very object given to `plan`."""
 
     @property
     def requested_kbps(self) -> int:
-        """What the whole session asks for, in kbit/s."""
+        """What the whole session asks for, as the limiting pool charges it, in kbit/s."""
 
     @property
     def available_kbps(self) -> int:
         """What the limiting pool has left, in kbit/s."""
 
     @property
-    def admissible_kbps(self) -> int:
-        """The largest total that every pool on the path would take, in kbit/s."""
+    def counter_offer(self) -> tuple[int, ...] | None:
+        """The most that these streams could have now at the cost of nobody, in request order, in kbit/s; or None."""
 
     @property
-    def first_refused(self) -> int:
-        """Index in the request of the first stream, most urgent first, that no longer fits."""
+    def free_at_ms(self) -> int | None:
+        """When capacity is known to come free, in milliseconds; or None."""
+
+    @property
+    def admissible_kbps(self) -> int:
+        """The largest stream without parity that every pool on the path would take, in kbit/s."""
 
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
-    def __getnewargs__(self) -> tuple[Pool, int, int, int, int]: ...
+    def __getnewargs__(self) -> tuple[Pool, int, int, tuple[int, ...] | None, int | None, int]: ...
 
-def plan(path: Sequence[Pool], request: Request) -> Admitted | Rejected:
-    """Decides whether every pool on a path has room for all streams of a session.
+def plan(
+    path: Sequence[Pool],
+    request: Request,
+    active: Sequence[ActiveSession] = (),
+    now_ms: int = 0,
+    others: Sequence[Pool] = (),
+) -> Admitted | Rejected:
+    """Decides whether every pool on a path has room for a session, or can have it.
 
-    A pure function: the same pools and request give the same answer. Streams are considered most urgent
-    first, in request order within a priority.
+    A pure function: the same arguments give the same answer. If the path is short, streams with a minimum get less
+    than they ask for, the least urgent first. If it is short of the minima and its pools allow it, sessions that are
+    there and weaker than the request are shrunk, and if need be evicted; none loses more than it takes.
 
     Args:
         path: The pools to reserve from, from the device up: no level may come before one inside it.
         request: The streams of one session.
+        active: Sessions that hold bandwidth of these pools. Those that are not given lose nothing, and their ends
+            are not known.
+        now_ms: The time, by the clock of the active sessions.
+        others: Pools beside the path that active sessions have reserved from. Nothing is taken from what is
+            guaranteed to these.
 
     Returns:
-        `Admitted` when all streams fit into all pools, else `Rejected`.
+        `Admitted` when the session fits into all pools, else `Rejected`.
 
     Raises:
-        PlannerError: The path or the request is empty, the path is out of order or has a pool twice (the
-            same level and id), a stream asks for 0, or the streams for more than 2^64 - 1 kbit/s.
+        PlannerError: The path or a session is empty, the path is out of order or has a pool twice (the same level and
+            id), a pool or session can't be told from another, a stream asks for 0, has a minimum or FEC that can't
+            be, or the streams come to more than 2^64 - 1 kbit/s.
 
     Example:
         >>> from honeylink.scheduler import Pool, Request, StreamAsk, plan
         >>> path = [Pool("drone-7", "device", 8000, 0), Pool("acme", "tenant", 9000, 4000)]
         >>> plan(path, Request([StreamAsk("telemetry", "normal", 100)]))
         Admitted(allocations=(100,), headroom_kbps=(7900, 4900))
-        >>> plan(path, Request([StreamAsk("video", "burst", 6000)])).admissible_kbps
-        5000
+        >>> plan(path, Request([StreamAsk("video", "burst", 6000, min_bandwidth_kbps=1000)]))
+        Admitted(allocations=(5000,), headroom_kbps=(3000, 0))
+        >>> plan(path, Request([StreamAsk("video", "burst", 6000)])).counter_offer
+        (5000,)
     """

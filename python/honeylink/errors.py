@@ -16,7 +16,7 @@
     │   ├── PlanParameterError       a loss, burst or target that no link can have (also a ValueError)
     │   └── PlanUnreachable          no parity is enough (also a ValueError)
     ├── SchedulerError               the scheduler; usable without the service
-    │   ├── PlannerError             an argument of the planner that no pool or stream can have (also a ValueError)
+    │   ├── PlannerError             an argument of the planner that can't be (also a ValueError)
     │   └── LinkError                an argument that no link, class, stream or call can have (also a ValueError)
     │       ├── UnknownHandle        a handle that was never given, or is that of a removed one (also a ValueError)
     │       ├── TimeBackwards        a time before that of an earlier call (also a ValueError)
@@ -36,6 +36,7 @@
         ├── StateConflict            ERR_STATE
         ├── Conflict                 ERR_CONFLICT
         │   ├── BandwidthExceeded
+        │   ├── PoolConflict
         │   └── TooManyStreams
         ├── TooSlow                  ERR_TIMEOUT
         ├── ClientGone               ERR_TIMEOUT
@@ -52,7 +53,10 @@ The status of an answer is the API's business and stands in `honeylink.api.probl
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 __all__ = [
     "BandwidthExceeded",
@@ -75,6 +79,7 @@ __all__ = [
     "PlanParameterError",
     "PlanUnreachable",
     "PlannerError",
+    "PoolConflict",
     "RateLimited",
     "SchedulerError",
     "ServiceError",
@@ -221,7 +226,7 @@ class SchedulerError(HoneyLinkError):
 
 
 class PlannerError(SchedulerError, ValueError):
-    """An argument of the admission planner that no pool or stream can have."""
+    """An argument of the admission planner that no pool, stream or session can have."""
 
     def __init__(self, field: str, expected: str, found: str) -> None:
         super().__init__(f"{field}: expected {expected}, found {found}")
@@ -363,13 +368,23 @@ class BandwidthExceeded(Conflict):
     """A pool on the device's path is short.
 
     Attributes:
-        requested_kbps: what the whole session asks for.
+        requested_kbps: what the whole session asks for, as the limiting pool charges it.
         available_kbps: what the limiting pool has left.
         limiting_pool: the first short pool from the device up, as `level:id`.
-        admissible_kbps: the largest session that every pool of the path would take now.
+        admissible_kbps: the largest stream without parity that every pool of the path would take now.
+        counter_offer: the most that the streams could have now, by name; None if not even their minima fit.
+        free_at: when enough will have expired; None if that is not known.
     """
 
-    def __init__(self, requested_kbps: int, available_kbps: int, limiting_pool: str, admissible_kbps: int) -> None:
+    def __init__(
+        self,
+        requested_kbps: int,
+        available_kbps: int,
+        limiting_pool: str,
+        admissible_kbps: int,
+        counter_offer: dict[str, int] | None = None,
+        free_at: datetime | None = None,
+    ) -> None:
         advice = f"ask for at most {admissible_kbps} kbps" if admissible_kbps else "nothing more fits now"
         super().__init__(
             f"requested {requested_kbps} kbps, pool {limiting_pool} has {available_kbps} kbps left; {advice}"
@@ -378,6 +393,18 @@ class BandwidthExceeded(Conflict):
         self.available_kbps = available_kbps
         self.limiting_pool = limiting_pool
         self.admissible_kbps = admissible_kbps
+        self.counter_offer = counter_offer
+        self.free_at = free_at
+
+
+class PoolConflict(Conflict):
+    """A pool can't be so and keep what it or another has promised."""
+
+    def __init__(self, pool: str, expected: str, found: str) -> None:
+        super().__init__(f"pool {pool}: expected {expected}, found {found}")
+        self.pool = pool
+        self.expected = expected
+        self.found = found
 
 
 class TooManyStreams(Conflict):

@@ -1,21 +1,27 @@
 """Bandwidth: whether a session fits into every pool it would reserve from, and which packet leaves a link next.
 
 `plan` admits sessions, and a `LinkScheduler` keeps on a link what they were promised. The planner is a pure function
-of the pools' state and the request, so its answer can be computed anywhere and tried again after a lost race. It
-reserves nothing itself.
+of the pools' state, the request and the sessions that are there, so its answer can be computed anywhere and tried again
+after a lost race. It reserves nothing itself.
 
 Example:
     A device's pool inside its tenant's, and a session of two streams::
 
         >>> from honeylink.scheduler import Admitted, Pool, Rejected, Request, StreamAsk, plan
-        >>> path = [Pool("drone-7", "device", 100_000, 0), Pool("acme", "tenant", 200_000, 195_000)]
-        >>> request = Request([StreamAsk("telemetry", "normal", 100), StreamAsk("video", "burst", 5_000)])
-        >>> match plan(path, request):
+        >>> path = [Pool("drone-7", "device", 100_000, 0), Pool("acme", "tenant", 200_000, 197_000)]
+        >>> telemetry, video = StreamAsk("telemetry", "normal", 100), StreamAsk("video", "burst", 5_000)
+        >>> match plan(path, Request([telemetry, video])):
         ...     case Admitted(headroom_kbps=headroom):
         ...         print("admitted, left:", headroom)
-        ...     case Rejected(limiting_pool=pool, admissible_kbps=kbps, first_refused=index):
-        ...         print(f"{pool.level} {pool.id}: {kbps} kbps, too few for {request.streams[index].name}")
-        tenant acme: 5000 kbps, too few for video
+        ...     case Rejected(limiting_pool=pool, counter_offer=offer):
+        ...         print(f"{pool.level} {pool.id} is short; it would take {offer}")
+        tenant acme is short; it would take (100, 2900)
+
+    Video that can do with less takes what there is::
+
+        >>> video = StreamAsk("video", "burst", 5_000, min_bandwidth_kbps=1_000)
+        >>> plan(path, Request([telemetry, video])).allocations
+        (100, 2900)
 
     A link with a class for each of two tenants; what one leaves idle the other may use::
 
@@ -40,6 +46,7 @@ from __future__ import annotations
 import enum
 
 from honeylink._native import (
+    ActiveSession,
     Admitted,
     Batch,
     LinkScheduler,
@@ -52,6 +59,7 @@ from honeylink._native import (
 )
 
 __all__ = [
+    "ActiveSession",
     "Admitted",
     "Batch",
     "Drop",

@@ -22,6 +22,7 @@ __all__ = ["Settings"]
 _PREFIX = "HONEYLINK_"
 _CONFIG_FILE = "HONEYLINK_CONFIG_FILE"
 _MAX_KBPS = 10**12
+_MAX_HOLD_MS = 31_536_000_000  # a year, as the longest life of a session
 _MAX_PORT = 65535
 _POSTGRESQL_PORT = 5432
 _HOST = re.compile(r"(?:\[[^\]]+\]|[^:\[\]]*)(?::(?P<port>[0-9]*))?")
@@ -114,6 +115,15 @@ class Settings(BaseSettings):
         ge=0,
         le=_MAX_KBPS,
         description="Capacity of the pool shared by all tenants. Unset: as it is; at first there is none.",
+    )
+    node_pool_charge: Literal["payload", "wire"] = Field(
+        "payload", description="What a stream costs that pool: what it carries, or what it sends, its parity too."
+    )
+    node_pool_preemption: bool = Field(
+        False, description="Whether sessions may lose bandwidth of that pool to stronger ones."
+    )
+    node_pool_min_hold_ms: int = Field(
+        0, ge=0, le=_MAX_HOLD_MS, description="For how long after its opening a session can't."
     )
     max_body_bytes: int = Field(65_536, ge=1024, le=16_777_216, description="Longest request body.")
     header_timeout_seconds: float = Field(

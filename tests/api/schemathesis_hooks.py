@@ -19,7 +19,7 @@ from honeylink.fec import plan
 if TYPE_CHECKING:
     from schemathesis import AuthContext, Case, HookContext, Response
 
-OPERATOR, AUDITOR = os.environ["TOKEN_OPERATOR"], os.environ["TOKEN_AUDITOR"]
+OPERATOR, AUDITOR, ADMIN = (os.environ[f"TOKEN_{role}"] for role in ("OPERATOR", "AUDITOR", "ADMIN"))
 PAIRED_DEVICE_ID = os.environ["PAIRED_DEVICE_ID"]
 PAIRING_CODES: dict[str, str] = {}
 DEVICE_TOKENS = {PAIRED_DEVICE_ID: os.environ["TOKEN_DEVICE"]}
@@ -36,6 +36,8 @@ class TokenByOperation:
         match context.operation.label:
             case "GET /audit/events":
                 return AUDITOR
+            case "PUT /tenants/{tenant}/pool":
+                return ADMIN
             case "POST /devices/{device_id}/pair":
                 return DEVICE_TOKENS.get(str(case.path_parameters.get("device_id")), OPERATOR)
             case _:
@@ -56,8 +58,14 @@ def after_call(context: HookContext, case: Case[Any], response: Response) -> Non
 
 @schemathesis.hook
 def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -> None:
-    """Pair by the code that was given, where the body is to be a good one: a made-up code is good for a 403 only."""
+    """Where the body is to be a good one: pair by the code that was given, since a made-up one is good for a 403 only,
+    and ask for no less than the minimum, which no filter sees of cases that are made of a schema's bounds."""
     is_good = case.meta is not None and case.meta.generation.mode.is_positive
+    if is_good and case.operation.label == "GET /pools" and case.query:
+        case.query.pop("cursor", None)  # one of another list is refused
+    match case.body:
+        case {"streams": list(streams)} if is_good:
+            streams[:] = [with_its_minimum(stream) for stream in streams]
     if is_good and case.operation.label == "POST /devices/{device_id}/pair":
         code = PAIRING_CODES.get(str(case.path_parameters.get("device_id")))
         case.body = case.body if code is None else {"pairing_code": code}
@@ -78,13 +86,33 @@ def map_body(context: HookContext, body: Any) -> Any:
 
 
 @schemathesis.hook
+def map_path_parameters(context: HookContext, path_parameters: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Name the one tenant that the tokens belong to."""
+    return {"tenant": "acme"} if path_parameters and "tenant" in path_parameters else path_parameters
+
+
+@schemathesis.hook
 def filter_body(context: HookContext, body: Any) -> bool:
-    """Leave out what JSON Schema can't describe: streams of one name twice, and loss that no parity makes up for."""
+    """Leave out what JSON Schema can't describe: one name twice, minima above what is asked, loss beyond any parity."""
     match body:
         case {"streams": list(streams)}:
             names = [repr(stream.get("name")) for stream in streams if isinstance(stream, dict)]
-            return len(set(names)) == len(names) and all(map(can_be_planned, streams))
+            good = all(can_be_planned(stream) and has_its_minimum(stream) for stream in streams)
+            return len(set(names)) == len(names) and good
     return True
+
+
+def has_its_minimum(stream: Any) -> bool:
+    match stream:
+        case {"qos": {"bandwidth_kbps": float() | int() as asked, "min_bandwidth_kbps": float() | int() as least}}:
+            return least <= asked
+    return True
+
+
+def with_its_minimum(stream: Any) -> Any:
+    if has_its_minimum(stream):
+        return stream
+    return {**stream, "qos": {**stream["qos"], "bandwidth_kbps": stream["qos"]["min_bandwidth_kbps"]}}
 
 
 def can_be_planned(stream: Any) -> bool:

@@ -108,7 +108,9 @@ def test_too_much_bandwidth_carries_its_numbers(service: Service) -> None:
     device = service.new_device(pool_kbps=1)
     with service.client() as client:
         problem = check_problem(client.post("/sessions", json=session_body(device, 2)), 409, "ERR_CONFLICT")
-    assert problem.keys() == MEMBERS | {"requested_kbps", "available_kbps", "limiting_pool", "admissible_kbps"}
+    numbers = {"requested_kbps", "available_kbps", "limiting_pool", "admissible_kbps", "counter_offer"}
+    assert problem.keys() == MEMBERS | numbers
+    assert problem["counter_offer"] == [{"name": "stream-0", "bandwidth_kbps": 1}]
 
 
 def test_a_database_that_is_away(make_settings: Callable[..., Settings], postgres_dsn: Callable[[str], str]) -> None:

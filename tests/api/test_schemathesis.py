@@ -81,6 +81,7 @@ def test_document_holds(unlimited: Service, device: Device, cursor: str, tmp_pat
         **os.environ,
         "TOKEN_OPERATOR": unlimited.operator,
         "TOKEN_AUDITOR": unlimited.token(Role.AUDITOR),
+        "TOKEN_ADMIN": unlimited.token(Role.ADMIN),
         "TOKEN_DEVICE": device.token,
         "PAIRED_DEVICE_ID": device.device_id,
         "CURSOR": cursor,

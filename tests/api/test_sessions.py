@@ -288,12 +288,15 @@ def test_a_session_is_read_without_keys(service: Service) -> None:
         "ended_at": None,
         "end_reason": None,
         "session_endpoint": "quic://127.0.0.1:7843",
+        "setup_priority": 0,
+        "hold_priority": 0,
         "streams": [
             {
                 "stream_id": stream["stream_id"],
                 "name": stream["name"],
                 "mode": stream["mode"],
                 "qos": {"priority": stream["priority"], "bandwidth_kbps": stream["allocated_bandwidth_kbps"]},
+                "allocated_bandwidth_kbps": stream["allocated_bandwidth_kbps"],
                 "connection_id": stream["connection_id"],
                 "fec": stream["fec"],
                 "fec_rule": stream["fec_rule"],

@@ -9,14 +9,17 @@ import pytest
 from honeylink.domain.access import SYSTEM_TENANT_ID, Permission, Principal, Role, authorize, check_name
 from honeylink.errors import Forbidden, ValidationFailed
 
-READING = {Permission.READ_DEVICE, Permission.LIST_DEVICES, Permission.READ_SESSION, Permission.READ_AUDIT}
+POOLS = {Permission.READ_POOL, Permission.READ_POOLS}
+READING = POOLS | {Permission.READ_DEVICE, Permission.LIST_DEVICES, Permission.READ_SESSION, Permission.READ_AUDIT}
 SESSIONS = {Permission.OPEN_SESSION, Permission.READ_SESSION, Permission.END_SESSION}
 MAY = {
-    Role.ADMIN: READING,
+    Role.ADMIN: READING | {Permission.CHANGE_DEVICE_POOL, Permission.CHANGE_TENANT_POOL},
     Role.AUDITOR: READING,
     Role.OPERATOR: SESSIONS
+    | POOLS
+    | {Permission.CHANGE_DEVICE_POOL}
     | {Permission.REGISTER_DEVICE, Permission.REVOKE_DEVICE, Permission.READ_DEVICE, Permission.LIST_DEVICES},
-    Role.DEVICE: SESSIONS | {Permission.PAIR_DEVICE, Permission.READ_DEVICE},
+    Role.DEVICE: SESSIONS | {Permission.PAIR_DEVICE, Permission.READ_DEVICE, Permission.READ_POOL},
 }
 
 

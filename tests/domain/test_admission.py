@@ -72,7 +72,7 @@ def test_a_session_opens_if_and_only_if_every_pool_has_room(
             smaller = request((Priority.NORMAL, refusal.admissible_kbps))
             decide(smaller, DeviceStatus.PAIRED, path(*pools), ids(1), 16)
     else:
-        streams = decide(asked, DeviceStatus.PAIRED, path(*pools), ids(len(asks)), 16)
+        streams = decide(asked, DeviceStatus.PAIRED, path(*pools), ids(len(asks)), 16).streams
         assert [(stream.name, stream.priority, stream.bandwidth_kbps) for stream in streams] == [
             (ask.name, ask.priority, ask.bandwidth_kbps) for ask in asked.streams
         ]
@@ -82,7 +82,7 @@ def test_a_session_opens_if_and_only_if_every_pool_has_room(
 
 @pytest.mark.parametrize(("priority", "parity"), [(Priority.LATENCY, 1), (Priority.NORMAL, 2), (Priority.BURST, 5)])
 def test_a_priority_has_its_fec(priority: Priority, parity: int) -> None:
-    [stream] = decide(request((priority, 1)), DeviceStatus.PAIRED, path((1, 0)), ids(1), 16)
+    [stream] = decide(request((priority, 1)), DeviceStatus.PAIRED, path((1, 0)), ids(1), 16).streams
     assert stream.fec == FecParameters(10, parity)
     assert stream.fec_rule is FecRule.PRIORITY
 
@@ -101,7 +101,7 @@ def expecting(loss: ExpectedLoss) -> SessionRequest:
     ],
 )
 def test_an_expected_loss_is_planned_for(loss: ExpectedLoss, parity: int) -> None:
-    [stream] = decide(expecting(loss), DeviceStatus.PAIRED, path((1, 0)), ids(1), 16)
+    [stream] = decide(expecting(loss), DeviceStatus.PAIRED, path((1, 0)), ids(1), 16).streams
     assert stream.fec == FecParameters(10, parity)
     assert (stream.loss, stream.fec_rule) == (loss, FecRule.PLANNED)
 

@@ -129,7 +129,11 @@ class Served(Process):
     def client(self, token: str = "") -> httpx.Client:
         """A client that sends `token`."""
         return httpx.Client(
-            base_url=self.url, headers={"authorization": f"Bearer {token}"} if token else {}, timeout=30
+            base_url=self.url,
+            headers={"authorization": f"Bearer {token}"} if token else {},
+            timeout=30,
+            # Idle for less than the server allows: of a connection that it closes meanwhile no answer would come.
+            limits=httpx.Limits(max_connections=100, keepalive_expiry=2),
         )
 
 

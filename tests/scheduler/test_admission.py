@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from honeylink.errors import HoneyLinkError, PlannerError
+from honeylink.errors import PlannerError, SchedulerError
 from honeylink.scheduler import Admitted, Pool, Rejected, Request, StreamAsk, plan
 
 LEVELS = ("device", "tenant", "node")
@@ -46,14 +47,41 @@ def plan_by_brute_force(path: list[Pool], request: Request) -> Admitted | Reject
         left = [largest(lambda more, pool=pool: has_room(pool, total + more)) for pool in path]
         return Admitted([stream.bandwidth_kbps for stream in request.streams], left)
     limiting = next(pool for pool in path if not has_room(pool, total))
-    granted = 0
-    refused = []
+    available, admissible = largest(lambda kbps: has_room(limiting, kbps)), largest(takes)
+    return Rejected(limiting, total, available, offer(request, admissible), None, admissible)
+
+
+def offer(request: Request, kbps: int) -> list[int] | None:
+    """1 kbps for each, and the rest one by one, to the most urgent first and then to who has least of what he asks."""
+    shares = [1] * len(request.streams)
+    if sum(shares) > kbps:
+        return None
     for priority in PRIORITIES:
-        for index, stream in enumerate(request.streams):
-            if stream.priority == priority:
-                granted += stream.bandwidth_kbps
-                refused += [] if takes(granted) else [index]
-    return Rejected(limiting, total, largest(lambda kbps: has_room(limiting, kbps)), largest(takes), refused[0])
+        members = [index for index, stream in enumerate(request.streams) if stream.priority == priority]
+        asked = sum(request.streams[index].bandwidth_kbps for index in members)
+        room = kbps - sum(shares) + len(members)
+        if asked <= room:
+            for index in members:
+                shares[index] = request.streams[index].bandwidth_kbps
+        else:
+            fill([request.streams[index].bandwidth_kbps for index in members], members, shares, room)
+    return shares
+
+
+def fill(asks: list[int], members: list[int], shares: list[int], room: int) -> None:
+    at_least_one = list(range(len(asks)))  # who has no more than that one
+    while True:
+        level = Fraction(room - (len(asks) - len(at_least_one)), sum(asks[index] for index in at_least_one))
+        below = [index for index in at_least_one if level * asks[index] < 1]
+        if not below:
+            break
+        at_least_one = [index for index in at_least_one if index not in below]
+    parts = {index: level * asks[index] for index in at_least_one}
+    for index, part in parts.items():
+        shares[members[index]] = int(part)
+    rest = room - sum(shares[member] for member in members)
+    for index in sorted(parts, key=lambda index: (int(parts[index]) - parts[index], index))[:rest]:
+        shares[members[index]] += 1
 
 
 @given(paths(), requests)
@@ -76,8 +104,8 @@ def test_no_pool_is_ever_over_committed(path: list[Pool], many: list[Request]) -
                     for pool in path
                 ]
                 assert headroom == tuple(pool.capacity_kbps - pool.reserved_kbps for pool in path)
-            case Rejected(admissible_kbps=admissible):
-                assert admissible < sum(stream.bandwidth_kbps for stream in request.streams)
+            case Rejected(counter_offer=offer):
+                assert offer is None or sum(offer) < sum(stream.bandwidth_kbps for stream in request.streams)
     assert all(pool.reserved_kbps <= limit for pool, limit in zip(path, allowed, strict=True))
 
 
@@ -89,18 +117,8 @@ def ask(*bandwidths_kbps: int) -> Request:
     return Request([StreamAsk(f"s{i}", "normal", kbps) for i, kbps in enumerate(bandwidths_kbps)])
 
 
-def test_the_first_refused_is_the_least_urgent() -> None:
-    streams = [
-        StreamAsk("video", "burst", 60),
-        StreamAsk("telemetry", "normal", 30),
-        StreamAsk("control", "latency", 20),
-    ]
-    answer = plan([device(100)], Request(streams))
-    assert answer == Rejected(device(100), 110, 100, 100, 0)
-
-
 def test_a_lowered_capacity_leaves_no_room() -> None:
-    assert plan([device(10, 20)], ask(1)) == Rejected(device(10, 20), 1, 0, 0, 0)
+    assert plan([device(10, 20)], ask(1)) == Rejected(device(10, 20), 1, 0)
 
 
 def test_the_largest_numbers_fit() -> None:
@@ -113,6 +131,9 @@ def test_the_largest_numbers_fit() -> None:
         ([], ask(1), "path"),
         ([device(1)], ask(), "streams"),
         ([device(1)], ask(1, 0), "streams[1].bandwidth_kbps"),
+        ([device(1)], Request([StreamAsk("a", "burst", 1, 2)]), "streams[0].min_bandwidth_kbps"),
+        ([device(1)], Request([StreamAsk("a", "burst", 1, data_shards=0)]), "streams[0].data_shards"),
+        ([device(1)], Request([StreamAsk("a", "burst", 1, parity_shards=250)]), "streams[0].parity_shards"),
         ([device(MAX)], ask(MAX, 1), "streams"),
         ([device(1), device(2)], ask(1), "path[1].id"),
         ([Pool("t", "tenant", 1, 0), device(1)], ask(1), "path[1].level"),
@@ -123,7 +144,7 @@ def test_what_no_path_or_request_can_be(path: list[Pool], request_: Request, fie
     with pytest.raises(PlannerError) as error:
         plan(path, request_)
     assert error.value.field == field
-    assert isinstance(error.value, HoneyLinkError)
+    assert isinstance(error.value, SchedulerError)
     assert isinstance(error.value, ValueError)
 
 

@@ -65,5 +65,5 @@ def test_the_node_pool_follows_its_setting(loop: LoopThread, make_settings: Call
     with run_service(smaller) as service, service.client(device.token) as client:
         problem = client.post("/sessions", json=session_body(device, 101)).json()
     assert (problem["limiting_pool"], problem["available_kbps"]) == ("node:node", 100)
-    with pytest.raises(SettingsError, match="HONEYLINK_NODE_POOL_KBPS: expected at least what live sessions hold"):
+    with pytest.raises(SettingsError, match="HONEYLINK_NODE_POOL_KBPS: pool node:node: expected room for the 800 kbps"):
         loop.run(open_and_close(settings.model_copy(update={"node_pool_kbps": 799})))

@@ -8,6 +8,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
@@ -17,6 +18,7 @@ from honeylink.store import migrations
 from honeylink.store.database import Database
 from honeylink.store.migrate import HEAD_REVISION, MigrationError, migrate
 from honeylink.store.pools import find_schema_revision
+from honeylink.store.sessions import EndingSession, end_sessions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -111,19 +113,45 @@ def test_a_migration_that_fails_leaves_nothing_behind(loop: LoopThread, empty_da
 
 
 FIRST_SCHEMA = Path(migrations.__file__).parent / "versions" / "0001_initial.sql"
-OLD_STREAM = """
-INSERT INTO streams (tenant_id, session_id, position, stream_id, name, mode, priority, bandwidth_kbps, connection_id,
-                     data_shards, parity_shards)
-VALUES (gen_random_uuid(), gen_random_uuid(), 0, gen_random_uuid(), 'video', 'reliable', 'burst', 1, 'conn-001', 10, 5)
+OLD_TENANT = """
+INSERT INTO tenants VALUES ('11111111-1111-1111-1111-111111111111', 'acme');
+INSERT INTO data_keys VALUES ('11111111-1111-1111-1111-111111111111', gen_random_uuid(), 'test', 'key', 1, '');
+INSERT INTO devices (tenant_id, device_id, status, public_key, firmware_version, capabilities, metadata,
+                     pairing_code_mac, pairing_expires_at)
+VALUES ('11111111-1111-1111-1111-111111111111', 'device-1', 'pending', decode(repeat('00', 32), 'hex'), '1.0.0', '{}',
+        '{}', '', now());
+INSERT INTO pools SELECT tenant_id, 1, 'acme', 1000, 0, true FROM data_keys;
+INSERT INTO pools SELECT tenant_id, 0, 'device-1', 100, 0, true FROM data_keys;
+"""
+# As the first release opens a session, with its own columns named.
+OLD_SESSION = """
+WITH session AS (
+    INSERT INTO sessions (tenant_id, session_id, device_id, status, created_at, expires_at, session_endpoint,
+                          dek_id, key_nonce, key_ciphertext)
+    SELECT tenant_id, gen_random_uuid(), 'device-1', 'active', now(), now() + interval '1 hour', '', dek_id, '', ''
+    FROM data_keys
+    RETURNING tenant_id, session_id
+),
+stream AS (
+    INSERT INTO streams (tenant_id, session_id, position, stream_id, name, mode, priority, bandwidth_kbps,
+                         connection_id, data_shards, parity_shards)
+    SELECT tenant_id, session_id, 0, gen_random_uuid(), 'video', 'reliable', 'burst', 30, 'conn-001', 10, 5 FROM session
+),
+reservation AS (
+    INSERT INTO reservations
+    SELECT tenant_id, session_id, level, tenant_id, CASE level WHEN 0 THEN 'device-1' ELSE 'acme' END, 30
+    FROM session CROSS JOIN generate_series(0, 1) AS level
+)
+UPDATE pools SET reserved_kbps = reserved_kbps + 30 WHERE level < 2
 """
 
 
 @pytest.fixture
 def old_database(loop: LoopThread, empty_database: str) -> str:
-    """A database of the first release, with a stream in it."""
+    """A database of the first release, with a live session in it."""
     versions = "CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)"
     first = "INSERT INTO alembic_version VALUES ('0001')"
-    loop.run(execute(empty_database, versions, FIRST_SCHEMA.read_text(), first, OLD_STREAM))
+    loop.run(execute(empty_database, versions, FIRST_SCHEMA.read_text(), first, OLD_TENANT, OLD_SESSION))
     return empty_database
 
 
@@ -131,9 +159,28 @@ def test_a_database_of_the_first_release(loop: LoopThread, old_database: str) ->
     assert loop.run(migrate(old_database)) == ("0001", HEAD_REVISION)
     assert loop.run(stored_revision(old_database)) == HEAD_REVISION
     # What was there is there still, and processes of that release go on writing until they are replaced.
-    loop.run(execute(old_database, OLD_STREAM))
-    streams = "SELECT name, parity_shards, loss_rate FROM streams"
-    assert loop.run(fetch(old_database, streams)) == [("video", 5, None)] * 2
+    loop.run(execute(old_database, OLD_SESSION))
+    streams = "SELECT name, parity_shards, loss_rate, asked_bandwidth_kbps, min_bandwidth_kbps FROM streams"
+    assert loop.run(fetch(old_database, streams)) == [("video", 5, None, None, None)] * 2
+    details = "SELECT setup_priority, hold_priority, status, jsonb_array_length(streams) FROM session_details"
+    assert loop.run(fetch(old_database, details)) == [(0, 0, "active", 1)] * 2
+    pools = "SELECT reserved_kbps, charge::text, kept_kbps(pool), ceiling_kbps(pool) FROM pools AS pool ORDER BY level"
+    assert loop.run(fetch(old_database, pools)) == [(60, "payload", 0, 100), (60, "payload", 0, 1000)]
+    # Such sessions end as all others do.
+    assert loop.run(end_all(old_database)) == 2
+    assert loop.run(fetch(old_database, "SELECT reserved_kbps, withheld_kbps FROM pools")) == [(0, 0)] * 2
+
+
+async def end_all(dsn: str) -> int:
+    database = Database(dsn)
+    await database.open()
+    try:
+        async with database.work() as work:
+            rows = await fetch(dsn, "SELECT tenant_id, session_id FROM sessions")
+            ending = [EndingSession(UUID(str(tenant)), UUID(str(session)), uuid4()) for tenant, session in rows]
+            return len(await end_sessions(work, ending, reason="test", actor="test", trace_id=""))
+    finally:
+        await database.close()
 
 
 def test_a_migration_does_not_wait_behind_a_long_transaction(loop: LoopThread, old_database: str) -> None:

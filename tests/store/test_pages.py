@@ -17,10 +17,11 @@ import asyncpg
 import pytest
 from uuid_utils.compat import uuid7
 
+from honeylink.domain.admission import PoolLevel
 from honeylink.domain.audit import AuditFilter, Category
 from honeylink.domain.paging import Cursor
 from honeylink.domain.sessions import SessionStatus
-from honeylink.store import audit, devices, sessions
+from honeylink.store import audit, devices, pools, sessions
 from honeylink.store.database import UnitOfWork
 
 if TYPE_CHECKING:
@@ -341,4 +342,22 @@ def test_pages_of_devices(lists: Lists, place: int | None) -> None:
     first = 0 if place is None else place + 1
     assert [device.device_id for device in page] == newest_first[first : first + LIMIT]
     assert {device.pool_kbps for device in page} <= {1000}
+    check(reads)
+
+
+POOL_IDS = "SELECT pool_id FROM pools WHERE tenant_id = $1 ORDER BY created_at DESC, level DESC, pool_id DESC"
+
+
+@pytest.mark.parametrize("place", [None, 0, 1_500, 1_501, ROWS - 1])
+def test_pages_of_pools(lists: Lists, place: int | None) -> None:
+    newest_first = lists.fetch(POOL_IDS, OTHER)
+    before = None
+    if place is not None:
+        [at] = lists.fetch(
+            "SELECT created_at FROM pools WHERE tenant_id = $1 AND pool_id = $2", OTHER, newest_first[place]
+        )
+        before = (at, PoolLevel.DEVICE, newest_first[place])
+    page, reads = lists.read(lambda work: pools.list_pools(work, OTHER, before, LIMIT))
+    first = 0 if place is None else place + 1
+    assert [pool.pool_id for pool, _ in page] == newest_first[first : first + LIMIT]
     check(reads)

@@ -23,10 +23,10 @@ RIGHTS = {
     "data_keys": {"SELECT", "INSERT"},
     "devices": {"SELECT", "INSERT", "UPDATE"},
     "pools": {"SELECT", "INSERT", "UPDATE"},
-    "reservations": {"SELECT", "INSERT", "DELETE"},
+    "reservations": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "session_details": {"SELECT"},
     "sessions": {"SELECT", "INSERT", "UPDATE"},
-    "streams": {"SELECT", "INSERT"},
+    "streams": {"SELECT", "INSERT", "UPDATE"},
     "tenants": {"SELECT", "INSERT"},
     "tokens": {"SELECT", "INSERT", "UPDATE"},
 }
@@ -149,22 +149,25 @@ def test_every_statement_names_the_tenant_except_those_over_all_tenants() -> Non
     over_all_tenants = {name for name, body in statements.items() if ":tenant_id" not in body}
     assert over_all_tenants == {
         "check_pools",
+        "close_pools",
         "find_schema_revision",
         "find_tenant_by_name",
+        "limit_idle_time",
         "list_draining_devices",
         "list_due_sessions",
         "list_sample_data_keys",
+        "make_node_pool",
         "notify",
-        "set_node_pool",
+        "settle_node",
         "sum_pools",
     }
 
 
 def test_all_who_lock_several_pools_agree_on_their_order() -> None:
     text = "\n".join(path.read_text() for path in sorted(Path(store.__path__[0], "sql").glob("*.sql")))
-    orders = re.findall(r"ORDER BY ([^\n]*)\n\s*FOR NO KEY UPDATE OF pool\n", text)
+    orders = re.findall(r"ORDER BY ([^\n]*)\n\s*FOR NO KEY UPDATE OF pool;?\n", text)
     assert orders == ["pool.level, pool.pool_id, pool.tenant_id"] * len(orders)
-    assert len(orders) == 2 == text.count("UPDATE OF pool\n")
+    assert len(orders) == 3 == text.count("UPDATE OF pool")
 
 
 # Constraints: their names are part of the contract.
@@ -175,6 +178,13 @@ def test_all_who_lock_several_pools_agree_on_their_order() -> None:
     [
         ("pools_capacity", "UPDATE pools SET reserved_kbps = capacity_kbps + 1 WHERE level = 0"),
         ("pools_capacity", "UPDATE pools SET capacity_kbps = 99 WHERE level = 0"),
+        ("pools_capacity", "UPDATE pools SET withheld_kbps = capacity_kbps"),
+        ("pools_capacity", "UPDATE pools SET withheld_kbps = -1"),
+        ("pools_capacity", "UPDATE pools SET borrow_limit_kbps = 99"),
+        ("pool_amount_check", "UPDATE pools SET guaranteed_kbps = -1"),
+        ("pool_charge_check", "UPDATE pools SET charge = 'parity'"),
+        ("streams_bandwidth", "UPDATE streams SET asked_bandwidth_kbps = 1"),
+        ("streams_bandwidth", "UPDATE streams SET min_bandwidth_kbps = bandwidth_kbps + 1"),
         ("pools_reserved_kbps_check", "UPDATE pools SET reserved_kbps = -1"),
         ("devices_paired_has_key", "UPDATE devices SET dmk_ciphertext = NULL"),
         ("devices_paired_has_key", "UPDATE devices SET paired_at = NULL"),

@@ -10,17 +10,21 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from honeylink.api import examples
+from honeylink.domain.admission import Charge
 from honeylink.domain.audit import Category, Outcome
 from honeylink.domain.devices import DeviceStatus
 from honeylink.domain.sessions import FecRule, Mode, Priority, SessionStatus
 
 if TYPE_CHECKING:
+    from honeylink.domain.admission import Pool
     from honeylink.domain.audit import AuditRecord
     from honeylink.domain.devices import Device
     from honeylink.domain.paging import Page
     from honeylink.domain.sessions import FecParameters, Session, Stream
+    from honeylink.errors import BandwidthExceeded
+    from honeylink.services.asking import OpenedSession
     from honeylink.services.devices import RegisteredDevice
-    from honeylink.services.opening import OpenedSession
+    from honeylink.services.sessions import Preview
 
 
 def _render_time(value: datetime) -> str:
@@ -101,10 +105,11 @@ def _is_none(value: object) -> bool:
 
 
 class QosAnswer(_Answer):
-    """What a stream has of the network, and what its FEC was planned for, if it was."""
+    """What a stream asked of the network, and what its FEC was planned for, if it was."""
 
     priority: Priority
     bandwidth_kbps: int
+    min_bandwidth_kbps: int | None = Field(None, exclude_if=_is_none)
     loss_rate: float | None = Field(None, exclude_if=_is_none)
     loss_burst: float | None = Field(None, exclude_if=_is_none)
     recovery_target: float | None = Field(None, exclude_if=_is_none)
@@ -113,14 +118,13 @@ class QosAnswer(_Answer):
     def of(cls, stream: Stream) -> Self:
         """As an answer shows it: what is not there was not asked for."""
         loss = stream.loss
-        if loss is None:
-            return cls(priority=stream.priority, bandwidth_kbps=stream.bandwidth_kbps)
         return cls(
             priority=stream.priority,
-            bandwidth_kbps=stream.bandwidth_kbps,
-            loss_rate=loss.loss_rate,
-            loss_burst=loss.loss_burst,
-            recovery_target=loss.recovery_target,
+            bandwidth_kbps=stream.asked_bandwidth_kbps,
+            min_bandwidth_kbps=stream.min_bandwidth_kbps,
+            loss_rate=loss and loss.loss_rate,
+            loss_burst=loss and loss.loss_burst,
+            recovery_target=loss and loss.recovery_target,
         )
 
 
@@ -131,6 +135,7 @@ class StreamAnswer(_Answer):
     name: str
     mode: Mode
     qos: QosAnswer
+    allocated_bandwidth_kbps: int = Field(description="What it has now: less than it asked for if pools are short.")
     connection_id: str
     fec: FecAnswer
     fec_rule: FecRule
@@ -149,6 +154,8 @@ class SessionAnswer(_Answer):
     ended_at: Time | None
     end_reason: str | None
     session_endpoint: str
+    setup_priority: int
+    hold_priority: int
     streams: list[StreamAnswer]
 
     @classmethod
@@ -163,18 +170,125 @@ class SessionAnswer(_Answer):
             ended_at=session.ended_at,
             end_reason=session.end_reason,
             session_endpoint=session.session_endpoint,
+            setup_priority=session.setup_priority,
+            hold_priority=session.hold_priority,
             streams=[
                 StreamAnswer(
                     stream_id=stream.stream_id,
                     name=stream.name,
                     mode=stream.mode,
                     qos=QosAnswer.of(stream),
+                    allocated_bandwidth_kbps=stream.bandwidth_kbps,
                     connection_id=stream.connection_id,
                     fec=FecAnswer.of(stream.fec),
                     fec_rule=stream.fec_rule,
                 )
                 for stream in session.streams
             ],
+        )
+
+
+class OfferAnswer(_Answer):
+    """What a stream could have."""
+
+    name: str
+    bandwidth_kbps: int
+
+
+class RefusalAnswer(_Answer):
+    """Why there is no room, and for what there would be."""
+
+    message: str
+    requested_kbps: int
+    available_kbps: int
+    limiting_pool: str
+    admissible_kbps: int
+    counter_offer: list[OfferAnswer] | None = Field(None, exclude_if=_is_none)
+    free_at: Time | None = Field(None, exclude_if=_is_none)
+
+    @classmethod
+    def of(cls, refusal: BandwidthExceeded) -> Self:
+        """As an answer shows it: what is not there is not known."""
+        offer = refusal.counter_offer
+        return cls(
+            message=str(refusal),
+            requested_kbps=refusal.requested_kbps,
+            available_kbps=refusal.available_kbps,
+            limiting_pool=refusal.limiting_pool,
+            admissible_kbps=refusal.admissible_kbps,
+            counter_offer=offer and [OfferAnswer(name=name, bandwidth_kbps=kbps) for name, kbps in offer.items()],
+            free_at=refusal.free_at,
+        )
+
+
+class PreviewedStreamAnswer(_Answer):
+    """A stream as it would be opened."""
+
+    name: str
+    mode: Mode
+    priority: Priority
+    allocated_bandwidth_kbps: int
+    fec: FecAnswer
+    fec_rule: FecRule
+
+
+class HeadroomAnswer(_Answer):
+    """What a pool would have left for sessions of the same device."""
+
+    pool: str
+    headroom_kbps: int
+
+
+class VictimAnswer(_Answer):
+    """A session that would have less, or nothing."""
+
+    session_id: UUID | None = Field(description="Null where it is not for the caller to know.")
+    device_id: str | None = Field(description="Likewise.")
+    bandwidth_kbps: int
+    left_kbps: int = Field(description="0: it would end.")
+
+
+class PreviewAnswer(_Answer):
+    """What would come of a request now."""
+
+    model_config = ConfigDict(json_schema_extra={"example": examples.PREVIEW})
+
+    verdict: Literal["admitted", "refused"]
+    streams: list[PreviewedStreamAnswer]
+    headroom: list[HeadroomAnswer] = Field(description="By pool, from the device's up.")
+    victims: list[VictimAnswer]
+    refusal: RefusalAnswer | None = Field(None, exclude_if=_is_none)
+
+    @classmethod
+    def of(cls, preview: Preview) -> Self:
+        """As an answer shows it."""
+        return cls(
+            verdict="admitted" if preview.refusal is None else "refused",
+            streams=[
+                PreviewedStreamAnswer(
+                    name=stream.name,
+                    mode=stream.mode,
+                    priority=stream.priority,
+                    allocated_bandwidth_kbps=stream.bandwidth_kbps,
+                    fec=FecAnswer.of(stream.fec),
+                    fec_rule=stream.fec_rule,
+                )
+                for stream in preview.streams
+            ],
+            headroom=[
+                HeadroomAnswer(pool=pool.name, headroom_kbps=kbps)
+                for pool, kbps in zip(preview.path, preview.headroom_kbps, strict=True)
+            ],
+            victims=[
+                VictimAnswer(
+                    session_id=victim.session_id,
+                    device_id=victim.device_id,
+                    bandwidth_kbps=victim.bandwidth_kbps,
+                    left_kbps=victim.left_kbps,
+                )
+                for victim in preview.victims
+            ],
+            refusal=None if preview.refusal is None else RefusalAnswer.of(preview.refusal),
         )
 
 
@@ -267,6 +381,57 @@ class DevicePage(_Answer):
     def of(cls, page: Page[Device]) -> Self:
         """As an answer shows it."""
         return cls(items=[DeviceAnswer.of(each) for each in page.items], next_cursor=page.next_cursor)
+
+
+class PoolAnswer(_Answer):
+    """A pool: what it is, and what of it is in use."""
+
+    model_config = ConfigDict(json_schema_extra={"example": examples.POOL})
+
+    pool: str = Field(description="As refusals name it: `level:id`.")
+    level: Literal["device", "tenant", "node"]
+    capacity_kbps: int
+    charge: Charge
+    guaranteed_kbps: int | None
+    borrow_limit_kbps: int | None
+    lend_limit_kbps: int | None
+    preemption: bool
+    min_hold_ms: int
+    reserved_kbps: int = Field(description="What live sessions hold.")
+    withheld_kbps: int = Field(description="What is kept free for pools inside it.")
+    available_kbps: int = Field(description="What is left for anybody.")
+    draining_kbps: int = Field(description="What has yet to end before anybody is let in.")
+
+    @classmethod
+    def of(cls, pool: Pool) -> Self:
+        """As an answer shows it."""
+        return cls(
+            pool=pool.name,
+            level=pool.level.label,
+            capacity_kbps=pool.capacity_kbps,
+            charge=pool.charge,
+            guaranteed_kbps=pool.guaranteed_kbps,
+            borrow_limit_kbps=pool.borrow_limit_kbps,
+            lend_limit_kbps=pool.lend_limit_kbps,
+            preemption=pool.preemption,
+            min_hold_ms=pool.min_hold_ms,
+            reserved_kbps=pool.reserved_kbps,
+            withheld_kbps=pool.withheld_kbps,
+            available_kbps=max(pool.ceiling_kbps - pool.committed_kbps, 0),
+            draining_kbps=pool.draining_kbps,
+        )
+
+
+class PoolPage(_Answer):
+    """Some pools, newest first."""
+
+    items: list[PoolAnswer]
+    next_cursor: str | None
+
+    @classmethod
+    def of(cls, page: Page[Pool]) -> Self:
+        """As an answer shows it."""
+        return cls(items=[PoolAnswer.of(each) for each in page.items], next_cursor=page.next_cursor)
 
 
 class AuditEventAnswer(_Answer):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
-from honeylink.api import audit, devices, operations, sessions
+from honeylink.api import audit, devices, operations, pools, sessions
 from honeylink.api.endpoints import routes_of
 from honeylink.api.observability import Observability
 from honeylink.api.problems import problem_body, render_problem
@@ -26,7 +26,7 @@ __all__ = ["create_app"]
 
 def create_app(settings: Settings, services: Services) -> ASGIApp:
     """The open services as an ASGI application."""
-    endpoints = (*sessions.ENDPOINTS, *devices.ENDPOINTS, *audit.ENDPOINTS)
+    endpoints = (*sessions.ENDPOINTS, *devices.ENDPOINTS, *pools.ENDPOINTS, *audit.ENDPOINTS)
     app = Starlette(
         routes=[*routes_of(endpoints), *operations.ROUTES],
         exception_handlers={HTTPException: _http_problem, Exception: _internal_problem},

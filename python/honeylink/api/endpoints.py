@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from honeylink.api.body import check_path, read_body, read_query
 from honeylink.api.problems import problem_response
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
     from starlette.requests import Request
+    from starlette.types import Scope
 
     from honeylink.api.requests import RequestModel
     from honeylink.domain.access import Principal
@@ -136,4 +137,12 @@ def _route(path: str, endpoints: list[Endpoint]) -> Route:
     async def serve(request: Request) -> Response:
         return await by_method[request.method.replace("HEAD", "GET")].serve(request)
 
-    return Route(path, serve, methods=list(by_method))
+    return _WholePath(path, serve, methods=list(by_method))
+
+
+class _WholePath(Route):
+    """A route that has its path to itself, so that a wrong method there is not another path's with a parameter."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, child_scope = super().matches(scope)
+        return (Match.NONE if match is Match.NONE else Match.FULL), child_scope

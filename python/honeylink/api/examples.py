@@ -13,6 +13,9 @@ __all__ = [
     "DEVICE_BODY",
     "OPENED_SESSION",
     "PAIRED_DEVICE",
+    "POOL",
+    "POOL_BODY",
+    "PREVIEW",
     "REGISTERED_DEVICE",
     "SESSION",
     "SESSION_BODY",
@@ -73,16 +76,40 @@ SESSION: JsonDict = {
     "ended_at": None,
     "end_reason": None,
     "session_endpoint": _ENDPOINT,
+    "setup_priority": 0,
+    "hold_priority": 0,
     "streams": [
         {
             "stream_id": _STREAM_IDS[0],
             "name": "telemetry",
             "mode": "reliable",
             "qos": {"priority": "normal", "bandwidth_kbps": 100},
+            "allocated_bandwidth_kbps": 100,
             "connection_id": "conn-001",
             "fec": {"data_shards": 10, "parity_shards": 2},
             "fec_rule": "priority",
         },
+    ],
+}
+
+PREVIEW: JsonDict = {
+    "verdict": "admitted",
+    "streams": [
+        {
+            "name": "alarm",
+            "mode": "reliable",
+            "priority": "latency",
+            "allocated_bandwidth_kbps": 500,
+            "fec": {"data_shards": 10, "parity_shards": 1},
+            "fec_rule": "priority",
+        },
+    ],
+    "headroom": [
+        {"pool": "device:device-12345", "headroom_kbps": 0},
+        {"pool": "tenant:acme", "headroom_kbps": 82_000},
+    ],
+    "victims": [
+        {"session_id": _SESSION_ID, "device_id": "device-12345", "bandwidth_kbps": 5100, "left_kbps": 4700},
     ],
 }
 
@@ -116,6 +143,24 @@ DEVICE: JsonDict = {
     "registered_at": "2025-10-02T09:00:00Z",
     "paired_at": "2025-10-02T09:01:00Z",
     "pool_kbps": 100_000,
+}
+
+POOL_BODY: JsonDict = {"capacity_kbps": 90_000, "guaranteed_kbps": 60_000, "lend_limit_kbps": 20_000}
+
+POOL: JsonDict = {
+    "pool": "tenant:acme",
+    "level": "tenant",
+    "capacity_kbps": 90_000,
+    "charge": "payload",
+    "guaranteed_kbps": 60_000,
+    "borrow_limit_kbps": None,
+    "lend_limit_kbps": 20_000,
+    "preemption": False,
+    "min_hold_ms": 0,
+    "reserved_kbps": 10_000,
+    "withheld_kbps": 0,
+    "available_kbps": 80_000,
+    "draining_kbps": 0,
 }
 
 AUDIT_EVENT: JsonDict = {

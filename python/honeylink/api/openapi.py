@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic.json_schema import models_json_schema
 
 from honeylink import __version__
-from honeylink.api import audit, devices, examples, sessions
+from honeylink.api import audit, devices, examples, pools, sessions
 from honeylink.api.answers import HealthAnswer, ReadinessAnswer
 from honeylink.api.endpoints import PREFIXES
 from honeylink.api.problems import MEDIA_TYPE, PROBLEMS, problem_body
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["openapi_document"]
 
 _REF = "#/components/schemas/{model}"
-_ENDPOINTS = (*devices.ENDPOINTS, *sessions.ENDPOINTS, *audit.ENDPOINTS)
+_ENDPOINTS = (*devices.ENDPOINTS, *sessions.ENDPOINTS, *pools.ENDPOINTS, *audit.ENDPOINTS)
 
 # What the problems look like: a message, and the members that this code adds.
 _EXAMPLES: dict[str, tuple[str, dict[str, object]]] = {
@@ -49,6 +49,11 @@ _EXAMPLES: dict[str, tuple[str, dict[str, object]]] = {
             "available_kbps": 4000,
             "limiting_pool": "device:device-12345",
             "admissible_kbps": 4000,
+            "counter_offer": [
+                {"name": "telemetry", "bandwidth_kbps": 100},
+                {"name": "video", "bandwidth_kbps": 3900},
+            ],
+            "free_at": "2025-10-02T10:20:00Z",
         },
     ),
     "ERR_TOO_LARGE": ("expected a body of at most 65536 bytes, found a longer one", {}),
@@ -122,7 +127,21 @@ _PROBLEM = {
         "requested_kbps": {"type": "integer"},
         "available_kbps": {"type": "integer"},
         "limiting_pool": {"type": "string"},
-        "admissible_kbps": {"type": "integer"},
+        "admissible_kbps": {"type": "integer", "description": "The largest stream without parity that would fit now."},
+        "counter_offer": {
+            "type": "array",
+            "description": "What these streams could have now; left out if that is less than their minima.",
+            "items": {
+                "type": "object",
+                "required": ["name", "bandwidth_kbps"],
+                "properties": {"name": {"type": "string"}, "bandwidth_kbps": {"type": "integer"}},
+            },
+        },
+        "free_at": {
+            "type": "string",
+            "format": "date-time",
+            "description": "When enough will have expired; left out if that is not known.",
+        },
         "requested_streams": {"type": "integer"},
         "max_streams": {"type": "integer"},
     },
@@ -242,6 +261,7 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
     names = [step[1:-1] for step in path.split("/") if step.startswith("{")]
     schemas: dict[str, dict[str, Any]] = {
         "session_id": {"type": "string", "format": "uuid"},
+        "tenant": {"type": "string", "pattern": "^[^/]{1,64}$"},
         "device_id": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{3,63}$"},
     }
     return [{"name": name, "in": "path", "required": True, "schema": schemas[name]} for name in names]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 
 from honeylink import errors
+from honeylink.api.answers import RefusalAnswer
 from honeylink.telemetry import current_trace_id
 
 if TYPE_CHECKING:
@@ -70,12 +71,7 @@ def _members(error: errors.ServiceError) -> dict[str, object]:
         case errors.ValidationFailed():
             return {"errors": [{"pointer": pointer, "message": message} for pointer, message in error.faults]}
         case errors.BandwidthExceeded():
-            return {
-                "requested_kbps": error.requested_kbps,
-                "available_kbps": error.available_kbps,
-                "limiting_pool": error.limiting_pool,
-                "admissible_kbps": error.admissible_kbps,
-            }
+            return RefusalAnswer.of(error).model_dump(mode="json", exclude={"message"})
         case errors.TooManyStreams():
             return {"requested_streams": error.requested_streams, "max_streams": error.max_streams}
         case _:

@@ -6,7 +6,8 @@ import base64
 import re
 from datetime import UTC, datetime
 from decimal import ROUND_DOWN, Context
-from typing import TYPE_CHECKING, Annotated, Any
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -21,9 +22,10 @@ from pydantic import (
 )
 
 from honeylink.api import examples
-from honeylink.domain.admission import plan_fec
+from honeylink.domain.admission import Charge, plan_fec
 from honeylink.domain.audit import AuditFilter, Category
 from honeylink.domain.devices import DeviceRegistration
+from honeylink.domain.pools import Force, PoolChange
 from honeylink.domain.sessions import (
     DEFAULT_RECOVERY_TARGET,
     ExpectedLoss,
@@ -40,7 +42,11 @@ if TYPE_CHECKING:
 
     from honeylink.settings import Settings
 
+W = TypeVar("W", bound=StrEnum)
+
 MAX_KBPS = 10**9  # a terabit a second: far above any link, and 16 of them far below what a bigint holds
+MAX_SESSION_PRIORITY = 1000
+MAX_HOLD_MS = 31_536_000_000  # a year, as the longest life of a session
 MAX_BURST_PACKETS = 10**6  # far longer than any group, so that a longer one would plan the same
 
 # The pattern that semver.org suggests.
@@ -79,10 +85,10 @@ class _Body(RequestModel):
     model_config = ConfigDict(strict=True)
 
 
-def _word_of(words: type[Mode | Priority]) -> Callable[[object], Mode | Priority]:
+def _word_of(words: type[W]) -> Callable[[object], W]:
     """A validator that reads one of an enum's words in any case, and names them all when it is none."""
 
-    def read(value: object) -> Mode | Priority:
+    def read(value: object) -> W:
         try:
             return words(str(value).lower())
         except ValueError:
@@ -132,6 +138,7 @@ Word = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=PRI
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=PRINTABLE)]
 Kbps = Annotated[int, Field(ge=0, le=MAX_KBPS), BeforeValidator(_integer)]
 PositiveKbps = Annotated[int, Field(ge=1, le=MAX_KBPS), BeforeValidator(_integer)]
+SessionPriority = Annotated[int, Field(ge=0, le=MAX_SESSION_PRIORITY), BeforeValidator(_integer)]
 Seconds = Annotated[int, Field(ge=1), BeforeValidator(_integer)]
 LossRate = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -160,6 +167,10 @@ class Qos(_Body):
 
     priority: Annotated[Priority, BeforeValidator(_word_of(Priority))] = Field(description="Read in any case.")
     bandwidth_kbps: PositiveKbps
+    min_bandwidth_kbps: PositiveKbps | None = Field(
+        None,
+        description="What it can live with, where pools are short: at most `bandwidth_kbps`. Left out: all or nothing.",
+    )
     loss_rate: LossRate | None = Field(
         None, description="Share of packets that the link loses. FEC is then planned for it, not chosen by priority."
     )
@@ -207,6 +218,17 @@ def _loss_faults(pointer: str, qos: dict[str, object]) -> Iterator[Fault]:
         yield f"{pointer}/recovery_target", f"{message}; ask for less, or plan for a smaller loss"
 
 
+def _qos_faults(pointer: str, qos: dict[str, object]) -> Iterator[Fault]:
+    asked, least = qos.get("bandwidth_kbps"), qos.get("min_bandwidth_kbps")
+    if isinstance(asked, (int, float)) and isinstance(least, (int, float)) and least > asked:
+        yield (
+            f"{pointer}/min_bandwidth_kbps",
+            f"expected at most bandwidth_kbps, {shorten(asked)}, found {shorten(least)}",
+        )
+    if not qos.keys().isdisjoint(_LOSS_FIELDS):
+        yield from _loss_faults(pointer, qos)
+
+
 class StreamBody(_Body):
     """One flow of a session to open."""
 
@@ -223,10 +245,18 @@ class SessionBody(_Body):
     device_id: DeviceId
     streams: list[StreamBody] = Field(min_length=1, description="Each with a name of its own.")
     ttl_seconds: Seconds | None = Field(None, description="The session's life; left out: the service's default.")
+    setup_priority: SessionPriority | None = Field(
+        None,
+        description="How strong it is against sessions that are there, where pools allow pre-emption: it may take from "
+        "those whose hold priority is lower. Left out: 0.",
+    )
+    hold_priority: SessionPriority | None = Field(
+        None, description="How strong it is later against those that come. Left out: as `setup_priority`."
+    )
 
     @classmethod
     def cross_faults(cls, value: object, settings: Settings) -> Iterator[Fault]:
-        """A life above the maximum, stream names that stand twice, and loss that can't be planned for."""
+        """A life above the maximum, stream names that stand twice, and streams that can't be as they are asked for."""
         if not isinstance(value, dict):
             return
         ttl = value.get("ttl_seconds")
@@ -242,8 +272,8 @@ class SessionBody(_Body):
                 if name in seen:
                     yield f"/streams/{position}/name", f"expected a name of its own, found {shorten(name)} again"
                 seen.add(name)
-            if isinstance(qos, dict) and not qos.keys().isdisjoint(_LOSS_FIELDS):
-                yield from _loss_faults(f"/streams/{position}/qos", qos)
+            if isinstance(qos, dict):
+                yield from _qos_faults(f"/streams/{position}/qos", qos)
 
     def to_domain(self, settings: Settings) -> SessionRequest:
         """The request, with the settings' defaults."""
@@ -256,10 +286,13 @@ class SessionBody(_Body):
                     stream.qos.priority,
                     stream.qos.bandwidth_kbps,
                     stream.qos.expected_loss(),
+                    stream.qos.min_bandwidth_kbps,
                 )
                 for stream in self.streams
             ),
             ttl_seconds=settings.ttl_default_seconds if self.ttl_seconds is None else self.ttl_seconds,
+            setup_priority=self.setup_priority or 0,
+            hold_priority=(self.setup_priority or 0) if self.hold_priority is None else self.hold_priority,
         )
 
 
@@ -285,6 +318,37 @@ class DeviceBody(_Body):
             metadata=self.metadata,
             pool_kbps=self.pool_kbps,
         )
+
+
+class PoolBody(_Body):
+    """What a pool shall be. What is left out is as the default says, not as it was."""
+
+    model_config = ConfigDict(json_schema_extra={"example": examples.POOL_BODY})
+
+    capacity_kbps: Kbps
+    charge: Annotated[Charge, BeforeValidator(_word_of(Charge))] = Field(
+        Charge.PAYLOAD, description="What a stream costs: what it carries, or what it sends, its parity too."
+    )
+    guaranteed_kbps: Kbps | None = Field(None, description="Its share of the pool around it. Left out: none.")
+    borrow_limit_kbps: Kbps | None = Field(
+        None, description="How far beyond its share it may go. Left out: as far as its capacity."
+    )
+    lend_limit_kbps: Kbps | None = Field(
+        None, description="How much of its share others may use while it does not. Left out: all of it."
+    )
+    preemption: bool = Field(False, description="Whether sessions may lose bandwidth here to stronger ones.")
+    min_hold_ms: Annotated[int, Field(ge=0, le=MAX_HOLD_MS), BeforeValidator(_integer)] = Field(
+        0, description="For how long after its opening a session can't."
+    )
+    force: Annotated[Force, BeforeValidator(_word_of(Force))] | None = Field(
+        None,
+        description="How to come down to less than what is given away: `shrink` leaves sessions with less, down to "
+        "their minima; `drain` lets nobody in until enough have ended. Left out: that is refused.",
+    )
+
+    def to_domain(self) -> PoolChange:
+        """The change."""
+        return PoolChange(**dict(self))
 
 
 class PairingBody(_Body):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from honeylink.api.answers import OpenedSessionAnswer, SessionAnswer, SessionPage
+from honeylink.api.answers import OpenedSessionAnswer, PreviewAnswer, SessionAnswer, SessionPage
 from honeylink.api.endpoints import Answer, Endpoint
 from honeylink.api.requests import SessionBody, SessionQuery
 from honeylink.errors import NotFound
@@ -23,6 +23,12 @@ async def open_session(call: Call) -> Answer:
     opened.wipe_keys()
     location = f"{call.prefix}/sessions/{opened.session_id}"
     return Answer(answer, {"location": location, "cache-control": "no-store"})
+
+
+async def preview_session(call: Call) -> Answer:
+    """Say what opening a session would come to now; nothing is stored."""
+    preview = await call.services.sessions.preview(call.caller, call.input.to_domain(call.settings))
+    return Answer(PreviewAnswer.of(preview))
 
 
 async def list_sessions(call: Call) -> Answer:
@@ -58,6 +64,15 @@ ENDPOINTS = (
         open_session,
         OpenedSessionAnswer,
         status=201,
+        body=SessionBody,
+        errors=("ERR_NOT_FOUND", "ERR_STATE", "ERR_CONFLICT"),
+    ),
+    Endpoint(
+        "POST",
+        "/sessions/preview",
+        "Try a session",
+        preview_session,
+        PreviewAnswer,
         body=SessionBody,
         errors=("ERR_NOT_FOUND", "ERR_STATE", "ERR_CONFLICT"),
     ),

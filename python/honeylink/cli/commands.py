@@ -138,14 +138,20 @@ def revoke_token(tenant: Tenant, name: Name) -> None:
 
 @pools.command("check")
 def check_pools() -> None:
-    """Prove for each pool that what it counts as reserved is what live sessions hold; exit 1 if one is off."""
+    """Prove that each pool counts what live sessions hold, and withholds what is claimed; exit 1 if one is off."""
     balances = _with_services(lambda services: services.operations.check_pools())
-    table = Table("tenant", "level", "pool", "capacity", "reserved", "live", "")
-    for column in table.columns[3:6]:
+    table = Table("tenant", "level", "pool", "capacity", "reserved", "live", "withheld", "claimed", "")
+    for column in table.columns[3:8]:
         column.justify = "right"
     for each in balances:
         mark = "[green]ok[/green]" if each.balanced else "[red]OFF[/red]"
-        figures = (each.capacity_kbps or 0, each.reserved_kbps, each.live_kbps)
+        figures = (
+            each.capacity_kbps or 0,
+            each.reserved_kbps,
+            each.live_kbps,
+            each.withheld_kbps,
+            each.claimed_kbps,
+        )
         table.add_row(
             escape(each.tenant), each.level.label, escape(each.pool_id), *(f"{figure:,}" for figure in figures), mark
         )
@@ -159,6 +165,8 @@ def check_pools() -> None:
             "reserved_kbps": each.reserved_kbps,
             "live_kbps": each.live_kbps,
             "stale_kbps": each.stale_kbps,
+            "withheld_kbps": each.withheld_kbps,
+            "claimed_kbps": each.claimed_kbps,
             "balanced": each.balanced,
         }
         for each in balances

@@ -41,16 +41,27 @@ class Permission(StrEnum):
     OPEN_SESSION = "open sessions"
     READ_SESSION = "read sessions"
     END_SESSION = "end sessions"
+    READ_POOL = "read a device's pool"
+    READ_POOLS = "read the tenant's pools"
+    CHANGE_DEVICE_POOL = "change devices' pools"
+    CHANGE_TENANT_POOL = "change the tenant's pool"
     READ_AUDIT = "read the audit trail"
 
 
 _READING = frozenset(
-    {Permission.READ_DEVICE, Permission.LIST_DEVICES, Permission.READ_SESSION, Permission.READ_AUDIT},
+    {
+        Permission.READ_DEVICE,
+        Permission.LIST_DEVICES,
+        Permission.READ_SESSION,
+        Permission.READ_POOL,
+        Permission.READ_POOLS,
+        Permission.READ_AUDIT,
+    },
 )
 
 _ALLOWED: dict[Role, frozenset[Permission]] = {
-    # An admin makes tenants and tokens (by the command line); over the API it only reads.
-    Role.ADMIN: _READING,
+    # An admin makes tenants and tokens (by the command line); over the API it reads, and says what the tenant may have.
+    Role.ADMIN: _READING | {Permission.CHANGE_DEVICE_POOL, Permission.CHANGE_TENANT_POOL},
     Role.AUDITOR: _READING,
     Role.OPERATOR: frozenset(
         {
@@ -61,6 +72,9 @@ _ALLOWED: dict[Role, frozenset[Permission]] = {
             Permission.OPEN_SESSION,
             Permission.READ_SESSION,
             Permission.END_SESSION,
+            Permission.READ_POOL,
+            Permission.READ_POOLS,
+            Permission.CHANGE_DEVICE_POOL,
         },
     ),
     # Each of these for its own device only.
@@ -71,6 +85,7 @@ _ALLOWED: dict[Role, frozenset[Permission]] = {
             Permission.OPEN_SESSION,
             Permission.READ_SESSION,
             Permission.END_SESSION,
+            Permission.READ_POOL,
         },
     ),
 }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import IntEnum
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Literal
 
 from honeylink import _native
@@ -16,9 +17,22 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from honeylink.domain.devices import DeviceStatus
-    from honeylink.domain.sessions import ExpectedLoss
+    from honeylink.domain.sessions import ExpectedLoss, StreamRequest
 
-__all__ = ["Pool", "PoolLevel", "decide", "plan_fec"]
+__all__ = [
+    "Admission",
+    "Charge",
+    "LiveSession",
+    "Pool",
+    "PoolLevel",
+    "Rivals",
+    "Shrunk",
+    "decide",
+    "path_after",
+    "path_emptied",
+    "plan_fec",
+    "plan_shrink",
+]
 
 # As for every priority. Longer groups need less parity for the same loss, and a receiver waits longer for them.
 _PLANNED_DATA_SHARDS = 10
@@ -44,20 +58,146 @@ _LABELS: dict[PoolLevel, Literal["device", "tenant", "node"]] = {
 }
 
 
+class Charge(StrEnum):
+    """What a stream costs a pool: what it carries, or what it sends, its parity too."""
+
+    PAYLOAD = "payload"
+    WIRE = "wire"
+
+
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """A capacity that sessions reserve from, as a snapshot saw it."""
+    """A capacity that sessions reserve from, as a snapshot saw it. `docs/admission.md` tells what its numbers do."""
 
     tenant_id: UUID
     level: PoolLevel
     pool_id: str
     capacity_kbps: int
     reserved_kbps: int
+    charge: Charge = Charge.PAYLOAD
+    guaranteed_kbps: int | None = None
+    borrow_limit_kbps: int | None = None
+    lend_limit_kbps: int | None = None
+    preemption: bool = False
+    min_hold_ms: int = 0
+    withheld_kbps: int = 0
+    draining_kbps: int = 0
 
     @property
     def name(self) -> str:
         """How answers name this pool: `level:id`."""
         return f"{self.level.label}:{self.pool_id}"
+
+    @property
+    def key(self) -> str:
+        """Its name among the pools of all tenants."""
+        return f"{self.tenant_id}/{self.level}/{self.pool_id}"
+
+    @property
+    def claim_kbps(self) -> int:
+        """What the pool around it keeps free for it, if that charges alike."""
+        return self.native().claim_kbps
+
+    @property
+    def ceiling_kbps(self) -> int:
+        """What reserved and withheld together may come to: the capacity, or less where it may borrow little."""
+        return self.native().ceiling_kbps
+
+    @property
+    def committed_kbps(self) -> int:
+        """What is reserved or withheld."""
+        return self.reserved_kbps + self.withheld_kbps
+
+    def charged_kbps(self, streams: Sequence[Stream]) -> int:
+        """What streams reserve here with what they have."""
+        if self.charge is Charge.WIRE:
+            return sum(stream.wire_kbps for stream in streams)
+        return sum(stream.bandwidth_kbps for stream in streams)
+
+    def native(self) -> _native.Pool:
+        """As the planner takes it."""
+        return _native.Pool(
+            self.key,
+            self.level.label,
+            self.capacity_kbps,
+            self.reserved_kbps,
+            self.charge.value,
+            self.guaranteed_kbps,
+            self.borrow_limit_kbps,
+            self.lend_limit_kbps,
+            self.preemption,
+            self.min_hold_ms,
+            self.withheld_kbps,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSession:
+    """A session that holds bandwidth, as a snapshot saw it."""
+
+    tenant_id: UUID
+    session_id: UUID
+    device_id: str
+    pool_keys: tuple[str, ...]
+    streams: tuple[Stream, ...]
+    hold_priority: int
+    opened_ms: int
+    expires_ms: int
+
+    @property
+    def bandwidth_kbps(self) -> int:
+        """What its streams have."""
+        return sum(stream.bandwidth_kbps for stream in self.streams)
+
+    def native(self) -> _native.ActiveSession:
+        """As the planner takes it."""
+        streams = [
+            _native.StreamAsk(
+                stream.name,
+                stream.priority.value,
+                stream.bandwidth_kbps,
+                stream.min_bandwidth_kbps,
+                stream.fec.data_shards,
+                stream.fec.parity_shards,
+            )
+            for stream in self.streams
+        ]
+        return _native.ActiveSession(
+            str(self.session_id), self.pool_keys, streams, self.hold_priority, self.opened_ms, self.expires_ms
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rivals:
+    """What deciding takes besides the path, where that is short: who holds its pools, and the pools beside it.
+
+    No session is touched that is not given, and none that is guaranteed what it has by one of the pools beside.
+    """
+
+    sessions: tuple[LiveSession, ...] = ()
+    pools: tuple[Pool, ...] = ()
+    now_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Shrunk:
+    """A live session that has to do with less, and what its streams keep."""
+
+    session: LiveSession
+    bandwidths_kbps: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What a session gets, what each pool of its path then has left, and what it costs others, the weakest first."""
+
+    streams: tuple[Stream, ...]
+    headroom_kbps: tuple[int, ...]
+    shrunk: tuple[Shrunk, ...] = ()
+    evicted: tuple[LiveSession, ...] = ()
+
+
+_NO_RIVALS = Rivals()
 
 
 def decide(
@@ -66,7 +206,8 @@ def decide(
     path: Sequence[Pool],
     stream_ids: Sequence[UUID],
     max_streams: int,
-) -> tuple[Stream, ...]:
+    rivals: Rivals = _NO_RIVALS,
+) -> Admission:
     """Admit a session's streams, all or none, in request order.
 
     Args:
@@ -75,43 +216,132 @@ def decide(
         path: the pools from the device up, as a snapshot saw them.
         stream_ids: one fresh id for each stream.
         max_streams: how many streams one session may have.
+        rivals: who may have to give way, and whose ends are known.
 
     Raises:
         StateConflict: the device is not paired.
         TooManyStreams: there are more than `max_streams`.
-        BandwidthExceeded: a pool on the path is short.
+        BandwidthExceeded: a pool on the path is short even of the streams' minima.
         FecError: as `plan_fec`, for a stream that expects loss.
     """
     check_paired(request.device_id, device_status)
     if len(request.streams) > max_streams:
         raise TooManyStreams(len(request.streams), max_streams)
+    fecs = [FEC_BY_PRIORITY[ask.priority] if ask.loss is None else plan_fec(ask.loss) for ask in request.streams]
+    pools = [pool.native() for pool in path]
+    asks = [_native_ask(ask, fec) for ask, fec in zip(request.streams, fecs, strict=True)]
     verdict = _native.plan(
-        [_native.Pool(pool.name, pool.level.label, pool.capacity_kbps, pool.reserved_kbps) for pool in path],
-        _native.Request(
-            [_native.StreamAsk(ask.name, ask.priority.value, ask.bandwidth_kbps) for ask in request.streams],
-        ),
+        pools,
+        _native.Request(asks, request.setup_priority),
+        [session.native() for session in rivals.sessions],
+        rivals.now_ms,
+        [pool.native() for pool in rivals.pools],
     )
     if isinstance(verdict, _native.Rejected):
-        raise BandwidthExceeded(
-            requested_kbps=verdict.requested_kbps,
-            available_kbps=verdict.available_kbps,
-            limiting_pool=verdict.limiting_pool.id,
-            admissible_kbps=verdict.admissible_kbps,
-        )
-    return tuple(
+        raise _refusal(request, dict(zip(map(id, pools), path, strict=True))[id(verdict.limiting_pool)], verdict)
+    streams = tuple(
         Stream(
             stream_id=stream_id,
             name=ask.name,
             mode=ask.mode,
             priority=ask.priority,
             bandwidth_kbps=allocated_kbps,
+            asked_bandwidth_kbps=ask.bandwidth_kbps,
+            min_bandwidth_kbps=ask.min_bandwidth_kbps,
             connection_id=connection_id(position),
-            fec=FEC_BY_PRIORITY[ask.priority] if ask.loss is None else plan_fec(ask.loss),
+            fec=fec,
             loss=ask.loss,
         )
-        for position, (ask, stream_id, allocated_kbps) in enumerate(
-            zip(request.streams, stream_ids, verdict.allocations, strict=True),
+        for position, (ask, fec, stream_id, allocated_kbps) in enumerate(
+            zip(request.streams, fecs, stream_ids, verdict.allocations, strict=True),
         )
+    )
+    shrunk, evicted = _victims(rivals, verdict)
+    return Admission(streams, verdict.headroom_kbps, shrunk, evicted)
+
+
+def plan_shrink(pool: Pool, rivals: Rivals) -> tuple[Shrunk, ...] | None:
+    """Which sessions have to do with less, and how much, so that a pool that is over its ceiling no longer is.
+
+    Returns:
+        The weakest first; None if all of them at their minima are too much.
+
+    Example:
+        >>> from uuid import UUID
+        >>> plan_shrink(Pool(UUID(int=1), PoolLevel.TENANT, "acme", capacity_kbps=5, reserved_kbps=5), Rivals())
+        ()
+    """
+    # As if a stream came that is stronger than all, for which there would be just room.
+    wider = replace(pool, capacity_kbps=pool.capacity_kbps + 1, preemption=True, min_hold_ms=0)
+    if pool.borrow_limit_kbps is not None:
+        wider = replace(wider, borrow_limit_kbps=pool.borrow_limit_kbps + 1)
+    one = _native.Request([_native.StreamAsk("", "latency", 1)], _STRONGEST)
+    sessions = [session.native() for session in rivals.sessions]
+    others = [other.native() for other in rivals.pools if other.key != pool.key]
+    verdict = _native.plan([wider.native()], one, sessions, rivals.now_ms, others)
+    if isinstance(verdict, _native.Rejected) or verdict.evicted:
+        return None
+    return _victims(rivals, verdict)[0]
+
+
+_STRONGEST = 2**63 - 1
+
+
+def _refusal(request: SessionRequest, short: Pool, verdict: _native.Rejected) -> BandwidthExceeded:
+    offer, free_at_ms = verdict.counter_offer, verdict.free_at_ms
+    names = [ask.name for ask in request.streams]
+    return BandwidthExceeded(
+        requested_kbps=verdict.requested_kbps,
+        available_kbps=verdict.available_kbps,
+        limiting_pool=short.name,
+        admissible_kbps=verdict.admissible_kbps,
+        counter_offer=None if offer is None else dict(zip(names, offer, strict=True)),
+        free_at=None if free_at_ms is None else datetime.fromtimestamp(free_at_ms / 1000, UTC),
+    )
+
+
+def _victims(rivals: Rivals, verdict: _native.Admitted) -> tuple[tuple[Shrunk, ...], tuple[LiveSession, ...]]:
+    by_id = {str(session.session_id): session for session in rivals.sessions}
+    shrunk = tuple(Shrunk(by_id[name], kbps) for name, kbps in verdict.shrunk)
+    return shrunk, tuple(by_id[name] for name in verdict.evicted)
+
+
+def path_after(path: Sequence[Pool], streams: Sequence[Stream]) -> tuple[Pool, ...]:
+    """The pools of a path once these streams are in them: what is reserved grows, what is withheld for them shrinks."""
+    after = []
+    used_kbps = 0
+    for position, pool in enumerate(path):
+        now = replace(
+            pool,
+            reserved_kbps=pool.reserved_kbps + pool.charged_kbps(streams),
+            withheld_kbps=max(pool.withheld_kbps - used_kbps, 0),
+        )
+        after.append(now)
+        if position + 1 < len(path) and path[position + 1].charge is pool.charge:
+            used_kbps = pool.claim_kbps - now.claim_kbps
+        else:
+            used_kbps = 0
+    return tuple(after)
+
+
+def path_emptied(path: Sequence[Pool]) -> tuple[Pool, ...]:
+    """The pools of a path as if nobody had reserved anything, and nobody beside it kept anything."""
+    emptied: list[Pool] = []
+    for pool in path:
+        inside = emptied[-1] if emptied else None
+        withheld_kbps = inside.claim_kbps if inside is not None and inside.charge is pool.charge else 0
+        emptied.append(replace(pool, reserved_kbps=0, withheld_kbps=withheld_kbps))
+    return tuple(emptied)
+
+
+def _native_ask(ask: StreamRequest, fec: FecParameters) -> _native.StreamAsk:
+    return _native.StreamAsk(
+        ask.name,
+        ask.priority.value,
+        ask.bandwidth_kbps,
+        ask.min_bandwidth_kbps,
+        fec.data_shards,
+        fec.parity_shards,
     )
 
 

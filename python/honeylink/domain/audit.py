@@ -23,6 +23,8 @@ class Category(StrEnum):
     SESSION_CREATION = "session-creation"
     SESSION_TERMINATION = "session-termination"
     SESSION_EXPIRY = "session-expiry"
+    SESSION_SHRINK = "session-shrink"
+    POOL_CHANGE = "pool-change"
     ACCESS_DENIED = "access-denied"
     TOKEN_CREATION = "token-creation"  # noqa: S105 - a category's name, no secret
     TOKEN_REVOCATION = "token-revocation"  # noqa: S105 - likewise

@@ -96,15 +96,22 @@ class StreamRequest:
     priority: Priority
     bandwidth_kbps: int
     loss: ExpectedLoss | None = None
+    min_bandwidth_kbps: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SessionRequest:
-    """What `POST /sessions` asks for, once it is known to be well-formed."""
+    """What `POST /sessions` asks for, once it is known to be well-formed.
+
+    Larger priorities are stronger: the setup priority against sessions that are there, the hold priority against those
+    that come.
+    """
 
     device_id: str
     streams: tuple[StreamRequest, ...]
     ttl_seconds: int
+    setup_priority: int = 0
+    hold_priority: int = 0
 
     @property
     def total_bandwidth_kbps(self) -> int:
@@ -114,16 +121,29 @@ class SessionRequest:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """One flow of an admitted session."""
+    """One flow of an admitted session. `bandwidth_kbps` is what it has, which may be less than it asked for."""
 
     stream_id: UUID
     name: str
     mode: Mode
     priority: Priority
     bandwidth_kbps: int
+    asked_bandwidth_kbps: int
+    min_bandwidth_kbps: int | None
     connection_id: str
     fec: FecParameters
     loss: ExpectedLoss | None = None
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it has less than it asked for."""
+        return self.bandwidth_kbps < self.asked_bandwidth_kbps
+
+    @property
+    def wire_kbps(self) -> int:
+        """What it sends, with its parity, rounded up: what a pool charges that charges `wire`."""
+        shards = self.fec.data_shards + self.fec.parity_shards
+        return -(-self.bandwidth_kbps * shards // self.fec.data_shards)
 
     @property
     def fec_rule(self) -> FecRule:
@@ -143,6 +163,8 @@ class Session:
     ended_at: datetime | None
     end_reason: str | None
     session_endpoint: str
+    setup_priority: int
+    hold_priority: int
     streams: tuple[Stream, ...]
 
 

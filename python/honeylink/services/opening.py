@@ -6,32 +6,35 @@ way leaves at once, alone. One group at a time is best: a second one would only 
 meet at the same pools, and each costs what a larger one does.
 
 The planner sees what the group has been admitted before, so a group never competes with itself. It may lose to another
-process between snapshot and commit; what was lost is decided again with the next group.
+process between snapshot and commit; what was lost is decided again with the next group. One that finds no room leaves
+the groups: `honeylink.services.negotiation` sees what can be done about it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
-from collections import Counter, deque
-from dataclasses import dataclass, field, replace
+from collections import defaultdict, deque
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import structlog
-from uuid_utils.compat import uuid7
 
-from honeylink.domain.admission import decide
-from honeylink.domain.audit import Category
-from honeylink.errors import ClientGone, DependencyUnavailable, NotFound, Overloaded, ServiceError
-from honeylink.services.audit import event_by
+from honeylink.domain.admission import decide, path_after
+from honeylink.errors import (
+    BandwidthExceeded,
+    ClientGone,
+    DependencyUnavailable,
+    NotFound,
+    Overloaded,
+    ServiceError,
+)
+from honeylink.services.asking import Asked, OpenedSession, wipe, with_keys
 from honeylink.services.load_limit import LoadLimit
 from honeylink.services.snapshots import Snapshot
 from honeylink.store import sessions as session_store
-from honeylink.store.sessions import NewSession
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
+    from collections.abc import Callable, Sequence
     from uuid import UUID
 
     from honeylink.domain.access import Principal
@@ -39,12 +42,14 @@ if TYPE_CHECKING:
     from honeylink.domain.sessions import SessionRequest, Stream
     from honeylink.keys.keyring import Keyring
     from honeylink.keys.secret import Secret
+    from honeylink.services.negotiation import Negotiation
     from honeylink.services.snapshots import KnownDevices
     from honeylink.store.database import Database, UnitOfWork
+    from honeylink.store.sessions import NewSession
 
     Snapshots = dict[tuple[UUID, str], Snapshot]
 
-__all__ = ["OpenedSession", "Opening"]
+__all__ = ["Opening"]
 
 # What fits a commit's time at full load. A larger group would only make its first member wait for its last.
 _GROUP_MAX = 64
@@ -52,38 +57,12 @@ _GROUP_MAX = 64
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedSession:
-    """A session that has just been opened, with the keys of its streams; they are shown this once."""
-
-    session_id: UUID
-    created_at: datetime
-    expires_at: datetime
-    session_endpoint: str
-    streams: tuple[Stream, ...]
-    stream_keys: tuple[Secret, ...]
-
-    def wipe_keys(self) -> None:
-        """Overwrite the keys, once they have been shown."""
-        _wipe(self.stream_keys)
-
-
 @dataclass(slots=True, eq=False)
 class _Waiting:
     """A request that waits to be opened."""
 
-    caller: Principal
-    request: SessionRequest
-    deadline: float
-    wanted: Callable[[], bool]
-    session_id: UUID
-    stream_ids: list[UUID]
+    asked: Asked
     result: asyncio.Future[OpenedSession]
-    context: contextvars.Context = field(default_factory=contextvars.copy_context)
-
-    @property
-    def device(self) -> tuple[UUID, str]:
-        return self.caller.tenant_id, self.request.device_id
 
 
 class Opening:
@@ -93,6 +72,7 @@ class Opening:
         database: where sessions go.
         keyring: makes their keys.
         known_devices: what is kept between two sessions of a device.
+        negotiation: takes over those that find no room.
         session_endpoint: part of each answer.
         max_streams: how many streams one session may have.
         max_opening: how many requests may be in progress; beyond, or past what can be done in time, one is refused at
@@ -104,6 +84,7 @@ class Opening:
         database: Database,
         keyring: Keyring,
         known_devices: KnownDevices,
+        negotiation: Negotiation,
         *,
         session_endpoint: str,
         max_streams: int,
@@ -112,6 +93,7 @@ class Opening:
         self._database = database
         self._keyring = keyring
         self._known_devices = known_devices
+        self._negotiation = negotiation
         self._session_endpoint = session_endpoint
         self._max_streams = max_streams
         self._load = LoadLimit(max_opening)
@@ -134,7 +116,7 @@ class Opening:
             NotFound: the tenant has no such device.
             StateConflict: the device is not paired.
             TooManyStreams: there are more than one session may have.
-            BandwidthExceeded: a pool on the device's path is short.
+            BandwidthExceeded: a pool on the device's path is short, and no room can be made.
             ClientGone: nobody waits for the answer any more.
             Overloaded: there are too many in progress.
             DependencyUnavailable: database or key provider are away or too slow.
@@ -143,25 +125,20 @@ class Opening:
             raise Overloaded
         loop = asyncio.get_running_loop()
         entered = loop.time()
-        waiting = _Waiting(
-            caller=caller,
-            request=request,
-            deadline=entered + self._database.remaining_seconds(),
-            wanted=wanted,
-            session_id=uuid7(),
-            stream_ids=[uuid7() for _ in request.streams],
-            result=loop.create_future(),
-        )
+        asked = Asked.now(caller, request, entered + self._database.remaining_seconds(), wanted)
+        waiting = _Waiting(asked, loop.create_future())
         self._waiting.append(waiting)
         self._load.enter(entered)
         self._dispatch()
         opened = None
         try:
-            async with asyncio.timeout_at(waiting.deadline):
+            async with asyncio.timeout_at(asked.deadline):
                 opened = await waiting.result
                 return opened
         except TimeoutError:
             raise DependencyUnavailable("the database") from None
+        except BandwidthExceeded:
+            return await self._negotiation.open(asked)
         finally:
             self._database.spend(loop.time() - entered)
             self._leave(entered, loop.time(), opened is not None)
@@ -183,7 +160,7 @@ class Opening:
             group = [self._waiting.popleft() for _ in range(min(_GROUP_MAX, len(self._waiting)))]
             # Spans of the group's statements belong to its first member's trace.
             self._group = asyncio.get_running_loop().create_task(
-                self._open_group(group), context=group[0].context.copy()
+                self._open_group(group), context=group[0].asked.context.copy()
             )
             self._group.add_done_callback(self._finished)
 
@@ -211,12 +188,12 @@ class Opening:
     async def _try_group(self, group: list[_Waiting]) -> list[_Waiting]:
         """Open those that can be opened and refuse those that can't; returns those that need another look."""
         now = asyncio.get_running_loop().time()
-        live = [each for each in group if not each.result.done() and each.deadline > now]
+        live = [each for each in group if not each.result.done() and each.asked.deadline > now]
         if not live:
             return []
         generation = self._known_devices.generation
         async with self._database.work() as work:
-            known, read = await self._snapshots(work, {each.device for each in live}, now)
+            known, read = await self._snapshots(work, {each.asked.device for each in live}, now)
             admitted, again = await self._admit_group(live, known, read)
             stored = {}
             if admitted:
@@ -224,20 +201,20 @@ class Opening:
                     work, [new for new, _ in admitted.values()], self._session_endpoint
                 )
         for each, (new, stream_keys) in admitted.items():
-            times = stored.get(each.session_id)
+            times = stored.get(each.asked.session_id)
             if times is None or each.result.done():
-                _wipe(stream_keys)
+                wipe(stream_keys)
             if times is None:
                 again.append(each)
                 continue
-            if each.device in read:
-                self._known_devices.put(each.device, read[each.device].with_empty_pools(), generation)
+            if each.asked.device in read and not any(stream.is_short for stream in new.streams):
+                self._known_devices.put(each.asked.device, read[each.asked.device].with_empty_pools(), generation)
             if not each.result.done():
                 each.result.set_result(
-                    OpenedSession(each.session_id, *times, self._session_endpoint, new.streams, stream_keys)
+                    OpenedSession(each.asked.session_id, *times, self._session_endpoint, new.streams, stream_keys)
                 )
         for each in again:
-            self._known_devices.drop(each.device)
+            self._known_devices.drop(each.asked.device)
         return again
 
     async def _admit_group(
@@ -245,15 +222,23 @@ class Opening:
     ) -> tuple[dict[_Waiting, tuple[NewSession, tuple[Secret, ...]]], list[_Waiting]]:
         """Decide on each after those before it; those that can't be decided on by what is known need another look."""
         admitted, again = {}, []
-        taken_kbps: Counter[str] = Counter()
+        taken = _Taken()
         for each in live:
-            if not each.wanted():
+            if not each.asked.wanted():
                 _refuse([each], ClientGone())
                 continue
+            snapshot = known.get(each.asked.device) or read.get(each.asked.device)
             try:
-                admitted[each] = await self._admit(each, known.get(each.device) or read.get(each.device), taken_kbps)
+                if snapshot is None:
+                    raise NotFound("device", each.asked.request.device_id)
+                streams = self._decide(each.asked, snapshot, taken)
+                if each.asked.device in known and any(stream.is_short for stream in streams):
+                    again.append(each)
+                    continue
+                admitted[each] = await with_keys(self._keyring, each.asked, snapshot, streams)
+                taken.add(snapshot.context.path, streams)
             except ServiceError as refusal:
-                if each.device in known:
+                if each.asked.device in known:
                     again.append(each)
                 else:
                     _refuse([each], refusal)
@@ -272,53 +257,39 @@ class Opening:
         read_at = asyncio.get_running_loop().time()
         return known, {device: Snapshot(context, read_at) for device, context in contexts.items()}
 
-    async def _admit(
-        self, waiting: _Waiting, snapshot: Snapshot | None, taken_kbps: Counter[str]
-    ) -> tuple[NewSession, tuple[Secret, ...]]:
-        """Decide on one and derive its keys; `taken_kbps` is what the group has of each pool."""
-        request = waiting.request
-        if snapshot is None:
-            raise NotFound("device", request.device_id)
+    def _decide(self, asked: Asked, snapshot: Snapshot, taken: _Taken) -> tuple[Stream, ...]:
         context = snapshot.context
-        path = tuple(_after(pool, taken_kbps) for pool in context.path)
-        streams = decide(request, context.device_status, path, waiting.stream_ids, self._max_streams)
-        assert context.device_master_key is not None  # noqa: S101 - a paired device has one, by constraint
-        keys = await self._keyring.session_keys(
-            context.device_master_key,
-            context.data_key,
-            waiting.caller.tenant_id,
-            request.device_id,
-            waiting.session_id,
-            waiting.stream_ids,
+        path = [taken.after(pool) for pool in context.path]
+        return decide(asked.request, context.device_status, path, asked.stream_ids, self._max_streams).streams
+
+
+class _Taken:
+    """What the sessions of a group have of each pool, and what of that had been kept for them."""
+
+    def __init__(self) -> None:
+        self._reserved_kbps: defaultdict[str, int] = defaultdict(int)
+        self._used_kbps: defaultdict[str, int] = defaultdict(int)
+
+    def after(self, pool: Pool) -> Pool:
+        """The pool as it will be for the next of the group."""
+        reserved_kbps = self._reserved_kbps.get(pool.key)
+        if reserved_kbps is None:
+            return pool
+        return replace(
+            pool,
+            reserved_kbps=pool.reserved_kbps + reserved_kbps,
+            withheld_kbps=max(pool.withheld_kbps - self._used_kbps[pool.key], 0),
         )
-        total_kbps = sum(stream.bandwidth_kbps for stream in streams)
-        taken_kbps.update({_key(pool): total_kbps for pool in path})
-        details = {
-            "session_id": str(waiting.session_id),
-            "stream_count": len(streams),
-            "total_bandwidth_kbps": total_kbps,
-            "ttl_seconds": request.ttl_seconds,
-        }
-        event = waiting.context.run(event_by, waiting.caller, Category.SESSION_CREATION, request.device_id, details)
-        deadline = snapshot.database_time(waiting.deadline)
-        return NewSession(waiting.session_id, request, streams, path, keys.sealed, deadline, event), keys.stream_keys
+
+    def add(self, path: Sequence[Pool], streams: Sequence[Stream]) -> None:
+        """Count one more session."""
+        before = [self.after(pool) for pool in path]
+        for was, now in zip(before, path_after(before, streams), strict=True):
+            self._reserved_kbps[was.key] += now.reserved_kbps - was.reserved_kbps
+            self._used_kbps[was.key] += was.withheld_kbps - now.withheld_kbps
 
 
 def _refuse(group: list[_Waiting], reason: Exception) -> None:
     for each in group:
         if not each.result.done():
             each.result.set_exception(reason)
-
-
-def _wipe(keys: tuple[Secret, ...]) -> None:
-    for key in keys:
-        key.wipe()
-
-
-def _key(pool: Pool) -> str:
-    return f"{pool.tenant_id}/{pool.level}/{pool.pool_id}"
-
-
-def _after(pool: Pool, taken_kbps: Counter[str]) -> Pool:
-    taken = taken_kbps[_key(pool)]
-    return replace(pool, reserved_kbps=pool.reserved_kbps + taken) if taken else pool

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from honeylink.domain.admission import Charge
+from honeylink.domain.pools import PoolChange
 from honeylink.errors import Conflict, SettingsError
 from honeylink.keys.keyring import Keyring
 from honeylink.keys.local import LocalKeyProvider
@@ -15,13 +17,14 @@ from honeylink.services.audit import Audit
 from honeylink.services.devices import Devices
 from honeylink.services.expiry import Expiry
 from honeylink.services.fresh_cache import FreshCache
+from honeylink.services.negotiation import Negotiation
 from honeylink.services.news import forget
 from honeylink.services.opening import Opening
 from honeylink.services.operations import Operations
+from honeylink.services.pools import Pools, set_node_pool
 from honeylink.services.rate_limit import RateLimiter
 from honeylink.services.sessions import Sessions
 from honeylink.services.tenants import Tenants
-from honeylink.store import tenants as tenant_store
 from honeylink.store.changes import Changes
 from honeylink.store.database import Database
 from honeylink.store.embedded import EmbeddedPostgres
@@ -57,6 +60,7 @@ class Services:
     tenants: Tenants
     expiry: Expiry
     operations: Operations
+    pools: Pools
 
 
 @asynccontextmanager
@@ -82,14 +86,18 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         await database.open()
         stack.push_async_callback(database.close)
         if settings.node_pool_kbps is not None:
-            await _set_node_pool(database, settings.node_pool_kbps)
+            await _set_node_pool(database, settings, settings.node_pool_kbps)
         tokens: FreshCache[UUID, StoredToken] = FreshCache(lambda: changes.fresh(), _MAX_TOKENS)  # noqa: PLW0108 - changes comes later
         known_devices: KnownDevices = FreshCache(lambda: changes.fresh(), _MAX_DEVICES)  # noqa: PLW0108 - changes comes later
         changes = Changes(database, dsn, lambda change: forget(change, tokens, known_devices))
+        negotiation = Negotiation(
+            database, keyring, session_endpoint=settings.session_endpoint, max_streams=settings.max_streams
+        )
         opening = Opening(
             database,
             keyring,
             known_devices,
+            negotiation,
             session_endpoint=settings.session_endpoint,
             max_streams=settings.max_streams,
             max_opening=settings.max_opening_sessions,
@@ -106,10 +114,11 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             access=access,
             audit=Audit(database, access),
             devices=Devices(database, keyring, access, settings.device_pool_kbps),
-            sessions=Sessions(database, access, opening),
+            sessions=Sessions(database, access, opening, negotiation),
             tenants=Tenants(database, keyring, settings.tenant_pool_kbps),
             expiry=Expiry(database, settings.expiry_interval_seconds),
             operations=Operations(database, keyring, HEAD_REVISION),
+            pools=Pools(database, access),
         )
 
 
@@ -132,9 +141,17 @@ async def _database_dsn(settings: Settings) -> AsyncIterator[str]:
         yield postgres.dsn()
 
 
-async def _set_node_pool(database: Database, capacity_kbps: int) -> None:
+async def _set_node_pool(database: Database, settings: Settings, capacity_kbps: int) -> None:
+    change = PoolChange(
+        capacity_kbps=capacity_kbps,
+        charge=Charge(settings.node_pool_charge),
+        guaranteed_kbps=None,
+        borrow_limit_kbps=None,
+        lend_limit_kbps=None,
+        preemption=settings.node_pool_preemption,
+        min_hold_ms=settings.node_pool_min_hold_ms,
+    )
     try:
-        async with database.work() as work:
-            await tenant_store.set_node_pool(work, capacity_kbps)
+        await set_node_pool(database, change)
     except Conflict as error:
         raise SettingsError(f"HONEYLINK_NODE_POOL_KBPS: {error}") from None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from honeylink.domain.access import Permission, Role
 from honeylink.domain.audit import Category, Outcome
 from honeylink.domain.paging import Cursor, Page
 from honeylink.errors import BandwidthExceeded, NotFound, StateConflict, TooManyStreams
+from honeylink.services.asking import Asked
 from honeylink.services.audit import event_by
 from honeylink.store import audit as audit_store
 from honeylink.store import sessions as session_store
@@ -18,23 +20,59 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from honeylink.domain.access import Principal
-    from honeylink.domain.sessions import Session, SessionRequest, SessionStatus
+    from honeylink.domain.admission import LiveSession, Pool
+    from honeylink.domain.sessions import Session, SessionRequest, SessionStatus, Stream
     from honeylink.services.access import Access
-    from honeylink.services.opening import OpenedSession, Opening
+    from honeylink.services.asking import OpenedSession
+    from honeylink.services.negotiation import Negotiation
+    from honeylink.services.opening import Opening
     from honeylink.store.database import Database, UnitOfWork
 
-__all__ = ["Sessions"]
+__all__ = ["Preview", "Sessions", "Victim"]
 
 _REFUSALS = (NotFound, StateConflict, TooManyStreams, BandwidthExceeded)
+
+
+@dataclass(frozen=True, slots=True)
+class Victim:
+    """A session that would have less, or nothing. Its ids are None where they are not for the caller to know."""
+
+    session_id: UUID | None
+    device_id: str | None
+    bandwidth_kbps: int
+    left_kbps: int
+
+    @classmethod
+    def seen_by(cls, caller: Principal, session: LiveSession, left_kbps: int) -> Victim:
+        """As the caller may know it: its own tenant's, and a device its own."""
+        known = session.tenant_id == caller.tenant_id and caller.device_id in {None, session.device_id}
+        return cls(
+            session_id=session.session_id if known else None,
+            device_id=session.device_id if known else None,
+            bandwidth_kbps=session.bandwidth_kbps,
+            left_kbps=left_kbps,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What would come of a request now: streams, what each pool then has left and whom it costs; or a refusal."""
+
+    streams: tuple[Stream, ...] = ()
+    path: tuple[Pool, ...] = ()
+    headroom_kbps: tuple[int, ...] = ()
+    victims: tuple[Victim, ...] = ()
+    refusal: BandwidthExceeded | None = None
 
 
 class Sessions:
     """The sessions of a tenant."""
 
-    def __init__(self, database: Database, access: Access, opening: Opening) -> None:
+    def __init__(self, database: Database, access: Access, opening: Opening, negotiation: Negotiation) -> None:
         self._database = database
         self._access = access
         self._opening = opening
+        self._negotiation = negotiation
 
     def overloaded(self) -> bool:
         """Whether one more session to open would be too many; costs next to nothing."""
@@ -69,6 +107,27 @@ class Sessions:
             raise
         SESSIONS.labels("opened").inc()
         return opened
+
+    async def preview(self, caller: Principal, request: SessionRequest) -> Preview:
+        """What `open` would do now, on one snapshot; nothing is stored, not even an event.
+
+        Raises:
+            Forbidden: the caller may not open sessions for this device.
+            NotFound: the tenant has no such device.
+            StateConflict: the device is not paired.
+            TooManyStreams: there are more than one session may have.
+        """
+        await self._access.require(caller, Permission.OPEN_SESSION, request.device_id)
+        asked = Asked.now(caller, request, 0.0, lambda: True)
+        async with self._database.work() as work:
+            try:
+                snapshot, admission = await self._negotiation.look(work, asked)
+            except BandwidthExceeded as refusal:
+                return Preview(refusal=refusal)
+        victims = [
+            Victim.seen_by(caller, shrunk.session, sum(shrunk.bandwidths_kbps)) for shrunk in admission.shrunk
+        ] + [Victim.seen_by(caller, session, 0) for session in admission.evicted]
+        return Preview(admission.streams, snapshot.context.path, admission.headroom_kbps, tuple(victims))
 
     async def get(self, caller: Principal, session_id: UUID) -> Session:
         """One session, without keys.

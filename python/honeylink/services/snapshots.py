@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeAlias
 
+from honeylink.domain.admission import path_emptied
+
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
@@ -41,8 +43,7 @@ class Snapshot:
 
     def with_empty_pools(self) -> Snapshot:
         """The same as if nobody held anything: how full pools are changes all the time, and the statement looks."""
-        path = tuple(replace(pool, reserved_kbps=0) for pool in self.context.path)
-        return replace(self, context=replace(self.context, path=path))
+        return replace(self, context=replace(self.context, path=path_emptied(self.context.path)))
 
 
 KnownDevices: TypeAlias = "FreshCache[tuple[UUID, str], Snapshot]"

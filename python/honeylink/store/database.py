@@ -73,7 +73,7 @@ class DatabaseUnprepared(DependencyUnavailable):
 
 
 class UnitOfWork:
-    """Statements on one connection, each its own transaction."""
+    """Statements on one connection, each its own transaction unless they stand in one."""
 
     def __init__(self, connection: PoolConnectionProxy[Record]) -> None:
         self._connection = connection
@@ -95,6 +95,12 @@ class UnitOfWork:
         sql, order = _STATEMENTS[statement]
         with span(f"store.{statement}"):
             await self._connection.execute(sql, *[parameters[name] for name in order])
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """Statements that take effect together, or if the block raises not at all."""
+        async with self._connection.transaction():
+            yield
 
 
 class _Connection(asyncpg.Connection):
@@ -162,9 +168,9 @@ class Database:
             self._pool = None
 
     @contextmanager
-    def shared_budget(self) -> Iterator[None]:
-        """Make all units of work of the block share the time that otherwise each one has."""
-        token = _BUDGET.set(_Budget(self._timeout_seconds))
+    def shared_budget(self, seconds: float | None = None) -> Iterator[None]:
+        """Make all units of work of the block share the time that otherwise each one has, or what is given."""
+        token = _BUDGET.set(_Budget(self._timeout_seconds if seconds is None else seconds))
         try:
             yield
         finally:

@@ -2,22 +2,54 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import asyncpg
 
-from honeylink.domain.admission import PoolLevel
+from honeylink.domain.admission import Charge, Pool, PoolLevel
+from honeylink.domain.pools import Force, Shares
+from honeylink.errors import PoolConflict
+from honeylink.store.audit import event_parameters
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from datetime import datetime
+
+    from honeylink.domain.audit import AuditEvent
+    from honeylink.domain.pools import PoolChange
     from honeylink.store.database import UnitOfWork
 
-__all__ = ["LevelTotal", "PoolBalance", "check_pools", "find_schema_revision", "sum_pools"]
+    PoolBefore = tuple[datetime, PoolLevel, str] | None
+
+__all__ = [
+    "LevelTotal",
+    "PoolBalance",
+    "change_pool",
+    "check_pools",
+    "ensure_node_pool",
+    "find_path",
+    "find_schema_revision",
+    "find_shares",
+    "list_pools",
+    "lock_pools",
+    "pool_of",
+    "settle",
+    "sum_pools",
+]
+
+# How long a transaction that holds locks may wait for its owner's next statement.
+_IDLE_MILLISECONDS = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class PoolBalance:
-    """A pool beside what sessions hold of it. `capacity_kbps` is None if reservations name a pool that is gone."""
+    """A pool beside what sessions hold of it, and what it withholds beside what the pools inside it claim.
+
+    `capacity_kbps` is None if reservations name a pool that is gone.
+    """
 
     tenant: str
     level: PoolLevel
@@ -26,11 +58,18 @@ class PoolBalance:
     reserved_kbps: int
     live_kbps: int
     stale_kbps: int
+    withheld_kbps: int
+    claimed_kbps: int
 
     @property
     def balanced(self) -> bool:
-        """Whether the pool exists and counts exactly what live sessions hold."""
-        return self.capacity_kbps is not None and self.reserved_kbps == self.live_kbps and self.stale_kbps == 0
+        """Whether the pool exists, counts exactly what live sessions hold, and withholds exactly what is claimed."""
+        return (
+            self.capacity_kbps is not None
+            and self.reserved_kbps == self.live_kbps
+            and self.stale_kbps == 0
+            and self.withheld_kbps == self.claimed_kbps
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +101,113 @@ async def find_schema_revision(work: UnitOfWork) -> str | None:
     except asyncpg.UndefinedTableError:
         return None
     return None if row is None else row["version_num"]
+
+
+async def find_path(work: UnitOfWork, tenant_id: UUID, device_id: str | None) -> list[Pool]:
+    """The pools of a device's path, or without a device those of its tenant's, from the inside out."""
+    rows = await work.fetch("find_path", tenant_id=tenant_id, device_id=device_id)
+    return [pool_of(json.loads(row["pool"])) for row in rows]
+
+
+async def find_shares(work: UnitOfWork, pool: Pool) -> Shares:
+    """What is guaranteed beside a pool and inside it; their locks, or that of the pool around them, are held."""
+    row = await work.fetchrow("find_shares", tenant_id=pool.tenant_id, level=pool.level, pool_id=pool.pool_id)
+    assert row is not None  # noqa: S101 - an aggregate has a row
+    return Shares(row["beside_kbps"], row["inside_kbps"], row["kept_inside"])
+
+
+async def list_pools(work: UnitOfWork, tenant_id: UUID, before: PoolBefore, limit: int) -> list[tuple[Pool, datetime]]:
+    """At most `limit` pools of a tenant, and the shared one, each with when it was made, newest first."""
+    at, level, pool_id = before or (None, None, None)
+    rows = await work.fetch(
+        "list_pools", tenant_id=tenant_id, before_at=at, before_level=level, before_id=pool_id, limit=limit
+    )
+    return [(pool_of(json.loads(row["pool"])), row["created_at"]) for row in rows]
+
+
+async def change_pool(work: UnitOfWork, pool: Pool, change: PoolChange, event: AuditEvent) -> bool:
+    """Make a pool what it shall be, with its audit event, and settle what is claimed; the path's locks are held.
+
+    Returns:
+        Whether what it has given away fits into it. If not, the transaction can only be rolled back.
+
+    Raises:
+        PoolConflict: the pool around it has not so much left to keep; likewise.
+    """
+    try:
+        await work.fetchrow(
+            "change_pool",
+            **event_parameters(event) | {"tenant_id": pool.tenant_id},
+            level=pool.level,
+            pool_id=pool.pool_id,
+            event_device_id=event.device_id,
+            capacity_kbps=change.capacity_kbps,
+            charge=change.charge.value,
+            guaranteed_kbps=change.guaranteed_kbps,
+            borrow_limit_kbps=change.borrow_limit_kbps,
+            lend_limit_kbps=change.lend_limit_kbps,
+            preemption=change.preemption,
+            min_hold_ms=change.min_hold_ms,
+            drain=change.force is Force.DRAIN,
+        )
+    except asyncpg.CheckViolationError as error:
+        if error.constraint_name != "pools_capacity":
+            raise
+        return False
+    try:
+        await settle(work, [pool.tenant_id])
+    except asyncpg.CheckViolationError as error:
+        if error.constraint_name != "pools_capacity":
+            raise
+        expected = "a pool around it that has left what it would keep; let others end or shrink first"
+        raise PoolConflict(pool.name, expected, "too little") from None
+    return True
+
+
+async def ensure_node_pool(work: UnitOfWork) -> None:
+    """Make the pool that all tenants share, if there is none. In a transaction, as the table is locked for it."""
+    await work.execute("close_pools")
+    await work.execute("make_node_pool")
+
+
+async def lock_pools(work: UnitOfWork, keys: Collection[str]) -> dict[str, Pool]:
+    """Lock the pools of these keys for the rest of the transaction; returns those that exist as they now are."""
+    await work.fetch("limit_idle_time", milliseconds=str(_IDLE_MILLISECONDS))
+    parts = [key.split("/", 2) for key in keys]
+    rows = await work.fetch(
+        "lock_pools",
+        tenant_ids=[UUID(tenant_id) for tenant_id, _, _ in parts],
+        levels=[int(level) for _, level, _ in parts],
+        pool_ids=[pool_id for _, _, pool_id in parts],
+    )
+    locked = [pool_of(json.loads(row["pool"])) for row in rows]
+    return {pool.key: pool for pool in locked}
+
+
+async def settle(work: UnitOfWork, tenant_ids: Collection[UUID]) -> None:
+    """Withhold what is claimed, after pools of these tenants have changed; the locks of theirs and the node's are held.
+
+    Raises:
+        asyncpg.CheckViolationError: of `pools_capacity`: a pool has not so much left.
+    """
+    await work.execute("settle_tenants", tenant_ids=list(tenant_ids))
+    await work.execute("settle_node")
+
+
+def pool_of(row: Mapping[str, Any]) -> Pool:
+    """A pool as PostgreSQL writes its row as JSON."""
+    return Pool(
+        tenant_id=UUID(row["tenant_id"]),
+        level=PoolLevel(row["level"]),
+        pool_id=row["pool_id"],
+        capacity_kbps=row["capacity_kbps"],
+        reserved_kbps=row["reserved_kbps"],
+        charge=Charge(row["charge"]),
+        guaranteed_kbps=row["guaranteed_kbps"],
+        borrow_limit_kbps=row["borrow_limit_kbps"],
+        lend_limit_kbps=row["lend_limit_kbps"],
+        preemption=row["preemption"],
+        min_hold_ms=row["min_hold_ms"],
+        withheld_kbps=row["withheld_kbps"],
+        draining_kbps=row["draining_kbps"],
+    )

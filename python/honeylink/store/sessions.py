@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-from honeylink.domain.admission import Pool, PoolLevel
+import asyncpg
+
+from honeylink.domain.admission import LiveSession, PoolLevel, Rivals
 from honeylink.domain.devices import DeviceStatus
 from honeylink.domain.keys import WrappedDataKey, WrappedKey
 from honeylink.domain.sessions import ExpectedLoss, FecParameters, Mode, Priority, Session, SessionStatus, Stream
+from honeylink.store.pools import pool_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
     from asyncpg import Record
 
+    from honeylink.domain.admission import Pool, Shrunk
     from honeylink.domain.audit import AuditEvent
     from honeylink.domain.keys import SealedKey
     from honeylink.domain.sessions import SessionRequest
@@ -30,12 +34,17 @@ __all__ = [
     "create_sessions",
     "end_sessions",
     "expire_sessions",
+    "find_rivals",
     "find_session",
     "find_session_contexts",
     "list_due_sessions",
     "list_live_session_ids",
     "list_sessions",
+    "shrink_sessions",
 ]
+
+# More often no pool's capacity changes while a lock is awaited.
+_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +68,7 @@ class NewSession:
     session_id: UUID
     request: SessionRequest
     streams: tuple[Stream, ...]
-    path: tuple[Pool, ...]
+    tenant_pool_id: str
     sealed: SealedKey
     deadline: datetime
     event: AuditEvent
@@ -94,32 +103,32 @@ async def create_sessions(
         When each that was stored was created, and when it expires. One that is missing lost its room to somebody else,
         or its device was revoked, or its deadline has passed.
     """
-    hops = [(position, pool) for position, session in enumerate(sessions, 1) for pool in session.path]
     streams = [
         (position, place, stream)
         for position, session in enumerate(sessions, 1)
         for place, stream in enumerate(session.streams)
     ]
-    rows = await work.fetch(
+    rows = await _fetch_on_pools(
+        work,
         "create_sessions",
         tenant_ids=[session.event.tenant_id for session in sessions],
         session_ids=[session.session_id for session in sessions],
         device_ids=[session.request.device_id for session in sessions],
+        tenant_pool_ids=[session.tenant_pool_id for session in sessions],
         ttls_seconds=[session.request.ttl_seconds for session in sessions],
+        setup_priorities=[session.request.setup_priority for session in sessions],
+        hold_priorities=[session.request.hold_priority for session in sessions],
         dek_ids=[session.sealed.dek_id for session in sessions],
         key_nonces=[session.sealed.nonce for session in sessions],
         key_ciphertexts=[session.sealed.ciphertext for session in sessions],
-        totals_kbps=[sum(stream.bandwidth_kbps for stream in session.streams) for session in sessions],
+        payloads_kbps=[sum(stream.bandwidth_kbps for stream in session.streams) for session in sessions],
+        wires_kbps=[sum(stream.wire_kbps for stream in session.streams) for session in sessions],
         deadlines=[session.deadline for session in sessions],
         event_ids=[session.event.event_id for session in sessions],
         actors=[session.event.actor for session in sessions],
         details=[json.dumps(session.event.details) for session in sessions],
         trace_ids=[session.event.trace_id for session in sessions],
         session_endpoint=session_endpoint,
-        hop_positions=[position for position, _ in hops],
-        hop_tenant_ids=[pool.tenant_id for _, pool in hops],
-        hop_levels=[pool.level for _, pool in hops],
-        hop_pool_ids=[pool.pool_id for _, pool in hops],
         stream_positions=[position for position, _, _ in streams],
         places=[place for _, place, _ in streams],
         stream_ids=[stream.stream_id for _, _, stream in streams],
@@ -127,6 +136,8 @@ async def create_sessions(
         modes=[stream.mode for _, _, stream in streams],
         priorities=[stream.priority for _, _, stream in streams],
         bandwidths_kbps=[stream.bandwidth_kbps for _, _, stream in streams],
+        asked_bandwidths_kbps=[stream.asked_bandwidth_kbps for _, _, stream in streams],
+        min_bandwidths_kbps=[stream.min_bandwidth_kbps for _, _, stream in streams],
         connection_ids=[stream.connection_id for _, _, stream in streams],
         data_shards=[stream.fec.data_shards for _, _, stream in streams],
         parity_shards=[stream.fec.parity_shards for _, _, stream in streams],
@@ -162,7 +173,8 @@ async def expire_sessions(work: UnitOfWork, sessions: Sequence[EndingSession], *
 async def _end_sessions(
     work: UnitOfWork, sessions: Sequence[EndingSession], reason: str | None, actor: str, trace_id: str
 ) -> list[Record]:
-    return await work.fetch(
+    return await _fetch_on_pools(
+        work,
         "end_sessions",
         tenant_ids=[session.tenant_id for session in sessions],
         session_ids=[session.session_id for session in sessions],
@@ -171,6 +183,78 @@ async def _end_sessions(
         actor=actor,
         trace_id=trace_id,
     )
+
+
+async def shrink_sessions(
+    work: UnitOfWork, sessions: Sequence[tuple[Shrunk, UUID]], *, reason: str, actor: str, trace_id: str
+) -> int:
+    """Leave sessions with less, each with an id for its audit event; the caller holds their pools' locks.
+
+    Returns:
+        How many were live and still had what the plan says.
+    """
+    streams = [
+        (each.session.session_id, position, kbps)
+        for each, _ in sessions
+        for position, kbps in enumerate(each.bandwidths_kbps)
+    ]
+    rows = await work.fetch(
+        "shrink_sessions",
+        tenant_ids=[each.session.tenant_id for each, _ in sessions],
+        session_ids=[each.session.session_id for each, _ in sessions],
+        were_kbps=[each.session.bandwidth_kbps for each, _ in sessions],
+        event_ids=[event_id for _, event_id in sessions],
+        stream_session_ids=[session_id for session_id, _, _ in streams],
+        positions=[position for _, position, _ in streams],
+        bandwidths_kbps=[kbps for _, _, kbps in streams],
+        reason=reason,
+        actor=actor,
+        trace_id=trace_id,
+    )
+    return len(rows)
+
+
+async def find_rivals(
+    work: UnitOfWork, tenant_id: UUID, device_id: str, weaker_than: int | None, limit: int
+) -> tuple[tuple[Pool, ...], Rivals]:
+    """The pools of a device's path, and who holds them, in one snapshot; see the statement for which sessions.
+
+    Args:
+        work: where to ask.
+        tenant_id: whose device.
+        device_id: which.
+        weaker_than: also the weakest sessions whose hold priority is below this.
+        limit: how many of each kind.
+    """
+    row = await work.fetchrow(
+        "find_rivals", tenant_id=tenant_id, device_id=device_id, weaker_than=weaker_than, limit=limit
+    )
+    assert row is not None  # noqa: S101 - a statement without FROM has a row
+    pools = {pool.key: pool for pool in map(pool_of, json.loads(row["pools"]))}
+    path = tuple(
+        pool
+        for pool in sorted(pools.values(), key=lambda pool: pool.level)
+        if pool.level == PoolLevel.NODE
+        or (pool.tenant_id == tenant_id and (pool.level == PoolLevel.TENANT or pool.pool_id == device_id))
+    )
+    beside = tuple(pool for pool in pools.values() if pool not in path)
+    sessions = tuple(_live_session(session) for session in json.loads(row["sessions"] or "[]"))
+    return path, Rivals(sessions, beside, row["now_ms"])
+
+
+async def _fetch_on_pools(work: UnitOfWork, statement: str, **parameters: object) -> list[Record]:
+    """Run a statement that locks pools and then changes them.
+
+    PostgreSQL makes a table's checks with the row as it was when the statement began, before it notices that it has
+    changed since. If a capacity grew while its lock was awaited, what fits now may not have fitted then.
+    """
+    for _ in range(_TRIES):
+        try:
+            return await work.fetch(statement, **parameters)
+        except asyncpg.CheckViolationError as error:
+            if error.constraint_name != "pools_capacity":
+                raise
+    return await work.fetch(statement, **parameters)
 
 
 async def list_due_sessions(work: UnitOfWork, limit: int) -> list[tuple[UUID, UUID]]:
@@ -218,17 +302,11 @@ async def list_sessions(
 
 
 def _context(row: Record) -> SessionContext:
-    pools = zip(
-        row["tenant_ids"], row["levels"], row["pool_ids"], row["capacities_kbps"], row["reserved_kbps"], strict=True
-    )
     return SessionContext(
         device_status=DeviceStatus(row["status"]),
         device_master_key=_wrapped_key(row, "dmk") if row["dmk_provider"] is not None else None,
         data_key=WrappedDataKey(row["dek_id"], _wrapped_key(row, "dek")),
-        path=tuple(
-            Pool(tenant, PoolLevel(level), pool_id, capacity_kbps, reserved_kbps)
-            for tenant, level, pool_id, capacity_kbps, reserved_kbps in pools
-        ),
+        path=tuple(pool_of(pool) for pool in json.loads(row["pools"])),
         now=row["now"],
     )
 
@@ -243,18 +321,35 @@ def _session(row: Record) -> Session:
         ended_at=row["ended_at"],
         end_reason=row["end_reason"],
         session_endpoint=row["session_endpoint"],
+        setup_priority=row["setup_priority"],
+        hold_priority=row["hold_priority"],
         streams=tuple(_stream(stream) for stream in json.loads(row["streams"])),
     )
 
 
+def _live_session(row: dict[str, Any]) -> LiveSession:
+    return LiveSession(
+        tenant_id=UUID(row["tenant_id"]),
+        session_id=UUID(row["session_id"]),
+        device_id=row["device_id"],
+        pool_keys=tuple(row["pool_keys"]),
+        streams=tuple(_stream(stream) for stream in row["streams"]),
+        hold_priority=row["hold_priority"],
+        opened_ms=row["opened_ms"],
+        expires_ms=row["expires_ms"],
+    )
+
+
 def _stream(row: dict[str, Any]) -> Stream:
-    loss_rate = row["loss_rate"]
+    loss_rate, asked_kbps = row["loss_rate"], row["asked_bandwidth_kbps"]
     return Stream(
         stream_id=UUID(row["stream_id"]),
         name=row["name"],
         mode=Mode(row["mode"]),
         priority=Priority(row["priority"]),
         bandwidth_kbps=row["bandwidth_kbps"],
+        asked_bandwidth_kbps=row["bandwidth_kbps"] if asked_kbps is None else asked_kbps,
+        min_bandwidth_kbps=row["min_bandwidth_kbps"],
         connection_id=row["connection_id"],
         fec=FecParameters(row["data_shards"], row["parity_shards"]),
         loss=None if loss_rate is None else ExpectedLoss(loss_rate, row["loss_burst"], row["recovery_target"]),

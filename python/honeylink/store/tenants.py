@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import asyncpg
-
 from honeylink.domain.keys import WrappedDataKey, WrappedKey
-from honeylink.errors import Conflict
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -16,7 +13,7 @@ if TYPE_CHECKING:
 
     from honeylink.store.database import UnitOfWork
 
-__all__ = ["create_tenant", "find_data_key", "find_tenant_id", "list_sample_data_keys", "set_node_pool"]
+__all__ = ["create_tenant", "find_data_key", "find_tenant_id", "list_sample_data_keys"]
 
 
 async def create_tenant(work: UnitOfWork, tenant_id: UUID, name: str, pool_kbps: int, data_key: WrappedDataKey) -> None:
@@ -49,20 +46,6 @@ async def find_data_key(work: UnitOfWork, tenant_id: UUID) -> WrappedDataKey | N
 async def list_sample_data_keys(work: UnitOfWork) -> list[tuple[UUID, WrappedDataKey]]:
     """For each key that wraps data keys one of those, with its tenant."""
     return [(row["tenant_id"], _data_key(row)) for row in await work.fetch("list_sample_data_keys")]
-
-
-async def set_node_pool(work: UnitOfWork, capacity_kbps: int) -> None:
-    """Give the pool that all tenants share this capacity.
-
-    Raises:
-        Conflict: live sessions hold more than that.
-    """
-    try:
-        await work.fetchrow("set_node_pool", capacity_kbps=capacity_kbps)
-    except asyncpg.CheckViolationError as error:
-        if error.constraint_name != "pools_capacity":
-            raise
-        raise Conflict(f"expected at least what live sessions hold, found {capacity_kbps} kbps") from None
 
 
 def _data_key(row: Record) -> WrappedDataKey:

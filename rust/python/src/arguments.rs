@@ -19,6 +19,27 @@ pub fn whole(field: &str, value: &Bound<'_, PyAny>) -> PyResult<u64> {
     Err(PlannerError::new_err((field.to_owned(), "an integer from 0 to 2^64 - 1", shown(value))))
 }
 
+/// The same, or None.
+pub fn whole_or_none(field: &str, value: Option<&Bound<'_, PyAny>>) -> PyResult<Option<u64>> {
+    value.map(|value| whole(field, value)).transpose()
+}
+
+/// A number of either sign, from -2^63 to 2^63 - 1.
+pub fn signed(field: &str, value: &Bound<'_, PyAny>) -> PyResult<i64> {
+    if !value.is_instance_of::<PyBool>() {
+        match value.extract::<i64>() {
+            Err(error) if error.is_instance_of::<PyOverflowError>(value.py()) => {}
+            result => return result,
+        }
+    }
+    Err(PlannerError::new_err((field.to_owned(), "an integer from -2^63 to 2^63 - 1", shown(value))))
+}
+
+/// Numbers from 0 to 2^64 - 1.
+pub fn wholes(field: &str, values: &[Bound<'_, PyAny>]) -> PyResult<Vec<u64>> {
+    values.iter().map(|value| whole(field, value)).collect()
+}
+
 /// Text that UTF-8 can hold, which lone surrogates are not.
 pub fn text(field: &str, value: &Bound<'_, PyString>) -> PyResult<String> {
     value.extract().map_err(|_| PlannerError::new_err((field.to_owned(), "valid Unicode", shown(value))))

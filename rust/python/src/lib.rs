@@ -36,7 +36,7 @@ mod _native {
     #[pymodule_export]
     use crate::packets::{PyPacketDecoder, PyPacketEncoder, PyPacketStats};
     #[pymodule_export]
-    use crate::scheduler::{PyAdmitted, PyPool, PyRejected, PyRequest, PyStreamAsk, plan};
+    use crate::scheduler::{PyActiveSession, PyAdmitted, PyPool, PyRejected, PyRequest, PyStreamAsk, plan};
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)] // Python's name for it

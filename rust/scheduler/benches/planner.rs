@@ -3,30 +3,71 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use honeylink_scheduler::{Level, Pool, Priority, Request, StreamAsk, Verdict, plan};
+use honeylink_scheduler::{
+    ActiveSession, Admitted, Charge, Level, Pool, Priority, Request, StreamAsk, Verdict, plan,
+};
 
-fn path(capacity_kbps: u64) -> [Pool; 3] {
-    Level::ALL.map(|level| Pool { id: level.name().into(), level, capacity_kbps, reserved_kbps: 0 })
+fn path(capacity_kbps: u64, charge: Charge) -> [Pool; 3] {
+    Level::ALL.map(|level| Pool { charge, ..Pool::new(level.name(), level, capacity_kbps, 0) })
 }
 
-fn request() -> Request {
-    let stream = |index: usize| StreamAsk {
-        name: format!("stream-{index}"),
-        priority: Priority::ALL[index % 3],
-        bandwidth_kbps: 100,
+fn request(min_bandwidth_kbps: Option<u64>) -> Request {
+    let stream = |(index, priority): (u64, &Priority)| StreamAsk {
+        min_bandwidth_kbps,
+        parity_shards: index % 6,
+        ..StreamAsk::new("", *priority, 10_000 + index)
     };
-    Request { streams: (0..16).map(stream).collect() }
+    Request::new((0..16).zip(Priority::ALL.iter().cycle()).map(stream).collect())
+}
+
+/// Sessions of 16 Mbit/s each that fill the node and may be shrunk to half.
+fn crowd(count: u64) -> Vec<ActiveSession> {
+    let stream = StreamAsk { min_bandwidth_kbps: Some(8_000), ..StreamAsk::new("", Priority::Burst, 16_000) };
+    let session = |index: u64| ActiveSession {
+        id: index.to_string(),
+        pool_ids: vec!["node".into()],
+        streams: vec![stream.clone()],
+        hold_priority: -1,
+        opened_ms: index,
+        expires_ms: 1_000_000 + index,
+    };
+    (0..count).map(session).collect()
+}
+
+fn is_admitted(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Admitted(_))
 }
 
 fn planner(c: &mut Criterion) {
-    let request = request();
-    let (wide, narrow) = (path(1600), path(1599));
-    assert!(matches!(plan(&wide, &request), Ok(Verdict::Admitted(_))), "1600 kbps fit exactly");
-    assert!(matches!(plan(&narrow, &request), Ok(Verdict::Rejected(_))), "1599 kbps do not");
+    let (whole, flexible) = (request(None), request(Some(1_000)));
+    let wide = path(160_120, Charge::Payload);
+    let narrow = path(160_119, Charge::Payload);
+    let narrow_wire = path(160_119, Charge::Wire);
 
     let mut group = c.benchmark_group("plan, 16 streams, 3 pools");
-    group.bench_function("admitted", |b| b.iter(|| plan(black_box(&wide), black_box(&request))));
-    group.bench_function("rejected", |b| b.iter(|| plan(black_box(&narrow), black_box(&request))));
+    for (name, path, request, admits) in [
+        ("admitted", &wide, &whole, true),
+        ("admitted with less", &narrow, &flexible, true),
+        ("admitted with less, by wire", &narrow_wire, &flexible, true),
+        ("rejected with an offer", &narrow, &whole, false),
+        ("rejected with an offer, by wire", &narrow_wire, &whole, false),
+    ] {
+        let decide = || plan(black_box(path), black_box(request), &[], 0, &[]).expect("it can be decided");
+        assert_eq!(is_admitted(&decide()), admits, "{name}");
+        group.bench_function(name, |b| b.iter(decide));
+    }
+
+    let crowd = crowd(1_000);
+    let crowd: Vec<&ActiveSession> = crowd.iter().collect();
+    let mut full = path(16_000_000, Charge::Payload);
+    full[2].reserved_kbps = 16_000_000;
+    full[2].preemption = true;
+    let decide = || plan(black_box(&full), black_box(&whole), &crowd, 0, &[]).expect("it can be decided");
+    assert!(
+        matches!(decide(), Verdict::Admitted(Admitted { shrunk, evicted, .. }) if shrunk.len() == 21 && evicted.is_empty()),
+        "21 of 1000 sessions lose 8 Mbit/s at most"
+    );
+    group.bench_function("taken from 1000 sessions", |b| b.iter(decide));
 }
 
 criterion_group!(benches, planner);

@@ -19,9 +19,10 @@ WITH device AS (
     RETURNING tenant_id, device_id, registered_at, pairing_expires_at
 ),
 pool AS (
-    INSERT INTO pools (tenant_id, level, pool_id, capacity_kbps, accepting)
+    INSERT INTO pools AS pool (tenant_id, level, pool_id, capacity_kbps, accepting)
     SELECT tenant_id, 0, device_id, :pool_kbps::bigint, false FROM device
     ON CONFLICT (tenant_id, level, pool_id) DO UPDATE SET capacity_kbps = excluded.capacity_kbps
+    WHERE pool.guaranteed_kbps IS NULL -- others count on the share of one that has one
 ),
 old_token AS (
     UPDATE tokens AS token

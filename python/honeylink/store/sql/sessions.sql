@@ -4,8 +4,7 @@ SELECT asked.tenant_id, asked.device_id, device.status,
        device.dmk_provider, device.dmk_key_id, device.dmk_key_version, device.dmk_ciphertext,
        dek.dek_id, dek.provider AS dek_provider, dek.key_id AS dek_key_id, dek.key_version AS dek_key_version,
        dek.ciphertext AS dek_ciphertext,
-       path.tenant_ids, path.levels, path.pool_ids, path.capacities_kbps, path.reserved_kbps,
-       now() AS now
+       path.pools, now() AS now
 FROM unnest(:tenant_ids::uuid[], :device_ids::text[]) AS asked (tenant_id, device_id)
 JOIN devices AS device ON device.tenant_id = asked.tenant_id AND device.device_id = asked.device_id
 CROSS JOIN LATERAL (
@@ -15,8 +14,7 @@ CROSS JOIN LATERAL (
     LIMIT 1
 ) AS dek
 CROSS JOIN LATERAL (
-    SELECT array_agg(pool.tenant_id) AS tenant_ids, array_agg(pool.level) AS levels, array_agg(pool.pool_id) AS pool_ids,
-           array_agg(pool.capacity_kbps) AS capacities_kbps, array_agg(pool.reserved_kbps) AS reserved_kbps
+    SELECT json_agg(pool) AS pools
     FROM (
         SELECT * FROM pools
         WHERE pools.tenant_id = asked.tenant_id AND pools.level = 0 AND pools.pool_id = asked.device_id
@@ -29,102 +27,169 @@ CROSS JOIN LATERAL (
 
 -- name: create_sessions
 -- Store a group of sessions with their streams, reservations and audit events. Each is stored whole, provided that every pool on its path accepts sessions and has room for it after those before it in the group, and that its deadline has not passed; or nothing of it is. Returns those that were stored.
+-- What a session takes of a pool's kept share the pool around it has withheld for it. So at each level a session adds to what is committed, and hands on to the next level what that adds beyond the kept share; where nothing is kept that is all of it.
 WITH ask AS (
     SELECT *
     FROM unnest(
-        :tenant_ids::uuid[], :session_ids::uuid[], :device_ids::text[], :ttls_seconds::integer[], :dek_ids::uuid[],
-        :key_nonces::bytea[], :key_ciphertexts::bytea[], :totals_kbps::bigint[], :deadlines::timestamptz[],
-        :event_ids::uuid[], :actors::text[], :details::text[], :trace_ids::text[]
+        :tenant_ids::uuid[], :session_ids::uuid[], :device_ids::text[], :tenant_pool_ids::text[],
+        :ttls_seconds::integer[], :setup_priorities::integer[], :hold_priorities::integer[], :dek_ids::uuid[],
+        :key_nonces::bytea[], :key_ciphertexts::bytea[], :payloads_kbps::bigint[], :wires_kbps::bigint[],
+        :deadlines::timestamptz[], :event_ids::uuid[], :actors::text[], :details::text[], :trace_ids::text[]
     ) WITH ORDINALITY AS ask (
-        tenant_id, session_id, device_id, ttl_seconds, dek_id, key_nonce, key_ciphertext, total_kbps, deadline,
-        event_id, actor, details, trace_id, position
+        tenant_id, session_id, device_id, tenant_pool_id, ttl_seconds, setup_priority, hold_priority, dek_id,
+        key_nonce, key_ciphertext, payload_kbps, wire_kbps, deadline, event_id, actor, details, trace_id, position
     )
-),
-hop AS (
-    -- One row for each session and each pool on its path.
-    SELECT *
-    FROM unnest(:hop_positions::bigint[], :hop_tenant_ids::uuid[], :hop_levels::smallint[], :hop_pool_ids::text[])
-        AS hop (position, tenant_id, level, pool_id)
 ),
 held AS MATERIALIZED (
     -- The locks, in the order of all pool locks. A row that changed while its lock was awaited shows what it is now.
-    SELECT pool.tenant_id, pool.level, pool.pool_id, pool.accepting, pool.capacity_kbps - pool.reserved_kbps AS room_kbps
+    SELECT pool.tenant_id, pool.level, pool.pool_id, pool.accepting, pool.charge::text AS charge,
+           kept_kbps(pool) AS kept_kbps, ceiling_kbps(pool) AS ceiling_kbps, pool.reserved_kbps, pool.withheld_kbps,
+           pool.reserved_kbps + pool.withheld_kbps AS committed_kbps,
+           kept_kbps(pool) + pool.withheld_kbps > 0 AS keeps
     FROM pools AS pool
-    WHERE (pool.tenant_id, pool.level, pool.pool_id) IN (SELECT hop.tenant_id, hop.level, hop.pool_id FROM hop)
+    WHERE (pool.tenant_id, pool.level, pool.pool_id) IN (
+        SELECT ask.tenant_id, 0, ask.device_id FROM ask
+        UNION ALL
+        SELECT ask.tenant_id, 1, ask.tenant_pool_id FROM ask
+        UNION ALL
+        SELECT '00000000-0000-0000-0000-000000000000', 2, 'node'
+    )
     ORDER BY pool.level, pool.pool_id, pool.tenant_id
     FOR NO KEY UPDATE OF pool
-),
-fit AS (
-    -- The sum counts those before it in the group whether they fit or not: at worst one that would fit is asked again.
-    SELECT each.position
-    FROM (
-        SELECT hop.position,
-               held.accepting AND held.room_kbps >= sum(ask.total_kbps) OVER (
-                   PARTITION BY hop.tenant_id, hop.level, hop.pool_id ORDER BY hop.position
-               ) AS fits
-        FROM hop
-        JOIN ask ON ask.position = hop.position
-        LEFT JOIN held
-            ON held.tenant_id = hop.tenant_id AND held.level = hop.level AND held.pool_id = hop.pool_id
-    ) AS each
-    GROUP BY each.position
-    HAVING bool_and(coalesce(each.fits, false))
 ),
 locked AS MATERIALIZED (
     -- The time when the last lock had been taken: an aggregate ends after all it counts.
     SELECT count(*) AS pools, clock_timestamp() AS at FROM held
 ),
-admitted AS MATERIALIZED (
-    SELECT ask.*
+in_device AS (
+    SELECT ask.position, ask.tenant_id, ask.payload_kbps, ask.wire_kbps, asked.kbps AS device_kbps, asked.kbps AS more_kbps,
+           pool.accepting, pool.charge, pool.kept_kbps, pool.ceiling_kbps, pool.keeps,
+           pool.committed_kbps + sum(asked.kbps) OVER (
+               PARTITION BY ask.tenant_id, ask.device_id ORDER BY ask.position
+           )::bigint AS after_kbps
     FROM ask
-    JOIN fit ON fit.position = ask.position
     JOIN locked ON locked.at < ask.deadline
+    JOIN held AS pool ON pool.level = 0 AND pool.tenant_id = ask.tenant_id AND pool.pool_id = ask.device_id
+    CROSS JOIN LATERAL (
+        SELECT CASE pool.charge WHEN 'wire' THEN ask.wire_kbps ELSE ask.payload_kbps END AS kbps
+    ) AS asked
+),
+in_tenant AS (
+    SELECT step.*,
+           step.committed_kbps + sum(step.more_kbps) OVER (
+               PARTITION BY step.tenant_id ORDER BY step.position
+           )::bigint AS after_kbps
+    FROM (
+        SELECT device.position, device.tenant_id, device.payload_kbps, device.wire_kbps, device.device_kbps,
+               device.accepting AND device.after_kbps <= device.ceiling_kbps AND pool.accepting AS fits,
+               device.keeps OR pool.keeps AS keeps,
+               pool.charge, pool.kept_kbps, pool.ceiling_kbps, pool.committed_kbps,
+               CASE pool.charge WHEN 'wire' THEN device.wire_kbps ELSE device.payload_kbps END AS tenant_kbps,
+               CASE pool.charge
+                   WHEN device.charge THEN greatest(device.after_kbps, device.kept_kbps)
+                                         - greatest(device.after_kbps - device.more_kbps, device.kept_kbps)
+                   WHEN 'wire' THEN device.wire_kbps
+                   ELSE device.payload_kbps
+               END AS more_kbps
+        FROM in_device AS device
+        JOIN held AS pool ON pool.level = 1 AND pool.tenant_id = device.tenant_id
+    ) AS step
+),
+in_node AS (
+    -- The node's pool may be missing; then it is null all the way.
+    SELECT step.*,
+           step.committed_kbps + sum(step.node_more_kbps) OVER (ORDER BY step.position)::bigint AS after_kbps
+    FROM (
+        SELECT tenant.position, tenant.device_kbps, tenant.tenant_kbps, tenant.more_kbps AS tenant_more_kbps,
+               tenant.fits AND tenant.after_kbps <= tenant.ceiling_kbps AND coalesce(pool.accepting, true) AS fits,
+               tenant.keeps OR coalesce(pool.keeps, false) AS keeps,
+               pool.ceiling_kbps, pool.committed_kbps,
+               CASE pool.charge WHEN 'wire' THEN tenant.wire_kbps WHEN 'payload' THEN tenant.payload_kbps END AS node_kbps,
+               CASE pool.charge
+                   WHEN tenant.charge THEN greatest(tenant.after_kbps, tenant.kept_kbps)
+                                         - greatest(tenant.after_kbps - tenant.more_kbps, tenant.kept_kbps)
+                   WHEN 'wire' THEN tenant.wire_kbps
+                   WHEN 'payload' THEN tenant.payload_kbps
+               END AS node_more_kbps
+        FROM in_tenant AS tenant
+        LEFT JOIN held AS pool ON pool.level = 2
+    ) AS step
+),
+placed AS (
+    -- The sums count those before in the group whether they fit or not. Where nothing is kept that is too much at worst,
+    -- and one that would fit is asked again; else what a session hands on is right only if all before it came in.
+    SELECT node.*, room.enough, min(node.position) FILTER (WHERE node.keeps AND NOT room.enough) OVER () AS first_out
+    FROM in_node AS node
+    CROSS JOIN LATERAL (
+        SELECT node.fits AND coalesce(node.after_kbps <= node.ceiling_kbps, true) AS enough
+    ) AS room
+),
+admitted AS MATERIALIZED (
+    SELECT ask.*, placed.device_kbps, placed.tenant_kbps, placed.tenant_more_kbps, placed.node_kbps, placed.node_more_kbps
+    FROM placed
+    JOIN ask ON ask.position = placed.position
+    WHERE placed.enough AND (NOT placed.keeps OR placed.first_out IS NULL OR placed.position < placed.first_out)
+),
+taken AS MATERIALIZED (
+    SELECT admitted.tenant_id, admitted.session_id, pool.*
+    FROM admitted
+    CROSS JOIN LATERAL (
+        VALUES
+            (0::smallint, admitted.tenant_id, admitted.device_id, admitted.device_kbps, 0),
+            (1::smallint, admitted.tenant_id, admitted.tenant_pool_id, admitted.tenant_kbps,
+             admitted.tenant_kbps - admitted.tenant_more_kbps),
+            (2::smallint, '00000000-0000-0000-0000-000000000000', 'node', admitted.node_kbps,
+             admitted.node_kbps - admitted.node_more_kbps)
+    ) AS pool (level, pool_tenant_id, pool_id, kbps, unclaimed_kbps)
+    WHERE pool.kbps IS NOT NULL
 ),
 reserved AS (
+    -- From what the lock shows. The row that the update finds first may be an older one, and the table's checks would be
+    -- made with that before it is told so.
     UPDATE pools AS pool
-    SET reserved_kbps = pool.reserved_kbps + total.kbps
+    SET reserved_kbps = held.reserved_kbps + total.kbps, withheld_kbps = held.withheld_kbps - total.unclaimed_kbps
     FROM (
-        SELECT hop.tenant_id, hop.level, hop.pool_id, sum(admitted.total_kbps)::bigint AS kbps
-        FROM hop
-        JOIN admitted ON admitted.position = hop.position
-        GROUP BY hop.tenant_id, hop.level, hop.pool_id
+        SELECT pool_tenant_id, level, pool_id, sum(kbps)::bigint AS kbps, sum(unclaimed_kbps)::bigint AS unclaimed_kbps
+        FROM taken
+        GROUP BY pool_tenant_id, level, pool_id
     ) AS total
-    WHERE pool.tenant_id = total.tenant_id AND pool.level = total.level AND pool.pool_id = total.pool_id
+    JOIN held
+        ON held.tenant_id = total.pool_tenant_id AND held.level = total.level AND held.pool_id = total.pool_id
+    WHERE pool.tenant_id = total.pool_tenant_id AND pool.level = total.level AND pool.pool_id = total.pool_id
 ),
 session AS (
     INSERT INTO sessions (
         tenant_id, session_id, device_id, status, created_at, expires_at, session_endpoint,
-        dek_id, key_nonce, key_ciphertext
+        setup_priority, hold_priority, dek_id, key_nonce, key_ciphertext
     )
     SELECT tenant_id, session_id, device_id, 'active', now(), now() + make_interval(secs => ttl_seconds),
-           :session_endpoint::text, dek_id, key_nonce, key_ciphertext
+           :session_endpoint::text, setup_priority, hold_priority, dek_id, key_nonce, key_ciphertext
     FROM admitted
     RETURNING session_id, created_at, expires_at
 ),
 stream AS (
     INSERT INTO streams (
-        tenant_id, session_id, position, stream_id, name, mode, priority, bandwidth_kbps, connection_id,
-        data_shards, parity_shards, loss_rate, loss_burst, recovery_target
+        tenant_id, session_id, position, stream_id, name, mode, priority, bandwidth_kbps, asked_bandwidth_kbps,
+        min_bandwidth_kbps, connection_id, data_shards, parity_shards, loss_rate, loss_burst, recovery_target
     )
     SELECT admitted.tenant_id, admitted.session_id, stream.place, stream.stream_id, stream.name, stream.mode,
-           stream.priority, stream.bandwidth_kbps, stream.connection_id, stream.data_shards, stream.parity_shards,
+           stream.priority, stream.bandwidth_kbps, nullif(stream.asked_bandwidth_kbps, stream.bandwidth_kbps),
+           stream.min_bandwidth_kbps, stream.connection_id, stream.data_shards, stream.parity_shards,
            stream.loss_rate, stream.loss_burst, stream.recovery_target
     FROM unnest(
         :stream_positions::bigint[], :places::smallint[], :stream_ids::uuid[], :names::text[], :modes::text[],
-        :priorities::text[], :bandwidths_kbps::bigint[], :connection_ids::text[], :data_shards::smallint[],
-        :parity_shards::smallint[], :loss_rates::double precision[], :loss_bursts::double precision[],
-        :recovery_targets::double precision[]
+        :priorities::text[], :bandwidths_kbps::bigint[], :asked_bandwidths_kbps::bigint[],
+        :min_bandwidths_kbps::bigint[], :connection_ids::text[], :data_shards::smallint[], :parity_shards::smallint[],
+        :loss_rates::double precision[], :loss_bursts::double precision[], :recovery_targets::double precision[]
     ) AS stream (
-        position, place, stream_id, name, mode, priority, bandwidth_kbps, connection_id, data_shards, parity_shards,
-        loss_rate, loss_burst, recovery_target
+        position, place, stream_id, name, mode, priority, bandwidth_kbps, asked_bandwidth_kbps, min_bandwidth_kbps,
+        connection_id, data_shards, parity_shards, loss_rate, loss_burst, recovery_target
     )
     JOIN admitted ON admitted.position = stream.position
 ),
 reservation AS (
     INSERT INTO reservations (tenant_id, session_id, level, pool_tenant_id, pool_id, reserved_kbps)
-    SELECT admitted.tenant_id, admitted.session_id, hop.level, hop.tenant_id, hop.pool_id, admitted.total_kbps
-    FROM hop
-    JOIN admitted ON admitted.position = hop.position
+    SELECT tenant_id, session_id, level, pool_tenant_id, pool_id, kbps FROM taken
 ),
 event AS (
     INSERT INTO audit_events (tenant_id, event_id, category, actor, device_id, outcome, details, trace_id)
@@ -141,15 +206,19 @@ WITH asked AS (
     WHERE :reason::text IS NOT NULL
        OR (SELECT pg_try_advisory_xact_lock(hashtextextended('honeylink.expiry', 0))) -- gone with this statement
 ),
-held AS (
+held AS MATERIALIZED (
     -- Pools before sessions, in the order of all pool locks: an end and a creation, a revocation or another end can't deadlock.
-    SELECT pool.level
+    -- The node's always, since the tenant's share of it may be claimed again.
+    SELECT pool.tenant_id, pool.level, pool.pool_id, pool.charge::text AS charge, kept_kbps(pool) AS kept_kbps,
+           ceiling_kbps(pool) AS ceiling_kbps, pool.reserved_kbps, pool.withheld_kbps
     FROM pools AS pool
     WHERE (pool.tenant_id, pool.level, pool.pool_id) IN (
         SELECT reservation.pool_tenant_id, reservation.level, reservation.pool_id
         FROM asked
         JOIN reservations AS reservation
             ON reservation.tenant_id = asked.tenant_id AND reservation.session_id = asked.session_id
+        UNION ALL
+        SELECT '00000000-0000-0000-0000-000000000000', 2, 'node' FROM asked
     )
     ORDER BY pool.level, pool.pool_id, pool.tenant_id
     FOR NO KEY UPDATE OF pool
@@ -172,15 +241,60 @@ freed AS (
     WHERE reservation.tenant_id = ended.tenant_id AND reservation.session_id = ended.session_id
     RETURNING reservation.pool_tenant_id, reservation.level, reservation.pool_id, reservation.reserved_kbps
 ),
+given AS MATERIALIZED (
+    SELECT pool_tenant_id AS tenant_id, level, pool_id, sum(reserved_kbps)::bigint AS kbps
+    FROM freed
+    GROUP BY pool_tenant_id, level, pool_id
+),
+tenant_claimed AS (
+    -- What devices keep, and have given back, their tenant withholds again.
+    SELECT tenant.tenant_id, tenant.level, tenant.pool_id,
+           sum(
+               greatest(device.kept_kbps - device.reserved_kbps + given.kbps, 0)
+               - greatest(device.kept_kbps - device.reserved_kbps, 0)
+           )::bigint AS kbps
+    FROM given
+    JOIN held AS device USING (tenant_id, level, pool_id)
+    JOIN held AS tenant ON tenant.tenant_id = device.tenant_id AND tenant.level = 1 AND tenant.charge = device.charge
+    WHERE device.level = 0 AND device.kept_kbps > 0
+    GROUP BY tenant.tenant_id, tenant.level, tenant.pool_id
+),
+node_claimed AS (
+    SELECT node.tenant_id, node.level, node.pool_id,
+           sum(
+               greatest(
+                   tenant.withheld_kbps + coalesce(claimed.kbps, 0), tenant.kept_kbps - tenant.reserved_kbps + given.kbps
+               ) - greatest(tenant.withheld_kbps, tenant.kept_kbps - tenant.reserved_kbps)
+           )::bigint AS kbps
+    FROM given
+    JOIN held AS tenant USING (tenant_id, level, pool_id)
+    JOIN held AS node ON node.level = 2 AND node.charge = tenant.charge
+    LEFT JOIN tenant_claimed AS claimed ON claimed.tenant_id = tenant.tenant_id
+    WHERE tenant.level = 1 AND (tenant.kept_kbps > 0 OR claimed.kbps > 0)
+    GROUP BY node.tenant_id, node.level, node.pool_id
+),
 returned AS (
+    -- From what the lock shows, as in create_sessions.
     UPDATE pools AS pool
-    SET reserved_kbps = pool.reserved_kbps - total.reserved_kbps
+    SET reserved_kbps = held.reserved_kbps - total.given_kbps,
+        withheld_kbps = held.withheld_kbps + total.claimed_kbps,
+        draining_kbps = greatest(
+            held.reserved_kbps - total.given_kbps + held.withheld_kbps + total.claimed_kbps - held.ceiling_kbps, 0
+        )
     FROM (
-        SELECT pool_tenant_id, level, pool_id, sum(reserved_kbps)::bigint AS reserved_kbps
-        FROM freed
-        GROUP BY pool_tenant_id, level, pool_id
+        SELECT change.tenant_id, change.level, change.pool_id, sum(change.given_kbps)::bigint AS given_kbps,
+               sum(change.claimed_kbps)::bigint AS claimed_kbps
+        FROM (
+            SELECT tenant_id, level, pool_id, kbps AS given_kbps, 0 AS claimed_kbps FROM given
+            UNION ALL
+            SELECT tenant_id, level, pool_id, 0, kbps FROM tenant_claimed
+            UNION ALL
+            SELECT tenant_id, level, pool_id, 0, kbps FROM node_claimed
+        ) AS change
+        GROUP BY change.tenant_id, change.level, change.pool_id
     ) AS total
-    WHERE pool.tenant_id = total.pool_tenant_id AND pool.level = total.level AND pool.pool_id = total.pool_id
+    JOIN held USING (tenant_id, level, pool_id)
+    WHERE pool.tenant_id = total.tenant_id AND pool.level = total.level AND pool.pool_id = total.pool_id
 ),
 event AS (
     INSERT INTO audit_events (tenant_id, event_id, category, actor, device_id, outcome, details, trace_id)
@@ -195,6 +309,162 @@ event AS (
 SELECT asked.session_id, ended.status
 FROM asked
 LEFT JOIN ended ON ended.tenant_id = asked.tenant_id AND ended.session_id = asked.session_id;
+
+-- name: shrink_sessions
+-- Leave live sessions with less of what they had, and write an audit event for each; the locks of their pools are held, and what those withhold is settled after. Returns each session that was live and still had that; the others stay as they are.
+WITH asked AS (
+    SELECT *
+    FROM unnest(:tenant_ids::uuid[], :session_ids::uuid[], :were_kbps::bigint[], :event_ids::uuid[])
+        AS asked (tenant_id, session_id, was_kbps, event_id)
+),
+live AS MATERIALIZED (
+    SELECT session.tenant_id, session.session_id, session.device_id, asked.event_id, asked.was_kbps
+    FROM asked
+    JOIN sessions AS session ON session.tenant_id = asked.tenant_id AND session.session_id = asked.session_id
+    WHERE session.ended_at IS NULL
+      AND asked.was_kbps = (
+          SELECT sum(stream.bandwidth_kbps) FROM streams AS stream
+          WHERE stream.tenant_id = asked.tenant_id AND stream.session_id = asked.session_id
+      )
+),
+stream AS (
+    UPDATE streams AS stream
+    SET bandwidth_kbps = new.kbps,
+        asked_bandwidth_kbps = coalesce(stream.asked_bandwidth_kbps, nullif(stream.bandwidth_kbps, new.kbps))
+    FROM live
+    CROSS JOIN unnest(:stream_session_ids::uuid[], :positions::smallint[], :bandwidths_kbps::bigint[])
+        AS new (session_id, position, kbps)
+    WHERE new.session_id = live.session_id
+      AND stream.tenant_id = live.tenant_id AND stream.session_id = live.session_id AND stream.position = new.position
+    RETURNING stream.tenant_id, stream.session_id, stream.bandwidth_kbps, stream.data_shards, stream.parity_shards
+),
+total AS (
+    SELECT tenant_id, session_id, sum(bandwidth_kbps)::bigint AS payload_kbps,
+           sum((bandwidth_kbps * (data_shards + parity_shards) + data_shards - 1) / data_shards)::bigint AS wire_kbps
+    FROM stream
+    GROUP BY tenant_id, session_id
+),
+freed AS (
+    UPDATE reservations AS reservation
+    SET reserved_kbps = held.now_kbps
+    FROM (
+        SELECT was.*, CASE pool.charge WHEN 'wire' THEN total.wire_kbps ELSE total.payload_kbps END AS now_kbps
+        FROM total
+        JOIN reservations AS was ON was.tenant_id = total.tenant_id AND was.session_id = total.session_id
+        JOIN pools AS pool
+            ON pool.tenant_id = was.pool_tenant_id AND pool.level = was.level AND pool.pool_id = was.pool_id
+    ) AS held
+    WHERE reservation.tenant_id = held.tenant_id AND reservation.session_id = held.session_id
+      AND reservation.level = held.level
+    RETURNING held.pool_tenant_id, held.level, held.pool_id, held.reserved_kbps - held.now_kbps AS kbps
+),
+returned AS (
+    UPDATE pools AS pool
+    SET reserved_kbps = pool.reserved_kbps - given.kbps
+    FROM (
+        SELECT pool_tenant_id, level, pool_id, sum(kbps)::bigint AS kbps
+        FROM freed
+        GROUP BY pool_tenant_id, level, pool_id
+    ) AS given
+    WHERE pool.tenant_id = given.pool_tenant_id AND pool.level = given.level AND pool.pool_id = given.pool_id
+),
+event AS (
+    INSERT INTO audit_events (tenant_id, event_id, category, actor, device_id, outcome, details, trace_id)
+    SELECT live.tenant_id, live.event_id, 'session-shrink', :actor::text, live.device_id, 'success',
+           jsonb_build_object(
+               'session_id', live.session_id, 'reason', :reason::text,
+               'from_bandwidth_kbps', live.was_kbps, 'to_bandwidth_kbps', total.payload_kbps
+           ),
+           :trace_id::text
+    FROM live
+    JOIN total ON total.tenant_id = live.tenant_id AND total.session_id = live.session_id
+)
+SELECT session_id FROM live;
+
+-- name: find_rivals^
+-- Live sessions that hold bandwidth of the pools of a device's path, with all pools that they or the path are in: of the device, of its tenant, and where there is a node's pool of all tenants. However many there are, this looks at some: at the device's newest, at those that end soonest, and where it is given at the weakest below a priority.
+WITH node AS (
+    SELECT FROM pools WHERE tenant_id = '00000000-0000-0000-0000-000000000000' AND level = 2
+),
+oldest AS (
+    SELECT session_id FROM reservations WHERE tenant_id = :tenant_id ORDER BY session_id LIMIT 1
+),
+chosen AS (
+    (
+        SELECT tenant_id, session_id
+        FROM sessions
+        WHERE tenant_id = :tenant_id::uuid AND device_id = :device_id::text AND status = 'active'
+          AND session_id >= (SELECT session_id FROM oldest)
+        ORDER BY session_id DESC
+        LIMIT :limit::integer
+    )
+    UNION
+    SELECT tenant_id, session_id
+    FROM (
+        SELECT tenant_id, session_id FROM sessions WHERE status = 'active' ORDER BY expires_at LIMIT :limit::integer
+    ) AS soonest
+    WHERE tenant_id = :tenant_id OR EXISTS (SELECT FROM node)
+    UNION
+    (
+        SELECT tenant_id, session_id
+        FROM sessions
+        WHERE tenant_id = :tenant_id AND status = 'active' AND hold_priority < :weaker_than::integer
+          AND session_id >= (SELECT session_id FROM oldest)
+        ORDER BY hold_priority, session_id DESC
+        LIMIT :limit::integer
+    )
+    UNION
+    (
+        SELECT tenant_id, session_id
+        FROM sessions
+        WHERE status = 'active' AND hold_priority < :weaker_than::integer AND EXISTS (SELECT FROM node)
+        ORDER BY hold_priority, session_id DESC
+        LIMIT :limit::integer
+    )
+),
+held AS (
+    SELECT reservation.tenant_id, reservation.session_id, reservation.pool_tenant_id, reservation.level, reservation.pool_id
+    FROM chosen
+    JOIN reservations AS reservation
+        ON reservation.tenant_id = chosen.tenant_id AND reservation.session_id = chosen.session_id
+)
+SELECT floor(extract(epoch FROM now()) * 1000)::bigint AS now_ms,
+       (
+           SELECT json_agg(to_json(each))
+           FROM (
+               SELECT session.tenant_id, session.session_id, session.device_id, session.hold_priority,
+                      floor(extract(epoch FROM session.created_at) * 1000)::bigint AS opened_ms,
+                      ceil(extract(epoch FROM session.expires_at) * 1000)::bigint AS expires_ms,
+                      (
+                          SELECT json_agg(concat_ws('/', held.pool_tenant_id, held.level, held.pool_id))
+                          FROM held
+                          WHERE held.tenant_id = session.tenant_id AND held.session_id = session.session_id
+                      ) AS pool_keys,
+                      (
+                          SELECT json_agg(stream ORDER BY stream.position)
+                          FROM streams AS stream
+                          WHERE stream.tenant_id = session.tenant_id AND stream.session_id = session.session_id
+                      ) AS streams
+               FROM chosen
+               JOIN sessions AS session
+                   ON session.tenant_id = chosen.tenant_id AND session.session_id = chosen.session_id
+           ) AS each
+       ) AS sessions,
+       (
+           SELECT json_agg(pool)
+           FROM pools AS pool
+           WHERE (pool.tenant_id, pool.level, pool.pool_id) IN (
+               SELECT held.pool_tenant_id, held.level, held.pool_id FROM held
+               UNION ALL
+               SELECT :tenant_id, 0, :device_id::text
+               UNION ALL
+               SELECT own.tenant_id, own.level, own.pool_id
+               FROM pools AS own
+               WHERE own.tenant_id = :tenant_id AND own.level = 1
+               UNION ALL
+               SELECT '00000000-0000-0000-0000-000000000000', 2, 'node'
+           )
+       ) AS pools;
 
 -- name: list_due_sessions
 -- The longest overdue sessions that are still marked active, over all tenants.
@@ -215,14 +485,16 @@ LIMIT :limit::integer;
 
 -- name: find_session^
 -- One session with its streams.
-SELECT session_id, device_id, status, created_at, expires_at, ended_at, end_reason, session_endpoint, streams
+SELECT session_id, device_id, status, created_at, expires_at, ended_at, end_reason, session_endpoint,
+       setup_priority, hold_priority, streams
 FROM session_details
 WHERE tenant_id = :tenant_id AND session_id = :session_id;
 
 -- name: list_sessions
 -- A page of a tenant's sessions with their streams, newest first. Ids are UUIDv7, so their order is the order of creation. For live ones alone there is list_live_sessions. Ended ones are most of what is stored; where those of a status are few, they are looked for row by row, since an index of them would make each end dearer.
 -- One plan serves all parameters, so a bound that is not given has a value too: the walk of the index begins there. The filter is a CASE, which the planner takes for even odds; of an OR it expects so few rows that it would rather sort all of the tenant's.
-SELECT session_id, device_id, status, created_at, expires_at, ended_at, end_reason, session_endpoint, streams
+SELECT session_id, device_id, status, created_at, expires_at, ended_at, end_reason, session_endpoint,
+       setup_priority, hold_priority, streams
 FROM session_details
 WHERE tenant_id = :tenant_id
   AND session_id < coalesce(:before_id::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
@@ -235,7 +507,8 @@ LIMIT :limit::integer;
 SELECT session.*
 FROM reservations AS reservation
 CROSS JOIN LATERAL (
-    SELECT session_id, device_id, status, created_at, expires_at, ended_at, end_reason, session_endpoint, streams
+    SELECT session_id, device_id, status, created_at, expires_at, ended_at, end_reason, session_endpoint,
+       setup_priority, hold_priority, streams
     FROM session_details
     WHERE tenant_id = reservation.tenant_id AND session_id = reservation.session_id
       AND device_id = reservation.pool_id -- so that whichever index a plan takes leads straight to it
@@ -250,7 +523,8 @@ LIMIT :limit::integer;
 
 -- name: list_device_sessions
 -- The same of one device. A status that few have is looked for row by row; for live ones no further than back to the tenant's oldest.
-SELECT session_id, device_id, status, created_at, expires_at, ended_at, end_reason, session_endpoint, streams
+SELECT session_id, device_id, status, created_at, expires_at, ended_at, end_reason, session_endpoint,
+       setup_priority, hold_priority, streams
 FROM session_details
 WHERE tenant_id = :tenant_id
   AND device_id = :device_id

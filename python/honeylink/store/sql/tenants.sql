@@ -33,13 +33,3 @@ LIMIT 1;
 SELECT DISTINCT ON (provider, key_id, key_version) tenant_id, dek_id, provider, key_id, key_version, ciphertext
 FROM data_keys
 ORDER BY provider, key_id, key_version;
-
--- name: set_node_pool^
--- Give the pool that all tenants share this capacity, and tell every process that there is one.
-WITH pool AS (
-    INSERT INTO pools (tenant_id, level, pool_id, capacity_kbps, accepting)
-    VALUES ('00000000-0000-0000-0000-000000000000', 2, 'node', :capacity_kbps::bigint, true)
-    ON CONFLICT (tenant_id, level, pool_id) DO UPDATE SET capacity_kbps = excluded.capacity_kbps
-    RETURNING level
-)
-SELECT pg_notify('honeylink_changes', 'pools') FROM pool;

@@ -1,114 +1,57 @@
-//! What the planner is asked: pools and requests.
+//! What the planner is asked: streams and requests.
 
-use honeylink_scheduler::{self as planner, Level, Priority};
+use honeylink_scheduler::{self as planner, Priority};
 use pyo3::{
     prelude::*,
     types::{PyString, PyTuple},
 };
 
-use crate::arguments::{text, whole, word};
+use crate::arguments::{signed, text, whole, whole_or_none, word};
 
-/// A bandwidth pool: a capacity that sessions reserve from.
-///
-/// Args:
-///     id: Unique within its level.
-///     level: `"device"`, inside `"tenant"`, inside `"node"`.
-///     capacity_kbps: What all sessions together may reserve, in kbit/s.
-///     reserved_kbps: What they have reserved. More than the capacity leaves no room; it is not an error.
-///
-/// Raises:
-///     PlannerError: There is no such level, or a number is not from 0 to 2^64 - 1.
-///
-/// Example:
-///     >>> from honeylink.scheduler import Pool
-///     >>> Pool("drone-7", "device", capacity_kbps=8000, reserved_kbps=100)
-///     Pool(id='drone-7', level='device', capacity_kbps=8000, reserved_kbps=100)
-#[pyclass(frozen, eq, hash, name = "Pool", module = "honeylink.scheduler")]
-#[derive(PartialEq, Hash)]
-pub struct PyPool(pub(super) planner::Pool);
-
-#[pymethods]
-impl PyPool {
-    #[new]
-    fn new(
-        id: &Bound<'_, PyString>,
-        level: &Bound<'_, PyString>,
-        capacity_kbps: &Bound<'_, PyAny>,
-        reserved_kbps: &Bound<'_, PyAny>,
-    ) -> PyResult<Self> {
-        Ok(Self(planner::Pool {
-            id: text("id", id)?,
-            level: word("level", level, Level::ALL, Level::name)?,
-            capacity_kbps: whole("capacity_kbps", capacity_kbps)?,
-            reserved_kbps: whole("reserved_kbps", reserved_kbps)?,
-        }))
-    }
-
-    /// Its name within its level.
-    #[getter]
-    fn id(&self) -> &str {
-        &self.0.id
-    }
-
-    /// Where it stands: `"device"`, `"tenant"` or `"node"`.
-    #[getter]
-    fn level(&self) -> &'static str {
-        self.0.level.name()
-    }
-
-    /// What all sessions together may reserve, in kbit/s.
-    #[getter]
-    fn capacity_kbps(&self) -> u64 {
-        self.0.capacity_kbps
-    }
-
-    /// What they have reserved, in kbit/s.
-    #[getter]
-    fn reserved_kbps(&self) -> u64 {
-        self.0.reserved_kbps
-    }
-
-    pub(super) fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let (id, level, capacity, reserved) = self.__getnewargs__();
-        let id = PyString::new(py, id).repr()?;
-        Ok(format!("Pool(id={id}, level='{level}', capacity_kbps={capacity}, reserved_kbps={reserved})"))
-    }
-
-    fn __getnewargs__(&self) -> (&str, &'static str, u64, u64) {
-        (self.id(), self.level(), self.0.capacity_kbps, self.0.reserved_kbps)
-    }
-}
-
-/// What one stream of a session asks for.
+/// What one stream of a session asks for, or has.
 ///
 /// Args:
 ///     name: The caller's name for it; nothing is decided by it.
 ///     priority: `"latency"`, `"normal"` or `"burst"`, the most urgent first.
-///     bandwidth_kbps: What it needs, in kbit/s. `plan` refuses 0.
+///     bandwidth_kbps: What it asks for, in kbit/s. `plan` refuses 0.
+///     min_bandwidth_kbps: What it can live with; None: all or nothing. `plan` refuses 0 and more than the bandwidth.
+///     data_shards: k of its FEC, which a pool that charges by wire looks at. `plan` refuses 0.
+///     parity_shards: m of its FEC. `plan` refuses more than 256 with k.
 ///
 /// Raises:
-///     PlannerError: There is no such priority, or the bandwidth is not from 0 to 2^64 - 1.
+///     PlannerError: There is no such priority, or a number is not from 0 to 2^64 - 1.
 ///
 /// Example:
 ///     >>> from honeylink.scheduler import StreamAsk
 ///     >>> StreamAsk("video", "burst", bandwidth_kbps=5000)
 ///     StreamAsk(name='video', priority='burst', bandwidth_kbps=5000)
+///     >>> StreamAsk("video", "burst", 5000, min_bandwidth_kbps=1000).min_bandwidth_kbps
+///     1000
 #[pyclass(frozen, eq, hash, name = "StreamAsk", module = "honeylink.scheduler")]
 #[derive(Clone, PartialEq, Hash)]
-pub struct PyStreamAsk(planner::StreamAsk);
+pub struct PyStreamAsk(pub(super) planner::StreamAsk);
 
 #[pymethods]
 impl PyStreamAsk {
     #[new]
+    #[pyo3(signature = (
+        name, priority, bandwidth_kbps, min_bandwidth_kbps = None, data_shards = 10, parity_shards = 0,
+    ))]
     fn new(
         name: &Bound<'_, PyString>,
         priority: &Bound<'_, PyString>,
         bandwidth_kbps: &Bound<'_, PyAny>,
+        min_bandwidth_kbps: Option<&Bound<'_, PyAny>>,
+        #[pyo3(from_py_with = data_shards)] data_shards: u64,
+        #[pyo3(from_py_with = parity_shards)] parity_shards: u64,
     ) -> PyResult<Self> {
         Ok(Self(planner::StreamAsk {
             name: text("name", name)?,
             priority: word("priority", priority, Priority::ALL, Priority::name)?,
             bandwidth_kbps: whole("bandwidth_kbps", bandwidth_kbps)?,
+            min_bandwidth_kbps: whole_or_none("min_bandwidth_kbps", min_bandwidth_kbps)?,
+            data_shards,
+            parity_shards,
         }))
     }
 
@@ -124,27 +67,66 @@ impl PyStreamAsk {
         self.0.priority.name()
     }
 
-    /// What it needs, in kbit/s.
+    /// What it asks for, in kbit/s.
     #[getter]
     fn bandwidth_kbps(&self) -> u64 {
         self.0.bandwidth_kbps
     }
 
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let (name, priority, bandwidth) = self.__getnewargs__();
-        let name = PyString::new(py, name).repr()?;
-        Ok(format!("StreamAsk(name={name}, priority='{priority}', bandwidth_kbps={bandwidth})"))
+    /// What it can live with, in kbit/s; None: all or nothing.
+    #[getter]
+    fn min_bandwidth_kbps(&self) -> Option<u64> {
+        self.0.min_bandwidth_kbps
     }
 
-    fn __getnewargs__(&self) -> (&str, &'static str, u64) {
-        (self.name(), self.priority(), self.0.bandwidth_kbps)
+    /// Data shards of a group of its FEC, k.
+    #[getter]
+    fn data_shards(&self) -> u64 {
+        self.0.data_shards
     }
+
+    /// Parity shards of a group of its FEC, m.
+    #[getter]
+    fn parity_shards(&self) -> u64 {
+        self.0.parity_shards
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let (name, priority, bandwidth, least, data_shards, parity_shards) = self.__getnewargs__();
+        let name = PyString::new(py, name).repr()?;
+        let least = least.map_or_else(String::new, |kbps| format!(", min_bandwidth_kbps={kbps}"));
+        let fec = if (data_shards, parity_shards) == (10, 0) {
+            String::new()
+        } else {
+            format!(", data_shards={data_shards}, parity_shards={parity_shards}")
+        };
+        Ok(format!("StreamAsk(name={name}, priority='{priority}', bandwidth_kbps={bandwidth}{least}{fec})"))
+    }
+
+    fn __getnewargs__(&self) -> (&str, &'static str, u64, Option<u64>, u64, u64) {
+        let ask = &self.0;
+        let least = ask.min_bandwidth_kbps;
+        (&ask.name, ask.priority.name(), ask.bandwidth_kbps, least, ask.data_shards, ask.parity_shards)
+    }
+}
+
+fn data_shards(value: &Bound<'_, PyAny>) -> PyResult<u64> {
+    whole("data_shards", value)
+}
+
+fn parity_shards(value: &Bound<'_, PyAny>) -> PyResult<u64> {
+    whole("parity_shards", value)
 }
 
 /// The streams of one session, admitted together or not at all.
 ///
 /// Args:
 ///     streams: In the caller's order. `plan` refuses an empty one.
+///     setup_priority: How strong the request is against sessions that are there already, where pools allow
+///         pre-emption. Larger is stronger.
+///
+/// Raises:
+///     PlannerError: The priority is not from -2^63 to 2^63 - 1.
 ///
 /// Example:
 ///     >>> from honeylink.scheduler import Request, StreamAsk
@@ -157,23 +139,52 @@ pub struct PyRequest(pub(super) planner::Request);
 #[pymethods]
 impl PyRequest {
     #[new]
+    #[pyo3(signature = (streams, setup_priority = 0))]
     #[allow(clippy::needless_pass_by_value)] // a Python sequence can only be read into an owned one
-    fn new(streams: Vec<Bound<'_, PyStreamAsk>>) -> Self {
-        Self(planner::Request { streams: streams.iter().map(|stream| stream.get().0.clone()).collect() })
+    fn new(
+        streams: Vec<Bound<'_, PyStreamAsk>>,
+        #[pyo3(from_py_with = setup_priority)] setup_priority: i64,
+    ) -> Self {
+        Self(planner::Request { streams: asks(&streams), setup_priority })
     }
 
     /// The streams, in the caller's order.
     #[getter]
     fn streams<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let streams: Vec<_> = self.0.streams.iter().cloned().map(PyStreamAsk).collect();
-        PyTuple::new(py, streams)
+        tuple_of(py, &self.0.streams)
+    }
+
+    /// How strong it is against sessions that are there already.
+    #[getter]
+    fn setup_priority(&self) -> i64 {
+        self.0.setup_priority
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(format!("Request(streams={})", self.streams(py)?.repr()?))
+        let strength = match self.0.setup_priority {
+            0 => String::new(),
+            priority => format!(", setup_priority={priority}"),
+        };
+        Ok(format!("Request(streams={}{strength})", self.streams(py)?.repr()?))
     }
 
-    fn __getnewargs__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyTuple>,)> {
-        Ok((self.streams(py)?,))
+    fn __getnewargs__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyTuple>, i64)> {
+        Ok((self.streams(py)?, self.0.setup_priority))
     }
+}
+
+fn setup_priority(value: &Bound<'_, PyAny>) -> PyResult<i64> {
+    signed("setup_priority", value)
+}
+
+pub(super) fn asks(streams: &[Bound<'_, PyStreamAsk>]) -> Vec<planner::StreamAsk> {
+    streams.iter().map(|stream| stream.get().0.clone()).collect()
+}
+
+pub(super) fn tuple_of<'py>(
+    py: Python<'py>,
+    streams: &[planner::StreamAsk],
+) -> PyResult<Bound<'py, PyTuple>> {
+    let streams: Vec<_> = streams.iter().cloned().map(PyStreamAsk).collect();
+    PyTuple::new(py, streams)
 }

@@ -1,61 +1,90 @@
 //! The planner's function; its value classes stand beside it.
 
 mod asks;
+mod pools;
+mod sessions;
 mod verdicts;
 
-use honeylink_scheduler::{self as planner, Verdict};
+use honeylink_scheduler::{self as planner, Shrunk, Verdict};
 use pyo3::prelude::*;
 
-pub use asks::{PyPool, PyRequest, PyStreamAsk};
+pub use asks::{PyRequest, PyStreamAsk};
+pub use pools::PyPool;
+pub use sessions::PyActiveSession;
 pub use verdicts::{PyAdmitted, PyRejected};
 
-use crate::errors::from_planner;
+use crate::{arguments::whole, errors::from_planner};
 
-/// Decides whether every pool on a path has room for all streams of a session.
+/// Decides whether every pool on a path has room for a session, or can have it.
 ///
-/// A pure function: the same pools and request give the same answer. Streams are considered most urgent
-/// first, in request order within a priority.
+/// A pure function: the same arguments give the same answer. If the path is short, streams with a minimum get less
+/// than they ask for, the least urgent first. If it is short of the minima and its pools allow it, sessions that are
+/// there and weaker than the request are shrunk, and if need be evicted; none loses more than it takes.
 ///
 /// Args:
 ///     path: The pools to reserve from, from the device up: no level may come before one inside it.
 ///     request: The streams of one session.
+///     active: Sessions that hold bandwidth of these pools. Those that are not given lose nothing, and their ends
+///         are not known.
+///     now_ms: The time, by the clock of the active sessions.
+///     others: Pools beside the path that active sessions have reserved from. Nothing is taken from what is
+///         guaranteed to these.
 ///
 /// Returns:
-///     `Admitted` when all streams fit into all pools, else `Rejected`.
+///     `Admitted` when the session fits into all pools, else `Rejected`.
 ///
 /// Raises:
-///     PlannerError: The path or the request is empty, the path is out of order or has a pool twice (the
-///         same level and id), a stream asks for 0, or the streams for more than 2^64 - 1 kbit/s.
+///     PlannerError: The path or a session is empty, the path is out of order or has a pool twice (the same level and
+///         id), a pool or session can't be told from another, a stream asks for 0, has a minimum or FEC that can't
+///         be, or the streams come to more than 2^64 - 1 kbit/s.
 ///
 /// Example:
 ///     >>> from honeylink.scheduler import Pool, Request, StreamAsk, plan
 ///     >>> path = [Pool("drone-7", "device", 8000, 0), Pool("acme", "tenant", 9000, 4000)]
 ///     >>> plan(path, Request([StreamAsk("telemetry", "normal", 100)]))
 ///     Admitted(allocations=(100,), headroom_kbps=(7900, 4900))
-///     >>> plan(path, Request([StreamAsk("video", "burst", 6000)])).admissible_kbps
-///     5000
+///     >>> plan(path, Request([StreamAsk("video", "burst", 6000, min_bandwidth_kbps=1000)]))
+///     Admitted(allocations=(5000,), headroom_kbps=(3000, 0))
+///     >>> plan(path, Request([StreamAsk("video", "burst", 6000)])).counter_offer
+///     (5000,)
 #[pyfunction]
+#[pyo3(signature = (path, request, active = vec![], now_ms = 0, others = vec![]))]
+#[pyo3(text_signature = "(path, request, active=(), now_ms=0, others=())")]
 #[allow(clippy::needless_pass_by_value)] // a Python sequence can only be read into an owned one
 pub fn plan<'py>(
     py: Python<'py>,
     path: Vec<Bound<'py, PyPool>>,
     request: &Bound<'py, PyRequest>,
+    active: Vec<Bound<'py, PyActiveSession>>,
+    #[pyo3(from_py_with = now_ms)] now_ms: u64,
+    others: Vec<Bound<'py, PyPool>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let pools: Vec<&planner::Pool> = path.iter().map(|pool| &pool.get().0).collect();
-    let verdict = planner::plan(&pools, &request.get().0).map_err(|error| from_planner(&error))?;
-    match verdict {
-        Verdict::Admitted(planner::Admitted { allocations, headroom_kbps }) => {
-            Ok(Bound::new(py, PyAdmitted { allocations, headroom_kbps })?.into_any())
+    let sessions: Vec<&planner::ActiveSession> = active.iter().map(|session| &session.get().0).collect();
+    let others: Vec<&planner::Pool> = others.iter().map(|pool| &pool.get().0).collect();
+    let verdict = planner::plan(&pools, &request.get().0, &sessions, now_ms, &others);
+    let id = |session: usize| sessions[session].id.clone();
+    match verdict.map_err(|error| from_planner(&error))? {
+        Verdict::Admitted(planner::Admitted { allocations, headroom_kbps, shrunk, evicted }) => {
+            let of_session = |Shrunk { session, allocations }| (id(session), allocations);
+            let shrunk = shrunk.into_iter().map(of_session).collect();
+            let evicted = evicted.into_iter().map(id).collect();
+            Ok(Bound::new(py, PyAdmitted { allocations, headroom_kbps, shrunk, evicted })?.into_any())
         }
         Verdict::Rejected(rejected) => {
             let rejected = PyRejected {
                 limiting_pool: path[rejected.limiting_pool].clone().unbind(),
                 requested_kbps: rejected.requested_kbps,
                 available_kbps: rejected.available_kbps,
+                counter_offer: rejected.counter_offer,
+                free_at_ms: rejected.free_at_ms,
                 admissible_kbps: rejected.admissible_kbps,
-                first_refused: rejected.first_refused as u64,
             };
             Ok(Bound::new(py, rejected)?.into_any())
         }
     }
+}
+
+fn now_ms(value: &Bound<'_, PyAny>) -> PyResult<u64> {
+    whole("now_ms", value)
 }

@@ -2,42 +2,60 @@
 
 use core::hash::{Hash, Hasher};
 
-use pyo3::{prelude::*, types::PyTuple};
+use pyo3::{
+    prelude::*,
+    types::{PyString, PyTuple},
+};
 
 use super::PyPool;
-use crate::arguments::whole;
+use crate::arguments::{text, whole, whole_or_none, wholes};
 
-/// Every pool has room for the session.
+/// Every pool has room for the session, or room is made.
 ///
 /// Args:
 ///     allocations: What each stream gets, in request order, in kbit/s.
-///     headroom_kbps: What each pool has left after this session, in path order, in kbit/s.
+///     headroom_kbps: What each pool has left for this path after this session, in path order, in kbit/s.
+///     shrunk: Sessions that have to do with less, weakest first: the id of each and what its streams keep.
+///     evicted: The ids of sessions that have to end, weakest first.
 ///
 /// Raises:
-///     PlannerError: A number is not from 0 to 2^64 - 1.
+///     PlannerError: A number is not from 0 to 2^64 - 1, or a text is not valid Unicode.
 ///
 /// Example:
 ///     >>> from honeylink.scheduler import Admitted
 ///     >>> Admitted(allocations=[100], headroom_kbps=[7900, 900])
 ///     Admitted(allocations=(100,), headroom_kbps=(7900, 900))
+///     >>> Admitted([100], [0], shrunk=[("s-1", [50, 10])]).shrunk
+///     (('s-1', (50, 10)),)
 #[pyclass(frozen, eq, hash, name = "Admitted", module = "honeylink.scheduler")]
 #[derive(PartialEq, Hash)]
 pub struct PyAdmitted {
     pub(super) allocations: Vec<u64>,
     pub(super) headroom_kbps: Vec<u64>,
+    pub(super) shrunk: Vec<(String, Vec<u64>)>,
+    pub(super) evicted: Vec<String>,
 }
 
 #[pymethods]
 impl PyAdmitted {
     #[new]
+    #[pyo3(signature = (allocations, headroom_kbps, shrunk = vec![], evicted = vec![]))]
+    #[pyo3(text_signature = "(allocations, headroom_kbps, shrunk=(), evicted=())")]
     #[allow(clippy::needless_pass_by_value)] // a Python sequence can only be read into an owned one
-    fn new(allocations: Vec<Bound<'_, PyAny>>, headroom_kbps: Vec<Bound<'_, PyAny>>) -> PyResult<Self> {
-        let all = |field, numbers: &[Bound<'_, PyAny>]| -> PyResult<Vec<u64>> {
-            numbers.iter().map(|number| whole(field, number)).collect()
+    fn new(
+        allocations: Vec<Bound<'_, PyAny>>,
+        headroom_kbps: Vec<Bound<'_, PyAny>>,
+        shrunk: Vec<(Bound<'_, PyString>, Vec<Bound<'_, PyAny>>)>,
+        evicted: Vec<Bound<'_, PyString>>,
+    ) -> PyResult<Self> {
+        let of_session = |(id, kbps): &(Bound<'_, PyString>, Vec<Bound<'_, PyAny>>)| {
+            Ok((text("shrunk", id)?, wholes("shrunk", kbps)?))
         };
         Ok(Self {
-            allocations: all("allocations", &allocations)?,
-            headroom_kbps: all("headroom_kbps", &headroom_kbps)?,
+            allocations: wholes("allocations", &allocations)?,
+            headroom_kbps: wholes("headroom_kbps", &headroom_kbps)?,
+            shrunk: shrunk.iter().map(of_session).collect::<PyResult<_>>()?,
+            evicted: evicted.iter().map(|id| text("evicted", id)).collect::<PyResult<_>>()?,
         })
     }
 
@@ -47,73 +65,111 @@ impl PyAdmitted {
         PyTuple::new(py, &self.allocations)
     }
 
-    /// What each pool has left after this session, in path order, in kbit/s.
+    /// What each pool has left for this path after this session, in path order, in kbit/s.
     #[getter]
     fn headroom_kbps<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, &self.headroom_kbps)
     }
 
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let (allocations, headroom) = self.__getnewargs__(py)?;
-        Ok(format!("Admitted(allocations={}, headroom_kbps={})", allocations.repr()?, headroom.repr()?))
+    /// Sessions that have to do with less, weakest first: the id of each and what its streams keep, in kbit/s.
+    #[getter]
+    fn shrunk<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let of_session =
+            |(id, kbps): &(String, Vec<u64>)| Ok((PyString::new(py, id), PyTuple::new(py, kbps)?));
+        PyTuple::new(py, self.shrunk.iter().map(of_session).collect::<PyResult<Vec<_>>>()?)
     }
 
-    fn __getnewargs__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyTuple>, Bound<'py, PyTuple>)> {
-        Ok((self.allocations(py)?, self.headroom_kbps(py)?))
+    /// The ids of sessions that have to end, weakest first.
+    #[getter]
+    fn evicted<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, &self.evicted)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let (allocations, headroom, shrunk, evicted) = self.__getnewargs__(py)?;
+        let mut fields = vec![
+            format!("allocations={}", allocations.repr()?),
+            format!("headroom_kbps={}", headroom.repr()?),
+        ];
+        for (name, victims) in [("shrunk", shrunk), ("evicted", evicted)] {
+            if !victims.is_empty() {
+                fields.push(format!("{name}={}", victims.repr()?));
+            }
+        }
+        Ok(format!("Admitted({})", fields.join(", ")))
+    }
+
+    #[allow(clippy::type_complexity)] // the arguments of `new`
+    fn __getnewargs__<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(Bound<'py, PyTuple>, Bound<'py, PyTuple>, Bound<'py, PyTuple>, Bound<'py, PyTuple>)> {
+        Ok((self.allocations(py)?, self.headroom_kbps(py)?, self.shrunk(py)?, self.evicted(py)?))
     }
 }
 
 /// Some pool has no room for the session; nothing is allocated.
 ///
 /// Args:
-///     limiting_pool: The first short pool from the device up, the very object given to `plan`.
-///     requested_kbps: What the whole session asks for, in kbit/s.
-///     available_kbps: What the limiting pool has left, in kbit/s.
-///     admissible_kbps: The largest total that every pool on the path would take, in kbit/s.
-///     first_refused: Index in the request of the first stream, most urgent first, that no longer fits.
+///     limiting_pool: The first pool from the device up that is short even of the streams' minima, the very object
+///         given to `plan`.
+///     requested_kbps: What the whole session asks for, as that pool charges it, in kbit/s.
+///     available_kbps: What that pool has left, in kbit/s.
+///     counter_offer: The most that these streams could have now at the cost of nobody, in kbit/s, in request order:
+///         each with a minimum has at least that, the others at least 1. None if there is not even so much.
+///     free_at_ms: When the first of the active sessions will have expired after which the minima fit. None if none
+///         helps.
+///     admissible_kbps: The largest stream without parity that every pool on the path would take, in kbit/s.
 ///
 /// Raises:
 ///     PlannerError: A number is not from 0 to 2^64 - 1.
 ///
 /// Example:
 ///     >>> from honeylink.scheduler import Pool, Rejected
-///     >>> Rejected(Pool("drone-7", "device", 80, 0), 100, 80, 80, 0).limiting_pool.id
+///     >>> Rejected(Pool("drone-7", "device", 80, 0), 100, 80, counter_offer=[80]).limiting_pool.id
 ///     'drone-7'
 #[pyclass(frozen, eq, hash, name = "Rejected", module = "honeylink.scheduler")]
 pub struct PyRejected {
     pub(super) limiting_pool: Py<PyPool>,
     pub(super) requested_kbps: u64,
     pub(super) available_kbps: u64,
+    pub(super) counter_offer: Option<Vec<u64>>,
+    pub(super) free_at_ms: Option<u64>,
     pub(super) admissible_kbps: u64,
-    pub(super) first_refused: u64,
 }
 
 #[pymethods]
 impl PyRejected {
     #[new]
+    #[pyo3(signature = (
+        limiting_pool, requested_kbps, available_kbps, counter_offer = None, free_at_ms = None, admissible_kbps = 0,
+    ))]
+    #[allow(clippy::needless_pass_by_value)] // a Python sequence can only be read into an owned one
     fn new(
         limiting_pool: Py<PyPool>,
         requested_kbps: &Bound<'_, PyAny>,
         available_kbps: &Bound<'_, PyAny>,
-        admissible_kbps: &Bound<'_, PyAny>,
-        first_refused: &Bound<'_, PyAny>,
+        counter_offer: Option<Vec<Bound<'_, PyAny>>>,
+        free_at_ms: Option<&Bound<'_, PyAny>>,
+        #[pyo3(from_py_with = admissible_kbps)] admissible_kbps: u64,
     ) -> PyResult<Self> {
         Ok(Self {
             limiting_pool,
             requested_kbps: whole("requested_kbps", requested_kbps)?,
             available_kbps: whole("available_kbps", available_kbps)?,
-            admissible_kbps: whole("admissible_kbps", admissible_kbps)?,
-            first_refused: whole("first_refused", first_refused)?,
+            counter_offer: counter_offer.map(|kbps| wholes("counter_offer", &kbps)).transpose()?,
+            free_at_ms: whole_or_none("free_at_ms", free_at_ms)?,
+            admissible_kbps,
         })
     }
 
-    /// The first short pool from the device up, the very object given to `plan`.
+    /// The first pool from the device up that is short even of the minima: the very object given to `plan`.
     #[getter]
     fn limiting_pool(&self) -> &Py<PyPool> {
         &self.limiting_pool
     }
 
-    /// What the whole session asks for, in kbit/s.
+    /// What the whole session asks for, as the limiting pool charges it, in kbit/s.
     #[getter]
     fn requested_kbps(&self) -> u64 {
         self.requested_kbps
@@ -125,37 +181,55 @@ impl PyRejected {
         self.available_kbps
     }
 
-    /// The largest total that every pool on the path would take, in kbit/s.
+    /// The most that these streams could have now at the cost of nobody, in request order, in kbit/s; or None.
+    #[getter]
+    fn counter_offer<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        self.counter_offer.as_ref().map(|kbps| PyTuple::new(py, kbps)).transpose()
+    }
+
+    /// When capacity is known to come free, in milliseconds; or None.
+    #[getter]
+    fn free_at_ms(&self) -> Option<u64> {
+        self.free_at_ms
+    }
+
+    /// The largest stream without parity that every pool on the path would take, in kbit/s.
     #[getter]
     fn admissible_kbps(&self) -> u64 {
         self.admissible_kbps
     }
 
-    /// Index in the request of the first stream, most urgent first, that no longer fits.
-    #[getter]
-    fn first_refused(&self) -> u64 {
-        self.first_refused
-    }
-
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let (pool, requested, available, admissible, refused) = self.__getnewargs__();
+        let (pool, requested, available, offer, free_at, admissible) = self.__getnewargs__(py)?;
         let pool = pool.get().__repr__(py)?;
+        let offer =
+            offer.map_or_else(|| Ok("None".to_owned()), |kbps| Ok::<_, PyErr>(kbps.repr()?.to_string()))?;
+        let free_at = free_at.map_or_else(|| "None".to_owned(), |at| at.to_string());
         Ok(format!(
             "Rejected(limiting_pool={pool}, requested_kbps={requested}, available_kbps={available}, \
-             admissible_kbps={admissible}, first_refused={refused})"
+             counter_offer={offer}, free_at_ms={free_at}, admissible_kbps={admissible})"
         ))
     }
 
-    fn __getnewargs__(&self) -> (&Py<PyPool>, u64, u64, u64, u64) {
-        let (_, requested, available, admissible, refused) = self.identity();
-        (&self.limiting_pool, requested, available, admissible, refused)
+    #[allow(clippy::type_complexity)] // the arguments of `new`
+    fn __getnewargs__<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(&Py<PyPool>, u64, u64, Option<Bound<'py, PyTuple>>, Option<u64>, u64)> {
+        let (requested, available, admissible) =
+            (self.requested_kbps, self.available_kbps, self.admissible_kbps);
+        Ok((&self.limiting_pool, requested, available, self.counter_offer(py)?, self.free_at_ms, admissible))
     }
 }
 
+fn admissible_kbps(value: &Bound<'_, PyAny>) -> PyResult<u64> {
+    whole("admissible_kbps", value)
+}
+
 impl PyRejected {
-    fn identity(&self) -> (&PyPool, u64, u64, u64, u64) {
-        let pool = self.limiting_pool.get();
-        (pool, self.requested_kbps, self.available_kbps, self.admissible_kbps, self.first_refused)
+    fn identity(&self) -> impl PartialEq + Hash {
+        let numbers = (self.requested_kbps, self.available_kbps, self.admissible_kbps);
+        (self.limiting_pool.get(), numbers, &self.counter_offer, self.free_at_ms)
     }
 }
 

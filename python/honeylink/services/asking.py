@@ -1,0 +1,108 @@
+"""A session on its way: what was asked for with the ids it will have, and once it is admitted its keys."""
+
+from __future__ import annotations
+
+import contextvars
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from uuid_utils.compat import uuid7
+
+from honeylink.domain.admission import PoolLevel
+from honeylink.domain.audit import Category
+from honeylink.services.audit import event_by
+from honeylink.store.sessions import NewSession
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from honeylink.domain.access import Principal
+    from honeylink.domain.sessions import SessionRequest, Stream
+    from honeylink.keys.keyring import Keyring
+    from honeylink.keys.secret import Secret
+    from honeylink.services.snapshots import Snapshot
+
+__all__ = ["Asked", "OpenedSession", "wipe", "with_keys"]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedSession:
+    """A session that has just been opened, with the keys of its streams; they are shown this once."""
+
+    session_id: UUID
+    created_at: datetime
+    expires_at: datetime
+    session_endpoint: str
+    streams: tuple[Stream, ...]
+    stream_keys: tuple[Secret, ...]
+
+    def wipe_keys(self) -> None:
+        """Overwrite the keys, once they have been shown."""
+        wipe(self.stream_keys)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """A request for a session. `deadline` is by the loop's clock; `wanted` says whether somebody still waits."""
+
+    caller: Principal
+    request: SessionRequest
+    deadline: float
+    wanted: Callable[[], bool]
+    session_id: UUID
+    stream_ids: tuple[UUID, ...]
+    context: contextvars.Context = field(default_factory=contextvars.copy_context)
+
+    @classmethod
+    def now(cls, caller: Principal, request: SessionRequest, deadline: float, wanted: Callable[[], bool]) -> Asked:
+        """One that comes in at this moment, and belongs to the trace at hand."""
+        return cls(caller, request, deadline, wanted, uuid7(), tuple(uuid7() for _ in request.streams))
+
+    @property
+    def device(self) -> tuple[UUID, str]:
+        """The tenant and the device it is for."""
+        return self.caller.tenant_id, self.request.device_id
+
+
+def wipe(keys: Sequence[Secret]) -> None:
+    """Overwrite keys."""
+    for key in keys:
+        key.wipe()
+
+
+async def with_keys(
+    keyring: Keyring, asked: Asked, snapshot: Snapshot, streams: Sequence[Stream]
+) -> tuple[NewSession, tuple[Secret, ...]]:
+    """An admitted session, to be stored with its key and its audit event; and its streams' keys, to be shown.
+
+    Raises:
+        DependencyUnavailable: the key provider is away or too slow.
+    """
+    request, context = asked.request, snapshot.context
+    assert context.device_master_key is not None  # noqa: S101 - a paired device has one, by constraint
+    keys = await keyring.session_keys(
+        context.device_master_key,
+        context.data_key,
+        asked.caller.tenant_id,
+        request.device_id,
+        asked.session_id,
+        asked.stream_ids,
+    )
+    details = {
+        "session_id": str(asked.session_id),
+        "stream_count": len(streams),
+        "total_bandwidth_kbps": sum(stream.bandwidth_kbps for stream in streams),
+        "ttl_seconds": request.ttl_seconds,
+    }
+    new = NewSession(
+        session_id=asked.session_id,
+        request=request,
+        streams=tuple(streams),
+        tenant_pool_id=context.path[PoolLevel.TENANT].pool_id,
+        sealed=keys.sealed,
+        deadline=snapshot.database_time(asked.deadline),
+        event=asked.context.run(event_by, asked.caller, Category.SESSION_CREATION, request.device_id, details),
+    )
+    return new, keys.stream_keys

@@ -1,0 +1,233 @@
+"""Reading pools, and changing what they are.
+
+A change is one transaction that holds the locks of the pool and of those around it. So no two changes beside each other
+can promise the same bandwidth, and no session comes between what is checked and what is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from uuid_utils.compat import uuid7
+
+from honeylink.domain.access import SYSTEM_TENANT_ID, Permission
+from honeylink.domain.admission import Pool, PoolLevel, Rivals, plan_shrink
+from honeylink.domain.audit import AuditEvent, Category, Outcome
+from honeylink.domain.paging import Cursor, Page
+from honeylink.domain.pools import Force, check_change
+from honeylink.errors import NotFound, PoolConflict, ValidationFailed
+from honeylink.services.audit import event_by
+from honeylink.store import audit as audit_store
+from honeylink.store import pools as pool_store
+from honeylink.store import sessions as session_store
+from honeylink.telemetry import current_trace_id
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from honeylink.domain.access import Principal
+    from honeylink.domain.admission import Shrunk
+    from honeylink.domain.pools import PoolChange
+    from honeylink.services.access import Access
+    from honeylink.store.database import Database, UnitOfWork
+
+__all__ = ["Pools", "set_node_pool"]
+
+# Sessions that one change shrinks at most: what a transaction does in well under its time.
+_SHRINK_MAX = 2000
+_STRONGER_THAN_ALL = 2**31 - 1
+
+
+class _RaceLostError(Exception):
+    """Sessions were not as they were read; nothing was done."""
+
+
+class Pools:
+    """The pools of a tenant."""
+
+    def __init__(self, database: Database, access: Access) -> None:
+        self._database = database
+        self._access = access
+
+    async def get_device_pool(self, caller: Principal, device_id: str) -> Pool:
+        """A device's pool.
+
+        Raises:
+            Forbidden: the caller may not read it.
+            NotFound: the tenant has no such device.
+        """
+        await self._access.require(caller, Permission.READ_POOL, device_id)
+        async with self._database.work() as work:
+            return (await _path(work, caller, device_id))[0]
+
+    async def get_tenant_pool(self, caller: Principal, tenant: str) -> Pool:
+        """The pool of the caller's tenant, by its name or its id.
+
+        Raises:
+            Forbidden: the caller may not read it.
+            NotFound: it is another tenant, or none.
+        """
+        await self._access.require(caller, Permission.READ_POOLS)
+        async with self._database.work() as work:
+            return _of_tenant(await _path(work, caller, None), tenant)[0]
+
+    async def list(self, caller: Principal, cursor: str | None, limit: int) -> Page[Pool]:
+        """A page of the tenant's pools and of the one that all tenants share, newest first.
+
+        Raises:
+            Forbidden: the caller may not read them.
+            ValidationFailed: the cursor is none of this list.
+        """
+        await self._access.require(caller, Permission.READ_POOLS)
+        before = None if cursor is None else _position(Cursor.decode(cursor))
+        async with self._database.work() as work:
+            found = await pool_store.list_pools(work, caller.tenant_id, before, limit + 1)
+        page = Page.cut(found, limit, lambda row: Cursor(row[1], row[0].name))
+        return Page([pool for pool, _ in page.items], page.next_cursor)
+
+    async def change_device_pool(self, caller: Principal, device_id: str, change: PoolChange) -> Pool:
+        """Make a device's pool what it shall be.
+
+        Raises:
+            Forbidden: the caller may not change it.
+            NotFound: the tenant has no such device.
+            PoolConflict: that would break a promise.
+        """
+        await self._access.require(caller, Permission.CHANGE_DEVICE_POOL, device_id)
+        return await self._change(caller, device_id, None, change)
+
+    async def change_tenant_pool(self, caller: Principal, tenant: str, change: PoolChange) -> Pool:
+        """Make the pool of the caller's tenant what it shall be.
+
+        Raises:
+            Forbidden: the caller may not change it.
+            NotFound: it is another tenant, or none.
+            PoolConflict: that would break a promise.
+        """
+        await self._access.require(caller, Permission.CHANGE_TENANT_POOL)
+        return await self._change(caller, None, tenant, change)
+
+    async def _change(self, caller: Principal, device_id: str | None, tenant: str | None, change: PoolChange) -> Pool:
+        try:
+            async with self._database.work() as work:
+                path = await _path(work, caller, device_id)
+                if tenant is not None:
+                    path = _of_tenant(path, tenant)
+                event = event_by(caller, Category.POOL_CHANGE, device_id, _details(path[0], change))
+                return await _apply(work, caller.tenant_id, device_id, change, event)
+        except PoolConflict as refusal:
+            details = {"message": str(refusal)}
+            async with self._database.work() as work:
+                refused = event_by(caller, Category.POOL_CHANGE, device_id, details, Outcome.REFUSED)
+                await audit_store.record_event(work, refused)
+            raise
+
+
+async def set_node_pool(database: Database, change: PoolChange) -> None:
+    """Make the pool that all tenants share what it shall be, and make it if there is none.
+
+    Raises:
+        PoolConflict: that would break a promise.
+    """
+    async with database.work() as work:
+        path = await pool_store.find_path(work, SYSTEM_TENANT_ID, None)
+        if not path:
+            async with work.transaction():
+                await pool_store.ensure_node_pool(work)
+            path = await pool_store.find_path(work, SYSTEM_TENANT_ID, None)
+        if change.of(path[0]) == path[0]:
+            return
+        event = AuditEvent(
+            event_id=uuid7(),
+            tenant_id=SYSTEM_TENANT_ID,
+            category=Category.POOL_CHANGE,
+            actor="system",
+            device_id=None,
+            outcome=Outcome.SUCCESS,
+            details=_details(path[0], change),
+            trace_id=current_trace_id(),
+        )
+        await _apply(work, SYSTEM_TENANT_ID, None, change, event)
+
+
+async def _apply(
+    work: UnitOfWork, tenant_id: UUID, device_id: str | None, change: PoolChange, event: AuditEvent
+) -> Pool:
+    """Change the innermost pool of a path, once nobody is faster."""
+    while True:
+        path = await pool_store.find_path(work, tenant_id, device_id)
+        shrunk = await _plan_shrink(work, path[0], change)
+        try:
+            async with work.transaction():
+                return await _change_locked(work, path, change, shrunk, event)
+        except _RaceLostError:
+            await asyncio.sleep(0)
+
+
+async def _change_locked(
+    work: UnitOfWork, path: Sequence[Pool], change: PoolChange, shrunk: Sequence[Shrunk], event: AuditEvent
+) -> Pool:
+    keys = {pool.key for pool in path} | {key for each in shrunk for key in each.session.pool_keys}
+    locked = await pool_store.lock_pools(work, keys)
+    pool, *around = [locked[each.key] for each in path]
+    check_change(pool, change, around, await pool_store.find_shares(work, pool))
+    if shrunk:
+        told = {"reason": "pool lowered", "actor": event.actor, "trace_id": event.trace_id}
+        if await session_store.shrink_sessions(work, [(each, uuid7()) for each in shrunk], **told) < len(shrunk):
+            raise _RaceLostError
+        await pool_store.settle(work, {each.session.tenant_id for each in shrunk})
+    if not await pool_store.change_pool(work, pool, change, event):
+        raise _RaceLostError  # others came in after it was planned who is to shrink
+    after = await pool_store.lock_pools(work, [pool.key])
+    return after[pool.key]
+
+
+async def _plan_shrink(work: UnitOfWork, pool: Pool, change: PoolChange) -> tuple[Shrunk, ...]:
+    """Whom it takes to come down to the new ceiling; nobody if that is not asked for or not needed."""
+    after = change.of(pool)
+    if change.force is not Force.SHRINK or pool.committed_kbps <= after.ceiling_kbps:
+        return ()
+    rivals = await _sessions_of(work, pool)
+    shrunk = plan_shrink(after, rivals)
+    if shrunk is None:
+        raise PoolConflict(
+            pool.name,
+            f"sessions that can do with {after.ceiling_kbps} kbps in all, or force: drain",
+            f"{pool.committed_kbps} kbps given away, and minima that are too much",
+        )
+    return shrunk
+
+
+async def _sessions_of(work: UnitOfWork, pool: Pool) -> Rivals:
+    device_id = pool.pool_id if pool.level is PoolLevel.DEVICE else ""
+    _, rivals = await session_store.find_rivals(work, pool.tenant_id, device_id, _STRONGER_THAN_ALL, _SHRINK_MAX)
+    return rivals
+
+
+async def _path(work: UnitOfWork, caller: Principal, device_id: str | None) -> list[Pool]:
+    path = await pool_store.find_path(work, caller.tenant_id, device_id)
+    if device_id is not None and path[0].level is not PoolLevel.DEVICE:
+        raise NotFound("device", device_id)
+    return path
+
+
+def _of_tenant(path: list[Pool], tenant: str) -> list[Pool]:
+    if tenant not in {path[0].pool_id, str(path[0].tenant_id)}:
+        raise NotFound("tenant", tenant[:64])
+    return path
+
+
+def _position(cursor: Cursor) -> tuple[datetime, PoolLevel, str]:
+    label, _, pool_id = cursor.row_id.partition(":")
+    levels = [level for level in PoolLevel if level.label == label]
+    if not levels:
+        raise ValidationFailed([("/cursor", "cursor: expected one from this list")])
+    return cursor.at, levels[0], pool_id
+
+
+def _details(pool: Pool, change: PoolChange) -> dict[str, object]:
+    return {"pool": pool.name, "was_capacity_kbps": pool.capacity_kbps, **asdict(change)}

@@ -1,0 +1,11 @@
+//! The planner's laws, and its verdicts against a brute-force planner.
+
+mod bounds;
+mod examples;
+mod oracle;
+mod plain;
+mod preemption;
+mod refusals;
+mod sharing;
+mod strategies;
+mod trees;

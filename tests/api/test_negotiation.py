@@ -1,0 +1,281 @@
+"""Sessions that do with less, offers, previews, and bandwidth taken from weaker sessions, over HTTP on PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from honeylink.domain.access import Principal, Role
+from tests.conftest import Device, Service, run_service
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import httpx
+
+    from honeylink.domain.admission import Admission
+    from honeylink.services.asking import Asked
+    from honeylink.services.snapshots import Snapshot
+    from honeylink.settings import Settings
+    from honeylink.store.database import UnitOfWork
+
+
+@pytest.fixture(scope="module")
+def service(make_settings: Callable[..., Settings]) -> Iterator[Service]:
+    with run_service(make_settings(expiry_interval_seconds=3600)) as running:
+        yield running
+
+
+def stream(kbps: int, least: object = None, priority: str = "burst", name: str = "video") -> dict[str, Any]:
+    qos: dict[str, object] = {"priority": priority, "bandwidth_kbps": kbps}
+    return {"name": name, "mode": "unreliable", "qos": qos if least is None else {**qos, "min_bandwidth_kbps": least}}
+
+
+def post(
+    service: Service, device: Device, *streams: dict[str, Any], path: str = "", **fields: object
+) -> httpx.Response:
+    body = {"device_id": device.device_id, "streams": streams, **fields}
+    with service.client(device.token) as client:
+        return client.post(f"/sessions{path}", json=body)
+
+
+def opened(service: Service, device: Device, *streams: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    answer = post(service, device, *streams, **fields)
+    assert answer.status_code == 201, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def preview(service: Service, device: Device, *streams: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    answer = post(service, device, *streams, path="/preview", **fields)
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def read(service: Service, session: dict[str, Any]) -> dict[str, Any]:
+    with service.client() as client:
+        body: dict[str, Any] = client.get(f"/sessions/{session['session_id']}").json()
+    return body
+
+
+def allocations(session: dict[str, Any]) -> list[int]:
+    return [each["allocated_bandwidth_kbps"] for each in session["streams"]]
+
+
+def new_device(service: Service, kbps: int, **pool: object) -> Device:
+    """A device whose pool has these columns too."""
+    device = service.new_device(pool_kbps=kbps)
+    for column, value in pool.items():
+        service.fetch(f"UPDATE pools SET {column} = $2 WHERE level = 0 AND pool_id = $1", device.device_id, value)
+    return device
+
+
+def check_books(service: Service) -> None:
+    balances = service.loop.run(service.services.operations.check_pools())
+    assert [each for each in balances if not each.balanced] == []
+
+
+def everything(service: Service) -> list[object]:
+    tables = ("pools", "sessions", "streams", "reservations", "audit_events")
+    return [service.fetch(f"SELECT * FROM {table} ORDER BY 1, 2, 3") for table in tables]
+
+
+# Doing with less.
+
+
+def test_streams_with_minima_share_what_there_is(service: Service) -> None:
+    device = new_device(service, 6000)
+    streams = [
+        stream(500, None, "latency", "control"),
+        stream(4000, 1000, name="front"),
+        stream(4000, 500, name="rear"),
+    ]
+    session = opened(service, device, *streams)
+    assert allocations(session) == [500, 2750, 2750]
+    shown = read(service, session)
+    assert allocations(shown) == [500, 2750, 2750]
+    assert [each["qos"] for each in shown["streams"]] == [each["qos"] for each in streams]
+    [event] = service.fetch("SELECT details FROM audit_events WHERE details ->> 'session_id' = $1", shown["session_id"])
+    assert json.loads(event["details"])["total_bandwidth_kbps"] == 6000
+    check_books(service)
+
+
+def test_a_device_that_was_short_gets_all_once_there_is_room(service: Service) -> None:
+    device = new_device(service, 1000)
+    first = opened(service, device, stream(600))
+    assert allocations(opened(service, device, stream(1000, 100))) == [400]
+    with service.client() as client:
+        client.delete(f"/sessions/{first['session_id']}")
+    assert allocations(opened(service, device, stream(600, 100))) == [600]
+
+
+def test_parity_is_paid_for_where_a_pool_charges_the_wire(service: Service) -> None:
+    device = new_device(service, 6000, charge="wire")
+    session = opened(service, device, stream(5000, 1))  # 10 + 5: half as much again
+    assert allocations(session) == [4000]
+    levels = "SELECT level, reserved_kbps FROM reservations WHERE session_id = $1 ORDER BY level"
+    assert [tuple(row) for row in service.fetch(levels, UUID(session["session_id"]))] == [(0, 6000), (1, 4000)]
+    check_books(service)
+    with service.client() as client:
+        client.delete(f"/sessions/{session['session_id']}")
+    check_books(service)
+
+
+@pytest.mark.parametrize(("least", "found"), [(101, "101"), (100.5, "whole number"), (0, "1"), ("7", "whole number")])
+def test_a_minimum_that_can_not_be(service: Service, least: object, found: str) -> None:
+    answer = post(service, new_device(service, 1000), stream(100, least))
+    assert answer.status_code == 400
+    [fault] = answer.json()["errors"]
+    assert fault["pointer"] == "/streams/0/qos/min_bandwidth_kbps"
+    assert found in fault["message"]
+    assert "stream 'video'" in fault["message"]
+
+
+# Being refused.
+
+
+def test_a_refusal_offers_what_fits_and_says_when_enough_will(service: Service) -> None:
+    device = new_device(service, 1000)
+    opened(service, device, stream(200), ttl_seconds=7200)
+    soon = opened(service, device, stream(600), ttl_seconds=60)
+    answer = post(service, device, stream(100, None, "normal", "telemetry"), stream(500, 300))
+    assert answer.status_code == 409
+    problem = answer.json()
+    assert (problem["requested_kbps"], problem["available_kbps"], problem["admissible_kbps"]) == (600, 200, 200)
+    assert problem["free_at"][:19] >= soon["expires_at"][:19]
+    assert datetime.fromisoformat(problem["free_at"]) >= datetime.fromisoformat(soon["expires_at"])
+    assert "counter_offer" not in problem
+    smaller = post(service, device, stream(100, None, "normal", "telemetry"), stream(500)).json()
+    offer = {each["name"]: each["bandwidth_kbps"] for each in smaller["counter_offer"]}
+    assert offer == {"telemetry": 100, "video": 100}
+    never = post(service, device, stream(2000)).json()
+    assert "free_at" not in never
+    opened(service, device, stream(100, None, "normal", "telemetry"), stream(100))
+
+
+# Trying.
+
+
+def test_a_preview_says_what_opening_does_and_changes_nothing(service: Service) -> None:
+    device = new_device(service, 1000)
+    opened(service, device, stream(300))
+    before = everything(service)
+    asked = [stream(100, None, "latency", "control"), stream(900, 200)]
+    shown = preview(service, device, *asked)
+    assert everything(service) == before
+    assert (shown["verdict"], allocations(shown), shown["victims"]) == ("admitted", [100, 600], [])
+    assert [each["pool"] for each in shown["headroom"]] == [f"device:{device.device_id}", "tenant:acme"]
+    assert shown["headroom"][0]["headroom_kbps"] == 0
+    session = opened(service, device, *asked)
+    assert allocations(session) == allocations(shown)
+    [tenant] = service.fetch("SELECT capacity_kbps - reserved_kbps AS left_kbps FROM pools WHERE level = 1")
+    assert shown["headroom"][1]["headroom_kbps"] == tenant["left_kbps"]
+
+
+def test_a_preview_of_a_refusal_carries_its_numbers(service: Service) -> None:
+    device = new_device(service, 1000)
+    before = everything(service)
+    shown = preview(service, device, stream(1500))
+    assert everything(service) == before
+    assert (shown["verdict"], shown["streams"], shown["victims"]) == ("refused", [], [])
+    problem = post(service, device, stream(1500)).json()
+    assert shown["refusal"] == {name: problem[name] for name in shown["refusal"]}
+
+
+def test_who_may_preview(service: Service) -> None:
+    device, other = new_device(service, 1000), new_device(service, 1000)
+    body = {"device_id": device.device_id, "streams": [stream(1)]}
+    expected = {device.token: 200, service.operator: 200, other.token: 403, service.token(Role.AUDITOR): 403}
+    for token, status in expected.items():
+        with service.client(token) as client:
+            assert client.post("/sessions/preview", json=body).status_code == status
+    with service.client() as client:
+        assert client.post("/sessions/preview", json={**body, "device_id": "nowhere"}).status_code == 404
+        wrong = client.get("/sessions/preview")
+        assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
+
+
+# Taking.
+
+
+def test_a_stronger_session_shrinks_weaker_ones_before_it_ends_any(service: Service) -> None:
+    device = new_device(service, 1000, preemption=True)
+    weak = opened(service, device, stream(500, 100))
+    weaker_but_rigid = opened(service, device, stream(300))
+    strong = opened(service, device, stream(200), setup_priority=5)
+    assert read(service, strong)["hold_priority"] == 5
+    shown = preview(service, device, stream(300), setup_priority=1)
+    alarm = opened(service, device, stream(300), setup_priority=1)
+    assert allocations(alarm) == [300]
+    assert shown["victims"] == [
+        {"session_id": weak["session_id"], "device_id": device.device_id, "bandwidth_kbps": 500, "left_kbps": 200}
+    ]
+    after = read(service, weak)
+    assert (after["status"], allocations(after), after["streams"][0]["qos"]["bandwidth_kbps"]) == ("active", [200], 500)
+    assert [read(service, each)["status"] for each in (weaker_but_rigid, strong)] == ["active"] * 2
+    [event] = service.fetch("SELECT * FROM audit_events WHERE category = 'session-shrink'")
+    assert event["actor"] == "system"
+    assert json.loads(event["details"]) == {
+        "session_id": weak["session_id"],
+        "reason": "preempted",
+        "from_bandwidth_kbps": 500,
+        "to_bandwidth_kbps": 200,
+    }
+    check_books(service)
+    opened(service, device, stream(400), setup_priority=1)
+    assert read(service, weaker_but_rigid)["end_reason"] == "preempted"
+    assert read(service, weaker_but_rigid)["status"] == "terminated"
+    assert allocations(read(service, weak)) == [100]
+    check_books(service)
+    [ended] = service.fetch(
+        "SELECT * FROM audit_events WHERE details ->> 'reason' = 'preempted' AND category = $1", "session-termination"
+    )
+    assert json.loads(ended["details"])["session_id"] == weaker_but_rigid["session_id"]
+
+
+@pytest.mark.parametrize(
+    "pool", [{"preemption": False}, {"preemption": True, "min_hold_ms": 3_600_000}], ids=["off", "held"]
+)
+def test_nothing_is_taken_where_that_is_off_or_too_early(service: Service, pool: dict[str, object]) -> None:
+    device = new_device(service, 1000, **pool)
+    held = opened(service, device, stream(1000, 1))
+    assert post(service, device, stream(1), setup_priority=9).status_code == 409
+    assert allocations(read(service, held)) == [1000]
+
+
+def test_equals_are_spared(service: Service) -> None:
+    device = new_device(service, 1000, preemption=True)
+    opened(service, device, stream(1000, 1), hold_priority=3)
+    assert post(service, device, stream(1), setup_priority=3).status_code == 409
+    opened(service, device, stream(1), setup_priority=4)
+    check_books(service)
+
+
+def test_a_lost_race_is_decided_again(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the look and the taking the victim ends; then there is room, and nobody else is touched."""
+    device = new_device(service, 1000, preemption=True)
+    rigid = opened(service, device, stream(500), hold_priority=1)
+    weak = opened(service, device, stream(500, 100))
+    [row] = service.fetch("SELECT tenant_id FROM tenants WHERE name = 'acme'")
+    operator = Principal(row["tenant_id"], uuid4(), "test", Role.OPERATOR)
+    sessions = service.services.sessions
+    look, looks = sessions._negotiation.look, []
+
+    async def look_and_lose(work: UnitOfWork, asked: Asked) -> tuple[Snapshot, Admission]:
+        found = await look(work, asked)
+        looks.append([each.session.session_id for each in found[1].shrunk])
+        if len(looks) == 1:
+            await sessions.end(operator, UUID(weak["session_id"]))
+        return found
+
+    monkeypatch.setattr(sessions._negotiation, "look", look_and_lose)
+    opened(service, device, stream(400), setup_priority=2)
+    assert looks == [[UUID(weak["session_id"])], []]
+    assert read(service, weak)["end_reason"] == "requested"
+    assert read(service, rigid)["status"] == "active"
+    check_books(service)

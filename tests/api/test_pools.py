@@ -1,0 +1,320 @@
+"""Pools over HTTP: what they are, what they may become, and what that does to the sessions in them."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from honeylink.domain.access import Role
+from tests.conftest import run_service, session_body
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import httpx
+
+    from honeylink.settings import Settings
+    from tests.conftest import Device, Service
+
+NODE_KBPS = 100_000
+
+
+@pytest.fixture
+def service(make_settings: Callable[..., Settings]) -> Iterator[Service]:
+    """A node that two tenants share."""
+    settings = make_settings(node_pool_kbps=NODE_KBPS, tenant_pool_kbps=NODE_KBPS, expiry_interval_seconds=3600)
+    with run_service(settings) as running:
+        running.token(Role.OPERATOR, "other")
+        yield running
+
+
+def put(service: Service, path: str, kbps: int, token: str | None = None, **fields: object) -> httpx.Response:
+    with service.client(token or service.token(Role.ADMIN)) as client:
+        return client.put(f"{path}/pool", json={"capacity_kbps": kbps, **fields})
+
+
+def changed(service: Service, path: str, kbps: int, token: str | None = None, **fields: object) -> dict[str, Any]:
+    answer = put(service, path, kbps, token, **fields)
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def read(service: Service, path: str, token: str | None = None) -> dict[str, Any]:
+    with service.client(token) as client:
+        answer = client.get(path)
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def node(service: Service) -> dict[str, Any]:
+    pools: list[dict[str, Any]] = read(service, "/pools")["items"]
+    return next(pool for pool in pools if pool["level"] == "node")
+
+
+def open_session(service: Service, device: Device, kbps: int, **qos: object) -> httpx.Response:
+    asked = {"priority": "burst", "bandwidth_kbps": kbps, **qos}
+    streams = [{"name": "video", "mode": "unreliable", "qos": asked}]
+    with service.client(device.token) as client:
+        return client.post("/sessions", json=session_body(device, streams=streams))
+
+
+def opened(service: Service, device: Device, kbps: int, **qos: object) -> dict[str, Any]:
+    answer = open_session(service, device, kbps, **qos)
+    assert answer.status_code == 201, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def end(service: Service, session: dict[str, Any], operator: str | None = None) -> None:
+    with service.client(operator) as client:
+        assert client.delete(f"/sessions/{session['session_id']}").status_code == 200
+
+
+def check_books(service: Service) -> None:
+    balances = service.loop.run(service.services.operations.check_pools())
+    assert [each for each in balances if not each.balanced] == []
+
+
+# Reading.
+
+
+def test_a_pool_says_what_it_is_and_what_is_in_use(service: Service) -> None:
+    device = service.new_device(pool_kbps=1000)
+    opened(service, device, 300)
+    expected = {
+        "pool": f"device:{device.device_id}",
+        "level": "device",
+        "capacity_kbps": 1000,
+        "charge": "payload",
+        "guaranteed_kbps": None,
+        "borrow_limit_kbps": None,
+        "lend_limit_kbps": None,
+        "preemption": False,
+        "min_hold_ms": 0,
+        "reserved_kbps": 300,
+        "withheld_kbps": 0,
+        "available_kbps": 700,
+        "draining_kbps": 0,
+    }
+    for token in (device.token, service.operator, service.token(Role.AUDITOR), service.token(Role.ADMIN)):
+        assert read(service, f"/devices/{device.device_id}/pool", token) == expected
+    tenant = read(service, "/tenants/acme/pool")
+    [row] = service.fetch("SELECT tenant_id FROM tenants WHERE name = 'acme'")
+    assert read(service, f"/tenants/{row['tenant_id']}/pool") == tenant
+    assert (tenant["pool"], tenant["reserved_kbps"]) == ("tenant:acme", 300)
+
+
+def test_pools_are_listed_in_pages(service: Service) -> None:
+    devices = [service.new_device() for _ in range(5)]
+    expected = [f"device:{each.device_id}" for each in reversed(devices)] + ["tenant:acme", "node:node"]
+    assert [each["pool"] for each in read(service, "/pools")["items"]] == expected
+    found, cursor = [], ""
+    while True:
+        page = read(service, f"/pools?limit=2{cursor}")
+        found += [each["pool"] for each in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = f"&cursor={page['next_cursor']}"
+    assert found == expected
+
+
+def test_who_may_read_and_change(service: Service) -> None:
+    device, other = service.new_device(), service.new_device()
+    stranger = service.token(Role.ADMIN, "other")
+    own, tenant = f"/devices/{device.device_id}", "/tenants/acme"
+    tokens = {
+        "admin": service.token(Role.ADMIN),
+        "operator": service.operator,
+        "auditor": service.token(Role.AUDITOR),
+        "device": device.token,
+        "beside": other.token,
+        "stranger": stranger,
+    }
+    may = {
+        ("GET", f"{own}/pool"): (200, 200, 200, 200, 403, 404),
+        ("GET", f"{tenant}/pool"): (200, 200, 200, 403, 403, 404),
+        ("GET", "/pools"): (200, 200, 200, 403, 403, 200),
+        ("PUT", f"{own}/pool"): (200, 200, 403, 403, 403, 404),
+        ("PUT", f"{tenant}/pool"): (200, 403, 403, 403, 403, 404),
+    }
+    for (method, path), statuses in may.items():
+        for token, status in zip(tokens.values(), statuses, strict=True):
+            body = {"capacity_kbps": 1000} if method == "PUT" else None
+            with service.client(token) as client:
+                answer = client.request(method, path, json=body)
+            assert answer.status_code == status, (method, path, answer.text)
+    for path in ("/devices/nowhere", "/tenants/nowhere"):
+        assert put(service, path, 1).status_code == 404
+
+
+# Changing.
+
+
+def test_a_change_holds_at_once_and_is_written_down(service: Service) -> None:
+    device = service.new_device(pool_kbps=1000)
+    opened(service, device, 400)
+    assert open_session(service, device, 700).status_code == 409
+    pool = changed(service, f"/devices/{device.device_id}", 1100, service.operator, preemption=True, min_hold_ms=5)
+    assert (pool["capacity_kbps"], pool["preemption"], pool["min_hold_ms"], pool["available_kbps"]) == (
+        1100,
+        True,
+        5,
+        700,
+    )
+    assert read(service, f"/devices/{device.device_id}/pool") == pool
+    opened(service, device, 700)
+    [event] = service.fetch(
+        "SELECT * FROM audit_events WHERE category = 'pool-change' AND device_id = $1", device.device_id
+    )
+    details = json.loads(event["details"])
+    assert (event["outcome"], details["was_capacity_kbps"], details["capacity_kbps"]) == ("success", 1000, 1100)
+    assert event["actor"].startswith("token:operator")
+
+
+def test_what_can_not_be(service: Service) -> None:
+    device = service.new_device(pool_kbps=1000)
+    own, tenant = f"/devices/{device.device_id}", "/tenants/acme"
+    opened(service, device, 400)
+    other = service.token(Role.ADMIN, "other")
+    changed(service, "/tenants/other", NODE_KBPS, other, guaranteed_kbps=60_000)
+    changed(service, own, 1000, guaranteed_kbps=300)
+    cases: list[tuple[str, int, dict[str, Any], str | None]] = [
+        (tenant, NODE_KBPS, {"guaranteed_kbps": 40_001}, "at most 40000 kbps of pool node:node"),
+        (tenant, 299, {"force": "drain"}, "at least 300 kbps, which are guaranteed inside it"),
+        (own, 399, {}, "400 kbps that are given away"),
+        (own, 399, {"force": "shrink"}, "drain"),
+        (own, 1000, {"charge": "wire"}, "400 kbps reserved"),
+        (own, 1000, {"guaranteed_kbps": NODE_KBPS + 1, "borrow_limit_kbps": 1}, None),
+    ]
+    for path, kbps, fields, complaint in cases:
+        answer = put(service, path, kbps, **fields)
+        if complaint is None:
+            assert answer.status_code == 200  # a share counts up to the capacity
+            continue
+        assert (answer.status_code, answer.json()["error_code"]) == (409, "ERR_CONFLICT"), answer.text
+        assert complaint in answer.json()["message"]
+    refused = service.fetch("SELECT * FROM audit_events WHERE category = 'pool-change' AND outcome = 'refused'")
+    assert len(refused) == 5
+    check_books(service)
+
+
+def test_a_lend_limit_needs_one_charge_all_the_way_up(service: Service) -> None:
+    device = service.new_device(pool_kbps=1000)
+    own = f"/devices/{device.device_id}"
+    changed(service, own, 1000, charge="wire")
+    answer = put(service, own, 1000, charge="wire", guaranteed_kbps=10, lend_limit_kbps=0)
+    assert answer.status_code == 409
+    assert "charges otherwise" in answer.json()["message"]
+    changed(service, own, 1000, charge="wire", guaranteed_kbps=10, lend_limit_kbps=10)
+    changed(service, own, 1000, guaranteed_kbps=10, lend_limit_kbps=0)
+    assert "no lend limits inside" in put(service, "/tenants/acme", NODE_KBPS, charge="wire").json()["message"]
+
+
+def test_what_a_tenant_keeps_is_there_for_it_and_for_nobody_else(service: Service) -> None:
+    changed(service, "/tenants/acme", 90_000, guaranteed_kbps=60_000, lend_limit_kbps=20_000)
+    assert node(service)["withheld_kbps"] == 40_000
+    operator = service.token(Role.OPERATOR, "other")
+    stranger = service.new_device(operator=operator, pool_kbps=NODE_KBPS)
+    own = service.new_device(pool_kbps=NODE_KBPS)
+    borrowed = opened(service, stranger, 60_000)
+    refusal = open_session(service, stranger, 1).json()
+    assert (refusal["limiting_pool"], refusal["available_kbps"]) == ("node:node", 0)
+    first = opened(service, own, 10_000)
+    assert (node(service)["reserved_kbps"], node(service)["withheld_kbps"]) == (70_000, 30_000)
+    check_books(service)
+    assert open_session(service, own, 30_001).status_code == 409
+    opened(service, own, 30_000)
+    assert (node(service)["reserved_kbps"], node(service)["withheld_kbps"]) == (100_000, 0)
+    end(service, first)
+    assert (node(service)["reserved_kbps"], node(service)["withheld_kbps"]) == (90_000, 10_000)
+    end(service, borrowed, operator)
+    check_books(service)
+    opened(service, own, 50_000)
+    check_books(service)
+
+
+def test_a_promise_that_others_have_the_bandwidth_of_is_not_made(service: Service) -> None:
+    stranger = service.new_device(operator=service.token(Role.OPERATOR, "other"), pool_kbps=NODE_KBPS)
+    opened(service, stranger, 70_000)
+    answer = put(service, "/tenants/acme", 90_000, guaranteed_kbps=60_000, lend_limit_kbps=20_000)
+    assert answer.status_code == 409
+    assert "has left what it would keep" in answer.json()["message"]
+    check_books(service)
+    changed(service, "/tenants/acme", 90_000, guaranteed_kbps=60_000, lend_limit_kbps=30_000)
+    check_books(service)
+
+
+def test_borrowing_has_its_limit(service: Service) -> None:
+    device = service.new_device(pool_kbps=NODE_KBPS)
+    changed(service, "/tenants/acme", 90_000, guaranteed_kbps=10_000, borrow_limit_kbps=5_000)
+    assert open_session(service, device, 15_001).json()["limiting_pool"] == "tenant:acme"
+    opened(service, device, 15_000)
+
+
+# Lowering.
+
+
+def test_draining_lets_nobody_in_until_enough_have_ended(service: Service) -> None:
+    device = service.new_device(pool_kbps=1000)
+    own = f"/devices/{device.device_id}"
+    sessions = [opened(service, device, 300) for _ in range(3)]
+    assert changed(service, own, 500, force="drain")["draining_kbps"] == 400
+    assert open_session(service, device, 1).status_code == 409
+    end(service, sessions[0])
+    pool = read(service, f"{own}/pool")
+    assert (pool["reserved_kbps"], pool["draining_kbps"], pool["available_kbps"]) == (600, 100, 0)
+    assert open_session(service, device, 1).status_code == 409
+    end(service, sessions[1])
+    assert read(service, f"{own}/pool")["draining_kbps"] == 0
+    opened(service, device, 200)
+    check_books(service)
+
+
+def test_shrinking_leaves_the_strongest_with_most(service: Service) -> None:
+    device = service.new_device(pool_kbps=1000)
+    own = f"/devices/{device.device_id}"
+    rigid = opened(service, device, 300)
+    flexible = [opened(service, device, 300, min_bandwidth_kbps=100) for _ in range(2)]
+    assert changed(service, own, 600, force="shrink")["reserved_kbps"] == 600
+
+    def has(session: dict[str, Any]) -> int:
+        kbps: int = read(service, f"/sessions/{session['session_id']}")["streams"][0]["allocated_bandwidth_kbps"]
+        return kbps
+
+    assert [has(rigid), *map(has, flexible)] == [300, 200, 100]
+    check_books(service)
+    events = service.fetch("SELECT * FROM audit_events WHERE category = 'session-shrink'")
+    assert {json.loads(event["details"])["reason"] for event in events} == {"pool lowered"}
+    assert put(service, own, 499, force="shrink").status_code == 409
+    check_books(service)
+
+
+def test_a_tenant_shrinks_the_sessions_of_all_its_devices(service: Service) -> None:
+    devices = [service.new_device(pool_kbps=1000) for _ in range(3)]
+    for device in devices:
+        changed(service, f"/devices/{device.device_id}", 1000, guaranteed_kbps=200, lend_limit_kbps=0)
+        opened(service, device, 1000, min_bandwidth_kbps=100)
+    check_books(service)
+    pool = changed(service, "/tenants/acme", 700, force="shrink")
+    assert (pool["reserved_kbps"], pool["withheld_kbps"], pool["available_kbps"]) == (700, 0, 0)
+    # None has less than its device's share.
+    held = service.fetch("SELECT reserved_kbps FROM pools WHERE level = 0")
+    assert min(row["reserved_kbps"] for row in held) >= 200
+    check_books(service)
+
+
+def test_other_processes_hear_of_it(make_settings: Callable[..., Settings]) -> None:
+    settings = make_settings()
+    with run_service(settings) as one, run_service(settings) as two:
+        device = one.new_device(pool_kbps=1000)
+        opened(two, device, 10)
+        changed(one, f"/devices/{device.device_id}", 5000)
+        deadline = time.monotonic() + 20
+        while two.services.sessions._opening._known_devices._entries:
+            assert time.monotonic() < deadline
+        opened(two, device, 4000)
