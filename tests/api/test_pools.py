@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -318,3 +320,16 @@ def test_other_processes_hear_of_it(make_settings: Callable[..., Settings]) -> N
         while two.services.sessions._opening._known_devices._entries:
             assert time.monotonic() < deadline
         opened(two, device, 4000)
+
+
+def test_the_requests_of_the_page(service: Service) -> None:
+    """What docs/admission.md sends is taken as it stands."""
+    page = (Path(__file__).parents[2] / "docs" / "admission.md").read_text("utf-8")
+    requests = re.findall(r'curl -s (?:-X (\w+) )?"\$HONEYLINK([^"]+)".*? -d \'(.*?)\'', page, re.DOTALL)
+    assert len(requests) == 2
+    service.new_device(device_id="device-12345")
+    with service.client(service.token(Role.ADMIN)) as admin, service.client() as operator:
+        for method, path, body in requests:
+            client = admin if method == "PUT" else operator
+            answer = client.request(method or "POST", path, json=json.loads(body))
+            assert answer.status_code == 200, answer.text

@@ -16,6 +16,8 @@ def test_the_code_of_the_page_runs() -> None:
     names: dict[str, Any] = {}
     for block in blocks:
         language, code = block.groups()
+        if language == "sh":  # what it sends is tried in tests/api
+            continue
         assert language == "python"
         assert "assert " in code
         line = text.count("\n", 0, block.start(2))
