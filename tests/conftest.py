@@ -28,10 +28,6 @@ if TYPE_CHECKING:
 
     from honeylink.services.runtime import Services
 
-# How long an example takes depends on what else the machine does.
-hypothesis.settings.register_profile("honeylink", deadline=None)
-hypothesis.settings.load_profile("honeylink")
-
 T = TypeVar("T")
 
 # A test must not fail because others use the machine too.

@@ -104,7 +104,7 @@ pub(crate) struct Recoveries {
 /// What the factors of one code's recoveries may weigh together.
 const RECOVERIES_BYTES: usize = 1 << 20;
 
-/// Most recoveries that one code remembers: all that 10 + 2 can lose are 78.
+/// Most recoveries that one code remembers. 10 + 2 can lose one or two shards in 78 ways.
 const PLACES_AT_MOST: usize = 256;
 
 /// In how many places, one after the other, a pattern may stand.

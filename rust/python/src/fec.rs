@@ -179,7 +179,7 @@ impl PyReedSolomon {
         parity.check_writeable()?;
         parity.check_apart_from(py, &data)?;
         if parity.bytes() == 0 {
-            return Ok(out); // Else nothing may be done 2^60 times.
+            return Ok(out); // An array may claim 2^60 groups of nothing.
         }
         run(py, data.bytes().saturating_add(parity.bytes()), || {
             let (mut inputs, mut outputs, mut next) = (Shards::new(), ShardsMut::new(), Shards::new());
