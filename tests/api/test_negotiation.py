@@ -139,6 +139,25 @@ def test_a_minimum_that_can_not_be(service: Service, least: object, found: str) 
 # Being refused.
 
 
+def test_while_many_are_refused_only_who_could_take_waits_for_its_turn(service: Service) -> None:
+    device = new_device(service, 1000)
+    opened(service, device, stream(1000))
+    turns = service.services.sessions._negotiation._turns
+    taken = 0
+    while not turns.locked():
+        service.loop.run(turns.acquire())
+        taken += 1
+    try:
+        refused = post(service, device, stream(100))
+        assert (refused.status_code, refused.json()["available_kbps"]) == (409, 0)
+        assert "free_at" not in refused.json()
+        assert post(service, device, stream(100), setup_priority=1).status_code == 503
+    finally:
+        for _ in range(taken):
+            turns.release()
+    assert "free_at" in post(service, device, stream(100)).json()
+
+
 def test_a_refusal_offers_what_fits_and_says_when_enough_will(service: Service) -> None:
     device = new_device(service, 1000)
     opened(service, device, stream(200), ttl_seconds=7200)

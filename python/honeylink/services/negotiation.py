@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from uuid_utils.compat import uuid7
 
 from honeylink.domain.admission import decide
-from honeylink.errors import ClientGone, NotFound
+from honeylink.errors import ClientGone, DependencyUnavailable, NotFound
 from honeylink.services.asking import OpenedSession, wipe, with_keys
 from honeylink.services.snapshots import Snapshot
 from honeylink.store import pools as pool_store
@@ -41,6 +41,9 @@ __all__ = ["Negotiation"]
 # Of each kind that is read. What a larger number would find is hardly worth the time it takes.
 _RIVALS_MAX = 500
 
+# At the same time. Reading who holds what costs as much as opening dozens of sessions, which go on meanwhile.
+_AT_ONCE = 2
+
 _REASON = "preempted"
 
 
@@ -56,6 +59,12 @@ class Negotiation:
         self._keyring = keyring
         self._session_endpoint = session_endpoint
         self._max_streams = max_streams
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+
+    @property
+    def busy(self) -> bool:
+        """Whether one more would have to wait."""
+        return self._turns.locked()
 
     async def look(self, work: UnitOfWork, asked: Asked) -> tuple[Snapshot, Admission]:
         """Decide, and change nothing.
@@ -79,13 +88,24 @@ class Negotiation:
         return Snapshot(replace(context, path=path), read_at), admission
 
     async def open(self, asked: Asked) -> OpenedSession:
-        """Open a session if there is room or room can be made.
+        """Open a session if there is room or room can be made, when its turn has come.
 
         Raises:
             ClientGone: nobody waits for the answer any more.
             DependencyUnavailable: database or key provider are away or too slow, or others were faster all the time.
             ServiceError: as `look`.
         """
+        try:
+            async with asyncio.timeout_at(asked.deadline):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise DependencyUnavailable("its turn to look for room") from None
+        try:
+            return await self._open(asked)
+        finally:
+            self._turns.release()
+
+    async def _open(self, asked: Asked) -> OpenedSession:
         remaining_seconds = asked.deadline - asyncio.get_running_loop().time()
         with self._database.shared_budget(remaining_seconds):
             while True:

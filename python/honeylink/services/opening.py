@@ -138,6 +138,9 @@ class Opening:
         except TimeoutError:
             raise DependencyUnavailable("the database") from None
         except BandwidthExceeded:
+            # One that could take from nobody is only told more by it. While many are refused that is not worth a wait.
+            if self._negotiation.busy and not request.setup_priority:
+                raise
             return await self._negotiation.open(asked)
         finally:
             self._database.spend(loop.time() - entered)
