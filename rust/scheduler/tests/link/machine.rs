@@ -12,11 +12,13 @@ enum Call {
     AddClass(Index, ClassConfig),
     AddStream(Index, StreamConfig),
     Enqueue(Vec<(Index, u32)>),
+    EnqueueAnything(Vec<(Index, u32)>),
     Dequeue(usize),
     ChangeClass(Index, ClassConfig),
     ChangeStream(Index, StreamConfig),
     ChangeRate(u64),
     Remove(Index),
+    RemoveClass(Index),
     Pass(u64),
 }
 
@@ -55,16 +57,18 @@ fn stream() -> impl Strategy<Value = StreamConfig> {
 }
 
 fn call() -> impl Strategy<Value = Call> {
-    let packet = (any::<Index>(), 0_u32..1530);
+    let packets = |sizes| vec((any::<Index>(), sizes), 0..12);
     prop_oneof![
         2 => (any::<Index>(), class()).prop_map(|(at, config)| Call::AddClass(at, config)),
         4 => (any::<Index>(), stream()).prop_map(|(at, config)| Call::AddStream(at, config)),
-        8 => vec(packet, 0..12).prop_map(Call::Enqueue),
+        12 => packets(1_u32..1515).prop_map(Call::Enqueue),
+        1 => packets(0_u32..1530).prop_map(Call::EnqueueAnything),
         6 => (0_usize..12).prop_map(Call::Dequeue),
         1 => (any::<Index>(), class()).prop_map(|(at, config)| Call::ChangeClass(at, config)),
         2 => (any::<Index>(), stream()).prop_map(|(at, config)| Call::ChangeStream(at, config)),
         1 => (0_u64..20_000).prop_map(Call::ChangeRate),
         1 => any::<Index>().prop_map(Call::Remove),
+        1 => any::<Index>().prop_map(Call::RemoveClass),
         6 => (0_u64..20_000_000).prop_map(Call::Pass),
     ]
 }
@@ -73,6 +77,8 @@ struct Machine {
     link: LinkScheduler,
     /// Every handle that was ever given, removed ones too.
     handles: Vec<u32>,
+    classes: Vec<u32>,
+    streams: Vec<u32>,
     now_ns: u64,
     taken: u64,
 }
@@ -80,6 +86,13 @@ struct Machine {
 impl Machine {
     fn handle(&self, index: Index) -> u32 {
         self.handles[index.index(self.handles.len())]
+    }
+
+    fn remove(&mut self, handle: u32) -> Result<(), LinkError> {
+        self.link.remove(handle, self.now_ns)?;
+        self.classes.retain(|&class| self.link.stats(class).is_ok());
+        self.streams.retain(|&stream| self.link.stats(stream).is_ok());
+        Ok(())
     }
 
     fn all_stats(&self) -> LinkStats {
@@ -90,17 +103,21 @@ impl Machine {
         let now_ns = self.now_ns;
         match call {
             Call::AddClass(parent, config) => {
-                let added = self.link.add_class(self.handle(*parent), *config)?;
+                let added = self.link.add_class(*parent.get(&self.classes), *config)?;
                 assert!(!self.handles.contains(&added), "a handle comes back");
                 self.handles.push(added);
+                self.classes.push(added);
             }
             Call::AddStream(class, config) => {
-                let added = self.link.add_stream(self.handle(*class), *config)?;
+                let added = self.link.add_stream(*class.get(&self.classes), *config)?;
                 assert!(!self.handles.contains(&added), "a handle comes back");
                 self.handles.push(added);
+                self.streams.push(added);
             }
-            Call::Enqueue(packets) => {
-                let streams: Vec<u32> = packets.iter().map(|(stream, _)| self.handle(*stream)).collect();
+            Call::Enqueue(_) if self.streams.is_empty() => {}
+            Call::Enqueue(packets) | Call::EnqueueAnything(packets) => {
+                let from = if matches!(call, Call::Enqueue(_)) { &self.streams } else { &self.handles };
+                let streams: Vec<u32> = packets.iter().map(|(stream, _)| *stream.get(from)).collect();
                 let sizes: Vec<u32> = packets.iter().map(|&(_, size)| size).collect();
                 let mut drops = vec![9; packets.len()];
                 let accepted = self.link.enqueue(&streams, &sizes, now_ns, &mut drops)?;
@@ -115,7 +132,8 @@ impl Machine {
                 self.link.reconfigure_stream(self.handle(*stream), now_ns, *config)?;
             }
             Call::ChangeRate(kbps) => self.link.set_rate(now_ns, *kbps)?,
-            Call::Remove(handle) => self.link.remove(self.handle(*handle), now_ns)?,
+            Call::Remove(handle) => self.remove(self.handle(*handle))?,
+            Call::RemoveClass(class) => self.remove(*class.get(&self.classes))?,
             Call::Pass(ns) => self.now_ns += ns,
         }
         Ok(())
@@ -135,16 +153,17 @@ proptest! {
 
     #[test]
     fn any_calls_leave_it_sound(
-        crowd in 0_usize..20, calls in vec(call(), 1..120), memory in prop::option::of(1514_u64..20_000), aqm in 0_usize..3,
+        rate_kbps in prop_oneof![Just(10_000_u64), 200_u64..2_000], crowd in 0_usize..20, calls in vec(call(), 1..120), memory in prop::option::of(1514_u64..20_000), aqm in 0_usize..3,
     ) {
         let aqm = [None, Some(Aqm::CodelDrop), Some(Aqm::CodelMark)][aqm];
         let options = LinkOptions { memory_bytes: memory, aqm, ..LinkOptions::default() };
-        let mut link = LinkScheduler::new(10_000, options).unwrap();
+        let mut link = LinkScheduler::new(rate_kbps, options).unwrap();
         let root = link.root();
-        let mut handles = vec![root];
         // So many that a few more, or fewer, change the way in which the root shares.
-        handles.extend((0..crowd).map(|_| link.add_stream(root, StreamConfig::default()).unwrap()));
-        let mut machine = Machine { link, handles, now_ns: 0, taken: 0 };
+        let streams: Vec<u32> =
+            (0..crowd).map(|_| link.add_stream(root, StreamConfig::default()).unwrap()).collect();
+        let handles = [vec![root], streams.clone()].concat();
+        let mut machine = Machine { link, handles, classes: vec![root], streams, now_ns: 0, taken: 0 };
         for call in &calls {
             let before = (machine.all_stats(), machine.link.next_event_ns(machine.now_ns));
             if machine.make(call).is_err() {
