@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
 from honeylink.domain.access import Role
@@ -188,3 +191,45 @@ def test_groups_are_stored_as_they_were_planned(shared: Service, seed: int, char
         books.check()
     books.end(live)
     books.check()
+
+
+def test_pools_that_change_while_their_locks_are_awaited_are_found_all_the_same(shared: Service) -> None:
+    books = Books(shared)
+    books.reset(random.Random(1), [Charge.PAYLOAD])
+    shared.fetch(
+        "UPDATE pools SET guaranteed_kbps = NULL, borrow_limit_kbps = NULL, capacity_kbps = 100000, withheld_kbps = 0,"
+        " draining_kbps = 0"
+    )
+    tenant_id, request = books.any_ask(random.Random(2))
+    path = books.contexts([(tenant_id, request.device_id)])[tenant_id, request.device_id].path
+    new = books.new(tenant_id, request, path, planned=True)
+    with all_pools_changing(shared):
+        assert books.create([new]) == [new]
+    books.check()
+    with all_pools_changing(shared):
+        books.end([new])
+    books.check()
+
+
+@contextmanager
+def all_pools_changing(service: Service) -> Iterator[None]:
+    """Hold all pools until a statement waits for one, and leave them as new versions of their rows."""
+
+    async def change(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        async with asyncio.timeout(30):
+            while not await connection.fetchval(waiting):  # noqa: ASYNC110 - a lock that is awaited is no event
+                await asyncio.sleep(0.01)
+        await connection.execute("COMMIT")
+        await connection.close()
+
+    async def hold() -> asyncpg.Connection[asyncpg.Record]:
+        connection = await asyncpg.connect(service.dsn)
+        await connection.execute("BEGIN; UPDATE pools SET reserved_kbps = reserved_kbps")
+        return connection
+
+    changing = asyncio.run_coroutine_threadsafe(change(service.loop.run(hold())), service.loop._loop)
+    yield
+    changing.result(30)

@@ -40,6 +40,14 @@ WITH ask AS (
         key_nonce, key_ciphertext, payload_kbps, wire_kbps, deadline, event_id, actor, details, trace_id, position
     )
 ),
+hop AS MATERIALIZED (
+    -- On its own: of a union, a row whose lock was awaited is not found again.
+    SELECT ask.tenant_id, 0 AS level, ask.device_id AS pool_id FROM ask
+    UNION ALL
+    SELECT ask.tenant_id, 1, ask.tenant_pool_id FROM ask
+    UNION ALL
+    SELECT '00000000-0000-0000-0000-000000000000', 2, 'node'
+),
 held AS MATERIALIZED (
     -- The locks, in the order of all pool locks. A row that changed while its lock was awaited shows what it is now.
     SELECT pool.tenant_id, pool.level, pool.pool_id, pool.accepting, pool.charge::text AS charge,
@@ -47,13 +55,7 @@ held AS MATERIALIZED (
            pool.reserved_kbps + pool.withheld_kbps AS committed_kbps,
            kept_kbps(pool) + pool.withheld_kbps > 0 AS keeps
     FROM pools AS pool
-    WHERE (pool.tenant_id, pool.level, pool.pool_id) IN (
-        SELECT ask.tenant_id, 0, ask.device_id FROM ask
-        UNION ALL
-        SELECT ask.tenant_id, 1, ask.tenant_pool_id FROM ask
-        UNION ALL
-        SELECT '00000000-0000-0000-0000-000000000000', 2, 'node'
-    )
+    WHERE (pool.tenant_id, pool.level, pool.pool_id) IN (SELECT hop.tenant_id, hop.level, hop.pool_id FROM hop)
     ORDER BY pool.level, pool.pool_id, pool.tenant_id
     FOR NO KEY UPDATE OF pool
 ),
@@ -206,20 +208,22 @@ WITH asked AS (
     WHERE :reason::text IS NOT NULL
        OR (SELECT pg_try_advisory_xact_lock(hashtextextended('honeylink.expiry', 0))) -- gone with this statement
 ),
+hop AS MATERIALIZED (
+    -- On its own: of a union, a row whose lock was awaited is not found again. The node's pool is always among them, since
+    -- the tenant's share of it may be claimed again.
+    SELECT reservation.pool_tenant_id AS tenant_id, reservation.level, reservation.pool_id
+    FROM asked
+    JOIN reservations AS reservation
+        ON reservation.tenant_id = asked.tenant_id AND reservation.session_id = asked.session_id
+    UNION ALL
+    SELECT '00000000-0000-0000-0000-000000000000', 2, 'node' FROM asked
+),
 held AS MATERIALIZED (
     -- Pools before sessions, in the order of all pool locks: an end and a creation, a revocation or another end can't deadlock.
-    -- The node's always, since the tenant's share of it may be claimed again.
     SELECT pool.tenant_id, pool.level, pool.pool_id, pool.charge::text AS charge, kept_kbps(pool) AS kept_kbps,
            ceiling_kbps(pool) AS ceiling_kbps, pool.reserved_kbps, pool.withheld_kbps
     FROM pools AS pool
-    WHERE (pool.tenant_id, pool.level, pool.pool_id) IN (
-        SELECT reservation.pool_tenant_id, reservation.level, reservation.pool_id
-        FROM asked
-        JOIN reservations AS reservation
-            ON reservation.tenant_id = asked.tenant_id AND reservation.session_id = asked.session_id
-        UNION ALL
-        SELECT '00000000-0000-0000-0000-000000000000', 2, 'node' FROM asked
-    )
+    WHERE (pool.tenant_id, pool.level, pool.pool_id) IN (SELECT hop.tenant_id, hop.level, hop.pool_id FROM hop)
     ORDER BY pool.level, pool.pool_id, pool.tenant_id
     FOR NO KEY UPDATE OF pool
 ),
