@@ -360,7 +360,12 @@ freed AS (
 ),
 returned AS (
     UPDATE pools AS pool
-    SET reserved_kbps = pool.reserved_kbps - given.kbps
+    SET reserved_kbps = pool.reserved_kbps - given.kbps,
+        -- Around devices it follows from what is withheld, once that is settled.
+        draining_kbps = CASE pool.level
+            WHEN 0 THEN least(pool.draining_kbps, greatest(pool.reserved_kbps - given.kbps - ceiling_kbps(pool), 0))
+            ELSE pool.draining_kbps
+        END
     FROM (
         SELECT pool_tenant_id, level, pool_id, sum(kbps)::bigint AS kbps
         FROM freed
