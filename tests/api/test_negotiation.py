@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def service(make_settings: Callable[..., Settings]) -> Iterator[Service]:
-    with run_service(make_settings(expiry_interval_seconds=3600)) as running:
+    with run_service(make_settings(expiry_interval_seconds=3600, device_priority_max=1000)) as running:
         yield running
 
 
@@ -298,3 +298,32 @@ def test_a_lost_race_is_decided_again(service: Service, monkeypatch: pytest.Monk
     assert read(service, weak)["end_reason"] == "requested"
     assert read(service, rigid)["status"] == "active"
     check_books(service)
+
+
+# How strong one may be.
+
+
+def test_what_a_session_holds_by_is_no_less_than_what_it_takes_by(service: Service) -> None:
+    device = new_device(service, 1000)
+    answer = post(service, device, stream(1), setup_priority=3, hold_priority=2)
+    assert answer.status_code == 400
+    [fault] = answer.json()["errors"]
+    assert fault == {
+        "pointer": "/hold_priority",
+        "message": "hold_priority: expected at least setup_priority, 3, found 2",
+    }
+    opened(service, device, stream(1), setup_priority=3, hold_priority=3)
+
+
+def test_a_device_is_as_strong_as_it_may_be(make_settings: Callable[..., Settings]) -> None:
+    with run_service(make_settings(device_priority_max=5)) as service:
+        device = new_device(service, 1000)
+        strong = Device(device.device_id, service.operator)
+        for field in ("setup_priority", "hold_priority"):
+            for path in ("", "/preview"):
+                refused = post(service, device, stream(1), path=path, **{field: 6})
+                assert (refused.status_code, refused.json()["error_code"]) == (403, "ERR_AUTHZ")
+                assert "at most 5 with a device's token, found 6" in refused.json()["message"]
+            opened(service, device, stream(1), **{field: 5})
+            opened(service, strong, stream(1), **{field: 6})
+        assert len(service.fetch("SELECT FROM audit_events WHERE category = 'access-denied'")) == 4

@@ -79,7 +79,8 @@ def creation(rng: random.Random, operators: dict[str, str]) -> Request:
             qos["min_bandwidth_kbps"] = rng.randint(1, kbps)
         streams.append({"name": f"stream-{number}", "mode": "reliable", "qos": qos})
     body = {"device_id": rng.choice(DEVICES), "streams": streams, "ttl_seconds": rng.choice([1, 60])}
-    body |= {"setup_priority": rng.randint(0, 3), "hold_priority": rng.randint(0, 3)}
+    setup_priority = rng.randint(0, 3)
+    body |= {"setup_priority": setup_priority, "hold_priority": max(setup_priority, rng.randint(0, 3))}
     return operators[rng.choice(TENANTS)], "POST", "/sessions", body
 
 
