@@ -217,7 +217,7 @@ async def _plan_shrink(work: UnitOfWork, pool: Pool, change: PoolChange) -> tupl
 
 async def _sessions_of(work: UnitOfWork, pool: Pool) -> Rivals:
     device_id = pool.pool_id if pool.level is PoolLevel.DEVICE else ""
-    _, rivals = await session_store.find_rivals(work, pool.tenant_id, device_id, _STRONGER_THAN_ALL, _SHRINK_MAX)
+    _, rivals = await session_store.find_rivals(work, pool.tenant_id, device_id, _STRONGER_THAN_ALL, 0, _SHRINK_MAX)
     return rivals
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -107,7 +108,7 @@ class Sessions:
 
         Raises:
             ClientGone: nobody waits for the answer any more, and nothing was stored.
-            Forbidden: the caller may not open sessions for this device.
+            Forbidden: the caller may not open sessions for this device, or not of this priority.
             NotFound: the tenant has no such device.
             StateConflict: the device is not paired.
             TooManyStreams: there are more than one session may have.
@@ -130,19 +131,19 @@ class Sessions:
         """What `open` would do now, on one snapshot; nothing is stored, not even an event.
 
         Raises:
-            Forbidden: the caller may not open sessions for this device.
+            Forbidden: the caller may not open sessions for this device, or not of this priority.
             NotFound: the tenant has no such device.
             StateConflict: the device is not paired.
             TooManyStreams: there are more than one session may have.
+            DependencyUnavailable: the database is away or too slow, or too many look for room.
         """
         await self._access.require(caller, Permission.OPEN_SESSION, request.device_id)
         await self._check_priorities(caller, request)
-        asked = Asked.now(caller, request, 0.0, lambda: True)
-        async with self._database.work() as work:
-            try:
-                snapshot, admission = await self._negotiation.look(work, asked)
-            except BandwidthExceeded as refusal:
-                return Preview(refusal=refusal)
+        deadline = asyncio.get_running_loop().time() + self._database.remaining_seconds()
+        try:
+            snapshot, admission = await self._negotiation.preview(Asked.now(caller, request, deadline, lambda: True))
+        except BandwidthExceeded as refusal:
+            return Preview(refusal=refusal)
         victims = [
             Victim.seen_by(caller, shrunk.session, sum(shrunk.bandwidths_kbps)) for shrunk in admission.shrunk
         ] + [Victim.seen_by(caller, session, 0) for session in admission.evicted]
