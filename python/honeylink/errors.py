@@ -374,6 +374,7 @@ class BandwidthExceeded(Conflict):
         admissible_kbps: the largest stream without parity that every pool of the path would take now.
         counter_offer: the most that the streams could have now, by name; None if not even their minima fit.
         free_at: when enough will have expired; None if that is not known.
+        preemption: whether the limiting pool lets stronger sessions take from weaker ones.
     """
 
     def __init__(
@@ -384,6 +385,8 @@ class BandwidthExceeded(Conflict):
         admissible_kbps: int,
         counter_offer: dict[str, int] | None = None,
         free_at: datetime | None = None,
+        *,
+        preemption: bool = False,
     ) -> None:
         advice = f"ask for at most {admissible_kbps} kbps" if admissible_kbps else "nothing more fits now"
         super().__init__(
@@ -395,6 +398,7 @@ class BandwidthExceeded(Conflict):
         self.admissible_kbps = admissible_kbps
         self.counter_offer = counter_offer
         self.free_at = free_at
+        self.preemption = preemption
 
 
 class PoolConflict(Conflict):

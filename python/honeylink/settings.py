@@ -125,6 +125,13 @@ class Settings(BaseSettings):
     node_pool_min_hold_ms: int = Field(
         0, ge=0, le=_MAX_HOLD_MS, description="For how long after its opening a session can't."
     )
+    device_priority_max: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        description="Greatest `setup_priority` and `hold_priority` that a device's own token may use; 0: it takes from "
+        "nobody.",
+    )
     max_body_bytes: int = Field(65_536, ge=1024, le=16_777_216, description="Longest request body.")
     header_timeout_seconds: float = Field(
         5, gt=0, le=300, description="How long a client may take to send its headers."

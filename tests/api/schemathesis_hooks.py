@@ -68,6 +68,8 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
     body: Any = case.body
     match body:
         case {"streams": list(streams)} if is_good:
+            if not has_its_hold(body):
+                body = {**body, "hold_priority": body["setup_priority"]}
             case.body = {**body, "streams": [with_its_minimum(mended(stream)) for stream in streams]}
 
 
@@ -93,12 +95,19 @@ def map_path_parameters(context: HookContext, path_parameters: dict[str, Any] | 
 
 @schemathesis.hook
 def filter_body(context: HookContext, body: Any) -> bool:
-    """Leave out what JSON Schema can't describe: one name twice, minima above what is asked, loss beyond any parity."""
+    """Leave out what JSON Schema can't describe: one name twice, a bound above the other, loss beyond any parity."""
     match body:
         case {"streams": list(streams)}:
             names = [repr(stream.get("name")) for stream in streams if isinstance(stream, dict)]
             good = all(can_be_planned(stream) and has_its_minimum(stream) for stream in streams)
-            return len(set(names)) == len(names) and good
+            return len(set(names)) == len(names) and good and has_its_hold(body)
+    return True
+
+
+def has_its_hold(body: Any) -> bool:
+    match body:
+        case {"setup_priority": float() | int() as setup, "hold_priority": float() | int() as hold}:
+            return setup <= hold
     return True
 
 

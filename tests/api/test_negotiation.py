@@ -7,17 +7,22 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
 from honeylink.domain.access import Principal, Role
+from honeylink.services import negotiation
+from honeylink.services.asking import make_keys
+from honeylink.store import sessions as session_store
 from tests.conftest import Device, Service, run_service
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     import httpx
 
-    from honeylink.domain.admission import Admission
+    from honeylink.domain.admission import Admission, Rivals
+    from honeylink.keys.keyring import SessionKeys
     from honeylink.services.asking import Asked
     from honeylink.services.snapshots import Snapshot
     from honeylink.settings import Settings
@@ -26,7 +31,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def service(make_settings: Callable[..., Settings]) -> Iterator[Service]:
-    with run_service(make_settings(expiry_interval_seconds=3600)) as running:
+    with run_service(make_settings(expiry_interval_seconds=3600, device_priority_max=1000)) as running:
         yield running
 
 
@@ -139,23 +144,31 @@ def test_a_minimum_that_can_not_be(service: Service, least: object, found: str) 
 # Being refused.
 
 
-def test_while_many_are_refused_only_who_could_take_waits_for_its_turn(service: Service) -> None:
-    device = new_device(service, 1000)
-    opened(service, device, stream(1000))
+def test_while_many_are_refused_only_who_could_take_waits_for_its_turn(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rigid, giving = new_device(service, 1000), new_device(service, 1000, preemption=True)
+    for device in (rigid, giving):
+        opened(service, device, stream(1000))
     turns = service.services.sessions._negotiation._turns
     taken = 0
     while not turns.locked():
         service.loop.run(turns.acquire())
         taken += 1
     try:
-        refused = post(service, device, stream(100))
-        assert (refused.status_code, refused.json()["available_kbps"]) == (409, 0)
-        assert "free_at" not in refused.json()
-        assert post(service, device, stream(100), setup_priority=1).status_code == 503
+        for device, setup_priority in ((rigid, 0), (rigid, 1), (giving, 0)):
+            refused = post(service, device, stream(100), setup_priority=setup_priority)
+            assert (refused.status_code, refused.json()["available_kbps"]) == (409, 0)
+            assert "free_at" not in refused.json()
+        monkeypatch.setattr(service.services.database, "_timeout_seconds", 3.0)
+        for path in ("", "/preview"):
+            waited = post(service, giving, stream(100), path=path, setup_priority=1)
+            assert waited.status_code == 503
+            assert "its turn to look for room" in waited.json()["message"]
     finally:
         for _ in range(taken):
             turns.release()
-    assert "free_at" in post(service, device, stream(100)).json()
+    assert "free_at" in post(service, rigid, stream(100)).json()
 
 
 def test_a_refusal_offers_what_fits_and_says_when_enough_will(service: Service) -> None:
@@ -175,6 +188,23 @@ def test_a_refusal_offers_what_fits_and_says_when_enough_will(service: Service) 
     never = post(service, device, stream(2000)).json()
     assert "free_at" not in never
     opened(service, device, stream(100, None, "normal", "telemetry"), stream(100))
+
+
+def test_a_small_tenant_hears_when_its_own_will_end(
+    make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though many of others end before."""
+    monkeypatch.setattr(negotiation, "_RIVALS_MAX", 2)
+    with run_service(make_settings(tenant_pool_kbps=1000)) as service:
+        busy = service.new_device()
+        for _ in range(3):
+            opened(service, busy, stream(1), ttl_seconds=60)
+        operator = service.token(Role.OPERATOR, "small")
+        one, two = (service.new_device(operator=operator) for _ in range(2))
+        opened(service, one, stream(1000))
+        refused = post(service, two, stream(100)).json()
+        assert refused["limiting_pool"] == "tenant:small"
+        assert "free_at" in refused
 
 
 # Trying.
@@ -267,6 +297,23 @@ def test_nothing_is_taken_where_that_is_off_or_too_early(service: Service, pool:
     assert allocations(read(service, held)) == [1000]
 
 
+def test_the_young_do_not_hide_those_who_can_be_taken_from(
+    make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(negotiation, "_RIVALS_MAX", 1)
+    with run_service(make_settings(tenant_pool_kbps=1000, device_priority_max=9)) as service:
+        strong, old, young, device = (service.new_device() for _ in range(4))
+        opened(service, strong, stream(400), hold_priority=9, ttl_seconds=600)
+        weak = opened(service, old, stream(300))
+        service.fetch("UPDATE sessions SET created_at = created_at - interval '2 hours'")
+        spared = opened(service, young, stream(300))
+        service.fetch("UPDATE pools SET preemption = true, min_hold_ms = 3600000 WHERE level = 1")
+        opened(service, device, stream(300), setup_priority=1)
+        assert read(service, weak)["end_reason"] == "preempted"
+        assert read(service, spared)["status"] == "active"
+        check_books(service)
+
+
 def test_equals_are_spared(service: Service) -> None:
     device = new_device(service, 1000, preemption=True)
     opened(service, device, stream(1000, 1), hold_priority=3)
@@ -275,26 +322,113 @@ def test_equals_are_spared(service: Service) -> None:
     check_books(service)
 
 
-def test_a_lost_race_is_decided_again(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between the look and the taking the victim ends; then there is room, and nobody else is touched."""
-    device = new_device(service, 1000, preemption=True)
-    rigid = opened(service, device, stream(500), hold_priority=1)
-    weak = opened(service, device, stream(500, 100))
-    [row] = service.fetch("SELECT tenant_id FROM tenants WHERE name = 'acme'")
-    operator = Principal(row["tenant_id"], uuid4(), "test", Role.OPERATOR)
-    sessions = service.services.sessions
-    look, looks = sessions._negotiation.look, []
+class Contest:
+    """A full device, of which something becomes between the look of a stronger session and its taking."""
 
-    async def look_and_lose(work: UnitOfWork, asked: Asked) -> tuple[Snapshot, Admission]:
-        found = await look(work, asked)
-        looks.append([each.session.session_id for each in found[1].shrunk])
-        if len(looks) == 1:
-            await sessions.end(operator, UUID(weak["session_id"]))
+    def __init__(self, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.service = service
+        self.device = new_device(service, 1000, preemption=True)
+        self.rigid = opened(service, self.device, stream(500), hold_priority=1)
+        self.weak = opened(service, self.device, stream(500, 100))
+        self.victims: list[set[UUID]] = []
+        [row] = service.fetch("SELECT tenant_id FROM tenants WHERE name = 'acme'")
+        self._operator = Principal(row["tenant_id"], uuid4(), "test", Role.OPERATOR)
+        self._look = service.services.sessions._negotiation.look
+        self._meanwhile: Callable[[], Awaitable[object]] | None = None
+        monkeypatch.setattr(service.services.sessions._negotiation, "look", self._look_and_lose)
+
+    def open(self, kbps: int, meanwhile: Callable[[], Awaitable[object]]) -> httpx.Response:
+        self._meanwhile = meanwhile
+        answer = post(self.service, self.device, stream(kbps), setup_priority=2)
+        check_books(self.service)
+        return answer
+
+    async def end(self, session: dict[str, Any]) -> None:
+        await self.service.services.sessions.end(self._operator, UUID(session["session_id"]))
+
+    async def forbid(self) -> None:
+        connection = await asyncpg.connect(self.service.dsn)
+        await connection.execute("UPDATE pools SET preemption = false WHERE pool_id = $1", self.device.device_id)
+        await connection.close()
+
+    async def _look_and_lose(self, work: UnitOfWork, asked: Asked) -> tuple[Snapshot, Rivals, Admission]:
+        found = await self._look(work, asked)
+        self.victims.append({each.session_id for each in found[2].victims})
+        meanwhile, self._meanwhile = self._meanwhile, None
+        if meanwhile is not None:
+            await meanwhile()
         return found
 
-    monkeypatch.setattr(sessions._negotiation, "look", look_and_lose)
-    opened(service, device, stream(400), setup_priority=2)
-    assert looks == [[UUID(weak["session_id"])], []]
-    assert read(service, weak)["end_reason"] == "requested"
-    assert read(service, rigid)["status"] == "active"
-    check_books(service)
+
+@pytest.fixture
+def contest(service: Service, monkeypatch: pytest.MonkeyPatch) -> Contest:
+    return Contest(service, monkeypatch)
+
+
+def test_a_lost_race_is_decided_again(service: Service, contest: Contest) -> None:
+    weak, rigid = UUID(contest.weak["session_id"]), UUID(contest.rigid["session_id"])
+    assert contest.open(700, lambda: contest.end(contest.weak)).status_code == 201
+    assert contest.victims == [{weak, rigid}, {rigid}]
+    assert read(service, contest.weak)["end_reason"] == "requested"
+    assert read(service, contest.rigid)["end_reason"] == "preempted"
+
+
+def test_nobody_loses_what_has_come_free_meanwhile(service: Service, contest: Contest) -> None:
+    assert contest.open(400, lambda: contest.end(contest.rigid)).status_code == 201
+    assert contest.victims == [{UUID(contest.weak["session_id"])}]
+    assert allocations(read(service, contest.weak)) == [500]
+
+
+def test_nobody_loses_what_is_not_to_be_had_any_more(service: Service, contest: Contest) -> None:
+    assert contest.open(400, contest.forbid).status_code == 409
+    assert allocations(read(service, contest.weak)) == [500]
+    assert read(service, contest.rigid)["status"] == "active"
+
+
+def test_keys_of_what_can_not_be_stored_are_wiped(
+    service: Service, contest: Contest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[SessionKeys] = []
+
+    async def noted(*arguments: Any) -> SessionKeys:
+        made.append(await make_keys(*arguments))
+        return made[-1]
+
+    async def fail(*arguments: object, **parameters: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(negotiation, "make_keys", noted)
+    monkeypatch.setattr(session_store, "shrink_sessions", fail)
+    assert post(service, contest.device, stream(400), setup_priority=2).status_code == 500
+    [keys] = made
+    assert [key.reveal() for key in keys.stream_keys] == [bytes(32)]
+    assert allocations(read(service, contest.weak)) == [500]
+
+
+# How strong one may be.
+
+
+def test_what_a_session_holds_by_is_no_less_than_what_it_takes_by(service: Service) -> None:
+    device = new_device(service, 1000)
+    answer = post(service, device, stream(1), setup_priority=3, hold_priority=2)
+    assert answer.status_code == 400
+    [fault] = answer.json()["errors"]
+    assert fault == {
+        "pointer": "/hold_priority",
+        "message": "hold_priority: expected at least setup_priority, 3, found 2",
+    }
+    opened(service, device, stream(1), setup_priority=3, hold_priority=3)
+
+
+def test_a_device_is_as_strong_as_it_may_be(make_settings: Callable[..., Settings]) -> None:
+    with run_service(make_settings(device_priority_max=5)) as service:
+        device = new_device(service, 1000)
+        strong = Device(device.device_id, service.operator)
+        for field in ("setup_priority", "hold_priority"):
+            for path in ("", "/preview"):
+                refused = post(service, device, stream(1), path=path, **{field: 6})
+                assert (refused.status_code, refused.json()["error_code"]) == (403, "ERR_AUTHZ")
+                assert "at most 5 with a device's token, found 6" in refused.json()["message"]
+            opened(service, device, stream(1), **{field: 5})
+            opened(service, strong, stream(1), **{field: 6})
+        assert len(service.fetch("SELECT FROM audit_events WHERE category = 'access-denied'")) == 4

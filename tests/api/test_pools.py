@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from honeylink.domain.access import Role
+from honeylink.errors import SettingsError
+from honeylink.services import pools as pool_services
+from honeylink.services.runtime import open_services
 from tests.conftest import run_service, session_body
 
 if TYPE_CHECKING:
@@ -80,6 +83,18 @@ def end(service: Service, session: dict[str, Any], operator: str | None = None) 
 def check_books(service: Service) -> None:
     balances = service.loop.run(service.services.operations.check_pools())
     assert [each for each in balances if not each.balanced] == []
+
+
+def refused_start(service: Service, **settings: object) -> str:
+    """Why another process of these settings does not start."""
+
+    async def start() -> None:
+        async with open_services(service.settings.model_copy(update=settings)):
+            pass
+
+    with pytest.raises(SettingsError) as refusal:
+        service.loop.run(start())
+    return str(refusal.value)
 
 
 # Reading.
@@ -152,6 +167,9 @@ def test_who_may_read_and_change(service: Service) -> None:
             assert answer.status_code == status, (method, path, answer.text)
     for path in ("/devices/nowhere", "/tenants/nowhere"):
         assert put(service, path, 1).status_code == 404
+    refused = service.fetch("SELECT details FROM audit_events WHERE category = 'pool-change' AND outcome = 'refused'")
+    messages = {json.loads(row["details"])["message"] for row in refused}
+    assert {"device 'nowhere' not found", "tenant 'nowhere' not found"} <= messages
 
 
 # Changing.
@@ -215,6 +233,7 @@ def test_a_lend_limit_needs_one_charge_all_the_way_up(service: Service) -> None:
     changed(service, own, 1000, charge="wire", guaranteed_kbps=10, lend_limit_kbps=10)
     changed(service, own, 1000, guaranteed_kbps=10, lend_limit_kbps=0)
     assert "no lend limits inside" in put(service, "/tenants/acme", NODE_KBPS, charge="wire").json()["message"]
+    assert refused_start(service, node_pool_charge="wire").endswith("found pools that keep what they have")
 
 
 def test_what_a_tenant_keeps_is_there_for_it_and_for_nobody_else(service: Service) -> None:
@@ -310,11 +329,49 @@ def test_a_tenant_shrinks_the_sessions_of_all_its_devices(service: Service) -> N
     check_books(service)
 
 
+def test_what_a_tenant_gives_up_no_longer_drains_from_its_device(service: Service) -> None:
+    device = service.new_device(pool_kbps=1000)
+    own = f"/devices/{device.device_id}"
+    opened(service, device, 900, min_bandwidth_kbps=100)
+    assert changed(service, own, 500, force="drain")["draining_kbps"] == 400
+    assert changed(service, "/tenants/acme", 700, force="shrink")["reserved_kbps"] == 700
+    assert read(service, f"{own}/pool")["draining_kbps"] == 200
+    changed(service, "/tenants/acme", 100, force="shrink")
+    pool = read(service, f"{own}/pool")
+    assert (pool["reserved_kbps"], pool["draining_kbps"], pool["available_kbps"]) == (100, 0, 400)
+    check_books(service)
+
+
+def test_a_step_that_is_too_large_says_so(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_services, "_SHRINK_MAX", 1)
+    device = service.new_device(pool_kbps=1000)
+    own = f"/devices/{device.device_id}"
+    for _ in range(5):
+        opened(service, device, 200, min_bandwidth_kbps=10)
+    answer = put(service, own, 60, force="shrink")
+    assert answer.status_code == 409
+    assert "one shrinks the weakest 1 sessions at most" in answer.json()["message"]
+    changed(service, own, 900, force="shrink")
+    check_books(service)
+
+
+def test_a_start_that_is_refused_leaves_no_pool_behind(make_settings: Callable[..., Settings]) -> None:
+    with run_service(make_settings(tenant_pool_kbps=NODE_KBPS)) as service:
+        device = service.new_device()
+        changed(service, "/tenants/acme", 90_000, guaranteed_kbps=60_000)
+        assert "at least 60000 kbps" in refused_start(service, node_pool_kbps=1000)
+        assert service.fetch("SELECT FROM pools WHERE level = 2") == []
+        opened(service, device, 100)
+        changed(service, f"/devices/{device.device_id}", 200)
+        opened(service, device, 100)
+
+
 def test_other_processes_hear_of_it(make_settings: Callable[..., Settings]) -> None:
     settings = make_settings()
     with run_service(settings) as one, run_service(settings) as two:
         device = one.new_device(pool_kbps=1000)
         opened(two, device, 10)
+        assert two.services.sessions._opening._known_devices._entries
         changed(one, f"/devices/{device.device_id}", 5000)
         deadline = time.monotonic() + 20
         while two.services.sessions._opening._known_devices._entries:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 TENANTS = ("acme", "other")
 DEVICES = tuple(f"device-{number}" for number in range(4))
+# In turns. What keeps something charges as the pools around it do.
+CHARGES = ("wire", "payload")
 
 Request = tuple[str, str, str, Any]
 
@@ -52,20 +54,22 @@ def fleet(settings: dict[str, Any], loop: LoopThread, tmp_path_factory: pytest.T
 def operators(fleet: Fleet, settings: dict[str, Any]) -> dict[str, str]:
     """An operator of each tenant; each has devices of the same names, and keeps something of every pool."""
     tokens = {}
-    shares = {"acme": (3000, 1000, "payload"), "other": (2000, 0, "payload")}
-    for tenant, (guaranteed, lend, charge) in shares.items():
+    shares = {"acme": (3000, 1000), "other": (2000, 0)}
+    for tenant, (guaranteed, lend) in shares.items():
         tokens[tenant] = new_token(settings["database_dsn"], settings["data_dir"], tenant=tenant)
         admin = new_token(settings["database_dsn"], settings["data_dir"], tenant=tenant, role=Role.ADMIN)
         with fleet.client(tokens[tenant]) as client:
             for device in DEVICES:
                 new_device(client, device, PUBLIC_KEY)
-        pools = {f"/tenants/{tenant}": {"capacity_kbps": 5000, "guaranteed_kbps": guaranteed, "lend_limit_kbps": lend}}
+        pools: dict[str, dict[str, object]] = {
+            f"/tenants/{tenant}": {"capacity_kbps": 5000, "guaranteed_kbps": guaranteed, "lend_limit_kbps": lend}
+        }
         for number, device in enumerate(DEVICES):
             share = {"guaranteed_kbps": 300, "lend_limit_kbps": 100} if number % 2 else {}
-            pools[f"/devices/{device}"] = {"capacity_kbps": 2000, **share}
+            pools[f"/devices/{device}"] = {"capacity_kbps": 2000, "charge": CHARGES[number % 2], **share}
         with fleet.client(admin) as client:
             for path, pool in pools.items():
-                answer = client.put(f"{path}/pool", json={**pool, "charge": charge, "preemption": True})
+                answer = client.put(f"{path}/pool", json={**pool, "preemption": True})
                 assert answer.status_code == 200, answer.text
     return tokens
 
@@ -79,27 +83,28 @@ def creation(rng: random.Random, operators: dict[str, str]) -> Request:
             qos["min_bandwidth_kbps"] = rng.randint(1, kbps)
         streams.append({"name": f"stream-{number}", "mode": "reliable", "qos": qos})
     body = {"device_id": rng.choice(DEVICES), "streams": streams, "ttl_seconds": rng.choice([1, 60])}
-    body |= {"setup_priority": rng.randint(0, 3), "hold_priority": rng.randint(0, 3)}
+    setup_priority = rng.randint(0, 3)
+    body |= {"setup_priority": setup_priority, "hold_priority": max(setup_priority, rng.randint(0, 3))}
     return operators[rng.choice(TENANTS)], "POST", "/sessions", body
 
 
 def change(rng: random.Random, operators: dict[str, str]) -> Request:
     """A device's pool that becomes smaller or larger, and keeps more or less."""
+    number = rng.randrange(len(DEVICES))
     pool = {
         "capacity_kbps": rng.randint(500, 2500),
+        "charge": CHARGES[number % 2],
         "guaranteed_kbps": rng.choice([None, 200, 400]),
-        "lend_limit_kbps": rng.choice([None, 0, 100]),
+        "lend_limit_kbps": rng.choice([None, 0, 100]) if number % 2 else None,
         "preemption": True,
         "force": rng.choice(["shrink", "drain"]),
     }
-    return operators[rng.choice(TENANTS)], "PUT", f"/devices/{rng.choice(DEVICES)}/pool", pool
+    return operators[rng.choice(TENANTS)], "PUT", f"/devices/{DEVICES[number]}/pool", pool
 
 
 def check(fleet: Fleet) -> None:
-    """The books, and that no pool has given away more than it may and no stream has less than its minimum."""
+    """The books, and that no stream has less than its minimum or more than the trail says."""
     fleet.check_books()
-    over = "SELECT * FROM pools AS pool WHERE reserved_kbps + withheld_kbps > ceiling_kbps(pool) + draining_kbps"
-    assert fleet.fetch(over) == []
     assert fleet.fetch("SELECT * FROM streams WHERE bandwidth_kbps < coalesce(min_bandwidth_kbps, 1)") == []
     untold = """
         SELECT session_id
@@ -136,6 +141,8 @@ def test_every_promise_holds(fleet: Fleet, operators: dict[str, str], round_numb
     assert set(statuses(answers)) <= {201, 409}
     assert statuses(answers)[201] > 10
     check(fleet)
+    # Nobody has lowered a pool yet, so none has given away more than it may.
+    assert fleet.fetch("SELECT * FROM pools WHERE draining_kbps > 0") == []
     requests = [
         *live(fleet, operators)[::2],
         *(creation(rng, operators) for _ in range(CLIENTS)),

@@ -251,17 +251,22 @@ class SessionBody(_Body):
         "those whose hold priority is lower. Left out: 0.",
     )
     hold_priority: SessionPriority | None = Field(
-        None, description="How strong it is later against those that come. Left out: as `setup_priority`."
+        None,
+        description="How strong it is later against those that come, at least as `setup_priority`. Left out: as that.",
     )
 
     @classmethod
     def cross_faults(cls, value: object, settings: Settings) -> Iterator[Fault]:
-        """A life above the maximum, stream names that stand twice, and streams that can't be as they are asked for."""
+        """What no field tells alone: a life or priorities out of bounds, equal names, streams that can't be."""
         if not isinstance(value, dict):
             return
         ttl = value.get("ttl_seconds")
         if isinstance(ttl, (int, float)) and ttl > settings.ttl_max_seconds:
             yield "/ttl_seconds", f"expected at most {settings.ttl_max_seconds}, found {shorten(ttl)}"
+        setup, hold = value.get("setup_priority"), value.get("hold_priority")
+        if isinstance(setup, (int, float)) and isinstance(hold, (int, float)) and hold < setup:
+            # Two that each could take from the other would do so in turns for ever.
+            yield "/hold_priority", f"expected at least setup_priority, {shorten(setup)}, found {shorten(hold)}"
         streams = value.get("streams")
         seen = set()
         for position, stream in enumerate(streams if isinstance(streams, list) else ()):

@@ -196,6 +196,11 @@ class Admission:
     shrunk: tuple[Shrunk, ...] = ()
     evicted: tuple[LiveSession, ...] = ()
 
+    @property
+    def victims(self) -> tuple[LiveSession, ...]:
+        """All sessions that it costs something."""
+        return tuple(each.session for each in self.shrunk) + self.evicted
+
 
 _NO_RIVALS = Rivals()
 
@@ -297,6 +302,7 @@ def _refusal(request: SessionRequest, short: Pool, verdict: _native.Rejected) ->
         admissible_kbps=verdict.admissible_kbps,
         counter_offer=None if offer is None else dict(zip(names, offer, strict=True)),
         free_at=None if free_at_ms is None else datetime.fromtimestamp(free_at_ms / 1000, UTC),
+        preemption=short.preemption,
     )
 
 

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from honeylink.domain.access import Principal
+    from honeylink.domain.keys import SealedKey
     from honeylink.domain.sessions import SessionRequest, Stream
-    from honeylink.keys.keyring import Keyring
+    from honeylink.keys.keyring import Keyring, SessionKeys
     from honeylink.keys.secret import Secret
     from honeylink.services.snapshots import Snapshot
 
-__all__ = ["Asked", "OpenedSession", "wipe", "with_keys"]
+__all__ = ["Asked", "OpenedSession", "make_keys", "new_session", "wipe"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,37 +73,39 @@ def wipe(keys: Sequence[Secret]) -> None:
         key.wipe()
 
 
-async def with_keys(
-    keyring: Keyring, asked: Asked, snapshot: Snapshot, streams: Sequence[Stream]
-) -> tuple[NewSession, tuple[Secret, ...]]:
-    """An admitted session, to be stored with its key and its audit event; and its streams' keys, to be shown.
+async def make_keys(keyring: Keyring, asked: Asked, snapshot: Snapshot) -> SessionKeys:
+    """The keys of a session that was asked for: its own, sealed, and its streams', to be shown.
 
     Raises:
         DependencyUnavailable: the key provider is away or too slow.
     """
-    request, context = asked.request, snapshot.context
+    context = snapshot.context
     assert context.device_master_key is not None  # noqa: S101 - a paired device has one, by constraint
-    keys = await keyring.session_keys(
+    return await keyring.session_keys(
         context.device_master_key,
         context.data_key,
         asked.caller.tenant_id,
-        request.device_id,
+        asked.request.device_id,
         asked.session_id,
         asked.stream_ids,
     )
+
+
+def new_session(asked: Asked, snapshot: Snapshot, streams: Sequence[Stream], sealed: SealedKey) -> NewSession:
+    """An admitted session, to be stored with its key and its audit event."""
+    request, context = asked.request, snapshot.context
     details = {
         "session_id": str(asked.session_id),
         "stream_count": len(streams),
         "total_bandwidth_kbps": sum(stream.bandwidth_kbps for stream in streams),
         "ttl_seconds": request.ttl_seconds,
     }
-    new = NewSession(
+    return NewSession(
         session_id=asked.session_id,
         request=request,
         streams=tuple(streams),
         tenant_pool_id=context.path[PoolLevel.TENANT].pool_id,
-        sealed=keys.sealed,
+        sealed=sealed,
         deadline=snapshot.database_time(asked.deadline),
         event=asked.context.run(event_by, asked.caller, Category.SESSION_CREATION, request.device_id, details),
     )
-    return new, keys.stream_keys

@@ -5,21 +5,23 @@ longer, so it is done apart, for one session at a time, while groups go on. The 
 snapshot of the path and of those that hold it.
 
 Taking is one transaction: the locks of all pools concerned in their order, then the ends, what others keep, and the new
-session, by the statements that do so for everybody. Each of them does nothing to a session or pool that is no longer as
-it was read; if any did less than planned, all is rolled back and decided again.
+session, by the statements that do so for everybody. Under the locks it is decided once more, since room may have come
+free, or a pool may give nothing away any more. And each statement does nothing to a session that is no longer as it was
+read; if any did less than planned, all is rolled back and decided again from the start.
 """
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from uuid_utils.compat import uuid7
 
 from honeylink.domain.admission import decide
-from honeylink.errors import ClientGone, DependencyUnavailable, NotFound
-from honeylink.services.asking import OpenedSession, wipe, with_keys
+from honeylink.errors import BandwidthExceeded, ClientGone, DependencyUnavailable, NotFound
+from honeylink.services.asking import OpenedSession, make_keys, new_session, wipe
 from honeylink.services.snapshots import Snapshot
 from honeylink.store import pools as pool_store
 from honeylink.store import sessions as session_store
@@ -27,14 +29,12 @@ from honeylink.store.sessions import EndingSession
 from honeylink.telemetry import SESSIONS, current_trace_id
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
+    from collections.abc import AsyncIterator, Mapping
 
-    from honeylink.domain.admission import Admission, LiveSession, Pool
-    from honeylink.keys.keyring import Keyring
+    from honeylink.domain.admission import Admission, Pool, Rivals
+    from honeylink.keys.keyring import Keyring, SessionKeys
     from honeylink.services.asking import Asked
     from honeylink.store.database import Database, UnitOfWork
-    from honeylink.store.sessions import NewSession
 
 __all__ = ["Negotiation"]
 
@@ -66,8 +66,11 @@ class Negotiation:
         """Whether one more would have to wait."""
         return self._turns.locked()
 
-    async def look(self, work: UnitOfWork, asked: Asked) -> tuple[Snapshot, Admission]:
+    async def look(self, work: UnitOfWork, asked: Asked) -> tuple[Snapshot, Rivals, Admission]:
         """Decide, and change nothing.
+
+        Returns:
+            What was read, and what was decided on it.
 
         Raises:
             NotFound: the tenant has no such device.
@@ -82,10 +85,25 @@ class Negotiation:
         context = contexts[asked.device]
         read_at = asyncio.get_running_loop().time()
         may_take = any(pool.preemption for pool in context.path)
-        weaker_than = asked.request.setup_priority if may_take else None
-        path, rivals = await session_store.find_rivals(work, tenant_id, device_id, weaker_than, _RIVALS_MAX)
+        weaker_than = (asked.request.setup_priority or None) if may_take else None
+        # Of sessions of other devices. Those of its own are few, and read whatever their age.
+        min_hold_ms = min((pool.min_hold_ms for pool in context.path[1:] if pool.preemption), default=0)
+        path, rivals = await session_store.find_rivals(
+            work, tenant_id, device_id, weaker_than, min_hold_ms, _RIVALS_MAX
+        )
         admission = decide(asked.request, context.device_status, path, asked.stream_ids, self._max_streams, rivals)
-        return Snapshot(replace(context, path=path), read_at), admission
+        return Snapshot(replace(context, path=path), read_at), rivals, admission
+
+    async def preview(self, asked: Asked) -> tuple[Snapshot, Admission]:
+        """Look, when its turn has come.
+
+        Raises:
+            DependencyUnavailable: the database is away or too slow, or its turn did not come in time.
+            ServiceError: as `look`.
+        """
+        async with self._turn(asked), self._database.work() as work:
+            snapshot, _, admission = await self.look(work, asked)
+            return snapshot, admission
 
     async def open(self, asked: Asked) -> OpenedSession:
         """Open a session if there is room or room can be made, when its turn has come.
@@ -95,48 +113,79 @@ class Negotiation:
             DependencyUnavailable: database or key provider are away or too slow, or others were faster all the time.
             ServiceError: as `look`.
         """
+        async with self._turn(asked):
+            while True:
+                opened = await self._try_open(asked)
+                if opened is not None:
+                    return opened
+
+    @asynccontextmanager
+    async def _turn(self, asked: Asked) -> AsyncIterator[None]:
+        """Wait for a turn; the units of work of the block then share what is left of the request's time."""
         try:
             async with asyncio.timeout_at(asked.deadline):
                 await self._turns.acquire()
         except TimeoutError:
             raise DependencyUnavailable("its turn to look for room") from None
         try:
-            return await self._open(asked)
+            with self._database.shared_budget(asked.deadline - asyncio.get_running_loop().time()):
+                yield
         finally:
             self._turns.release()
 
-    async def _open(self, asked: Asked) -> OpenedSession:
-        remaining_seconds = asked.deadline - asyncio.get_running_loop().time()
-        with self._database.shared_budget(remaining_seconds):
-            while True:
-                async with self._database.work() as work:
-                    snapshot, admission = await self.look(work, asked)
-                    if not asked.wanted():
-                        raise ClientGone
-                    new, stream_keys = await with_keys(self._keyring, asked, snapshot, admission.streams)
-                    try:
-                        times = await self._commit(work, new, snapshot.context.path, admission)
-                    except _RaceLostError:
-                        wipe(stream_keys)
-                        continue
-                SESSIONS.labels("terminated").inc(len(admission.evicted))
-                return OpenedSession(new.session_id, *times, self._session_endpoint, new.streams, stream_keys)
+    async def _try_open(self, asked: Asked) -> OpenedSession | None:
+        """Open the session; None if others were faster."""
+        async with self._database.work() as work:
+            snapshot, rivals, admission = await self.look(work, asked)
+            if not asked.wanted():
+                raise ClientGone
+            keys = await make_keys(self._keyring, asked, snapshot)
+            try:
+                admission, opened = await self._commit(work, asked, snapshot, rivals, admission, keys)
+            except _RaceLostError:
+                wipe(keys.stream_keys)
+                return None
+            except BaseException:
+                wipe(keys.stream_keys)
+                raise
+        SESSIONS.labels("terminated").inc(len(admission.evicted))
+        return opened
 
     async def _commit(
-        self, work: UnitOfWork, new: NewSession, path: Sequence[Pool], admission: Admission
-    ) -> tuple[datetime, datetime]:
+        self,
+        work: UnitOfWork,
+        asked: Asked,
+        snapshot: Snapshot,
+        rivals: Rivals,
+        admission: Admission,
+        keys: SessionKeys,
+    ) -> tuple[Admission, OpenedSession]:
         async with work.transaction():
-            victims = [*(each.session for each in admission.shrunk), *admission.evicted]
-            keys = {pool.key for pool in path} | {key for session in victims for key in session.pool_keys}
-            await pool_store.lock_pools(work, keys)
-            if victims:
-                await self._make_room(work, admission, victims)
+            locked = await pool_store.lock_pools(work, _pool_keys(snapshot, admission))
+            if admission.victims:
+                admission = self._decide_again(asked, snapshot, rivals, locked)
+                await self._make_room(work, admission)
+            new = new_session(asked, snapshot, admission.streams, keys.sealed)
             stored = await session_store.create_sessions(work, [new], self._session_endpoint)
             if new.session_id not in stored:
                 raise _RaceLostError
-            return stored[new.session_id]
+        times = stored[new.session_id]
+        return admission, OpenedSession(new.session_id, *times, self._session_endpoint, new.streams, keys.stream_keys)
 
-    async def _make_room(self, work: UnitOfWork, admission: Admission, victims: Sequence[LiveSession]) -> None:
+    def _decide_again(self, asked: Asked, snapshot: Snapshot, rivals: Rivals, locked: Mapping[str, Pool]) -> Admission:
+        """With the pools as they are under their locks, so that nobody loses what is not needed or not to be had."""
+        context = snapshot.context
+        path = [locked[pool.key] for pool in context.path]
+        rivals = replace(rivals, pools=tuple(locked.get(pool.key, pool) for pool in rivals.pools))
+        try:
+            admission = decide(asked.request, context.device_status, path, asked.stream_ids, self._max_streams, rivals)
+        except BandwidthExceeded:
+            raise _RaceLostError from None
+        if not _pool_keys(snapshot, admission) <= locked.keys():
+            raise _RaceLostError
+        return admission
+
+    async def _make_room(self, work: UnitOfWork, admission: Admission) -> None:
         told = {"reason": _REASON, "actor": "system", "trace_id": current_trace_id()}
         ending = [EndingSession(each.tenant_id, each.session_id, uuid7()) for each in admission.evicted]
         if len(await session_store.end_sessions(work, ending, **told)) < len(ending):
@@ -144,4 +193,9 @@ class Negotiation:
         shrinking = [(each, uuid7()) for each in admission.shrunk]
         if await session_store.shrink_sessions(work, shrinking, **told) < len(shrinking):
             raise _RaceLostError
-        await pool_store.settle(work, {session.tenant_id for session in victims})
+        await pool_store.settle(work, {session.tenant_id for session in admission.victims})
+
+
+def _pool_keys(snapshot: Snapshot, admission: Admission) -> set[str]:
+    """The pools that are concerned: those of the path, and all of those who lose something."""
+    return {pool.key for pool in snapshot.context.path}.union(*(each.pool_keys for each in admission.victims))

@@ -14,7 +14,7 @@ __all__ = ["forget"]
 
 
 def forget(change: str | None, tokens: FreshCache[UUID, StoredToken], known_devices: FreshCache[Any, Any]) -> None:
-    """Forget what has changed: a token by its id, "pools" when there is a new one, None when news was missed.
+    """Forget what has changed: a token by its id, "pools" when one of them has, None when news was missed.
 
     Other text is nobody's: whoever may connect to the database may notify.
     """

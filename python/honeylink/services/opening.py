@@ -28,7 +28,7 @@ from honeylink.errors import (
     Overloaded,
     ServiceError,
 )
-from honeylink.services.asking import Asked, OpenedSession, wipe, with_keys
+from honeylink.services.asking import Asked, OpenedSession, make_keys, new_session, wipe
 from honeylink.services.load_limit import LoadLimit
 from honeylink.services.snapshots import Snapshot
 from honeylink.store import sessions as session_store
@@ -137,9 +137,9 @@ class Opening:
                 return opened
         except TimeoutError:
             raise DependencyUnavailable("the database") from None
-        except BandwidthExceeded:
+        except BandwidthExceeded as refusal:
             # One that could take from nobody is only told more by it. While many are refused that is not worth a wait.
-            if self._negotiation.busy and not request.setup_priority:
+            if self._negotiation.busy and not (request.setup_priority and refusal.preemption):
                 raise
             return await self._negotiation.open(asked)
         finally:
@@ -238,7 +238,8 @@ class Opening:
                 if each.asked.device in known and any(stream.is_short for stream in streams):
                     again.append(each)
                     continue
-                admitted[each] = await with_keys(self._keyring, each.asked, snapshot, streams)
+                keys = await make_keys(self._keyring, each.asked, snapshot)
+                admitted[each] = new_session(each.asked, snapshot, streams, keys.sealed), keys.stream_keys
                 taken.add(snapshot.context.path, streams)
             except ServiceError as refusal:
                 if each.asked.device in known:

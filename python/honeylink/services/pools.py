@@ -119,7 +119,7 @@ class Pools:
                     path = _of_tenant(path, tenant)
                 event = event_by(caller, Category.POOL_CHANGE, device_id, _details(path[0], change))
                 return await _apply(work, caller.tenant_id, device_id, change, event)
-        except PoolConflict as refusal:
+        except (NotFound, PoolConflict) as refusal:
             details = {"message": str(refusal)}
             async with self._database.work() as work:
                 refused = event_by(caller, Category.POOL_CHANGE, device_id, details, Outcome.REFUSED)
@@ -135,23 +135,29 @@ async def set_node_pool(database: Database, change: PoolChange) -> None:
     """
     async with database.work() as work:
         path = await pool_store.find_path(work, SYSTEM_TENANT_ID, None)
-        if not path:
-            async with work.transaction():
-                await pool_store.ensure_node_pool(work)
-            path = await pool_store.find_path(work, SYSTEM_TENANT_ID, None)
-        if change.of(path[0]) == path[0]:
+        if path:
+            if change.of(path[0]) != path[0]:
+                await _apply(work, SYSTEM_TENANT_ID, None, change, _node_event(path[0], change))
             return
-        event = AuditEvent(
-            event_id=uuid7(),
-            tenant_id=SYSTEM_TENANT_ID,
-            category=Category.POOL_CHANGE,
-            actor="system",
-            device_id=None,
-            outcome=Outcome.SUCCESS,
-            details=_details(path[0], change),
-            trace_id=current_trace_id(),
-        )
-        await _apply(work, SYSTEM_TENANT_ID, None, change, event)
+        # Made and changed at once: an empty pool that stayed behind a refused change would let nobody in.
+        async with work.transaction():
+            await pool_store.ensure_node_pool(work)
+            path = await pool_store.find_path(work, SYSTEM_TENANT_ID, None)
+            if change.of(path[0]) != path[0]:
+                await _change_locked(work, path, change, (), _node_event(path[0], change))
+
+
+def _node_event(pool: Pool, change: PoolChange) -> AuditEvent:
+    return AuditEvent(
+        event_id=uuid7(),
+        tenant_id=SYSTEM_TENANT_ID,
+        category=Category.POOL_CHANGE,
+        actor="system",
+        device_id=None,
+        outcome=Outcome.SUCCESS,
+        details=_details(pool, change),
+        trace_id=current_trace_id(),
+    )
 
 
 async def _apply(
@@ -193,18 +199,25 @@ async def _plan_shrink(work: UnitOfWork, pool: Pool, change: PoolChange) -> tupl
         return ()
     rivals = await _sessions_of(work, pool)
     shrunk = plan_shrink(after, rivals)
-    if shrunk is None:
+    if shrunk is not None:
+        return shrunk
+    read_kbps = sum(pool.charged_kbps(each.streams) for each in rivals.sessions if pool.key in each.pool_keys)
+    if read_kbps < pool.reserved_kbps:
         raise PoolConflict(
             pool.name,
-            f"sessions that can do with {after.ceiling_kbps} kbps in all, or force: drain",
-            f"{pool.committed_kbps} kbps given away, and minima that are too much",
+            f"a smaller step, since one shrinks the weakest {_SHRINK_MAX} sessions at most; or force: drain",
+            f"{pool.committed_kbps} kbps given away, and minima of those that are too much",
         )
-    return shrunk
+    raise PoolConflict(
+        pool.name,
+        f"sessions that can do with {after.ceiling_kbps} kbps in all, or force: drain",
+        f"{pool.committed_kbps} kbps given away, and minima that are too much",
+    )
 
 
 async def _sessions_of(work: UnitOfWork, pool: Pool) -> Rivals:
     device_id = pool.pool_id if pool.level is PoolLevel.DEVICE else ""
-    _, rivals = await session_store.find_rivals(work, pool.tenant_id, device_id, _STRONGER_THAN_ALL, _SHRINK_MAX)
+    _, rivals = await session_store.find_rivals(work, pool.tenant_id, device_id, _STRONGER_THAN_ALL, 0, _SHRINK_MAX)
     return rivals
 
 

@@ -114,7 +114,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             access=access,
             audit=Audit(database, access),
             devices=Devices(database, keyring, access, settings.device_pool_kbps),
-            sessions=Sessions(database, access, opening, negotiation),
+            sessions=Sessions(database, access, opening, negotiation, device_priority_max=settings.device_priority_max),
             tenants=Tenants(database, keyring, settings.tenant_pool_kbps),
             expiry=Expiry(database, settings.expiry_interval_seconds),
             operations=Operations(database, keyring, HEAD_REVISION),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from honeylink.domain.access import Permission, Role
 from honeylink.domain.audit import Category, Outcome
 from honeylink.domain.paging import Cursor, Page
-from honeylink.errors import BandwidthExceeded, NotFound, StateConflict, TooManyStreams
+from honeylink.errors import BandwidthExceeded, Forbidden, NotFound, StateConflict, TooManyStreams
 from honeylink.services.asking import Asked
 from honeylink.services.audit import event_by
 from honeylink.store import audit as audit_store
@@ -66,13 +67,30 @@ class Preview:
 
 
 class Sessions:
-    """The sessions of a tenant."""
+    """The sessions of a tenant.
 
-    def __init__(self, database: Database, access: Access, opening: Opening, negotiation: Negotiation) -> None:
+    Args:
+        database: where they are.
+        access: who may do what.
+        opening: opens them in groups.
+        negotiation: says what opening would come to.
+        device_priority_max: the greatest priority that a device's own token may use.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        access: Access,
+        opening: Opening,
+        negotiation: Negotiation,
+        *,
+        device_priority_max: int,
+    ) -> None:
         self._database = database
         self._access = access
         self._opening = opening
         self._negotiation = negotiation
+        self._device_priority_max = device_priority_max
 
     def overloaded(self) -> bool:
         """Whether one more session to open would be too many; costs next to nothing."""
@@ -90,7 +108,7 @@ class Sessions:
 
         Raises:
             ClientGone: nobody waits for the answer any more, and nothing was stored.
-            Forbidden: the caller may not open sessions for this device.
+            Forbidden: the caller may not open sessions for this device, or not of this priority.
             NotFound: the tenant has no such device.
             StateConflict: the device is not paired.
             TooManyStreams: there are more than one session may have.
@@ -99,6 +117,7 @@ class Sessions:
             DependencyUnavailable: database or key provider are away or too slow.
         """
         await self._access.require(caller, Permission.OPEN_SESSION, request.device_id)
+        await self._check_priorities(caller, request)
         try:
             opened = await self._opening.open(caller, request, wanted)
         except _REFUSALS as refusal:
@@ -112,18 +131,19 @@ class Sessions:
         """What `open` would do now, on one snapshot; nothing is stored, not even an event.
 
         Raises:
-            Forbidden: the caller may not open sessions for this device.
+            Forbidden: the caller may not open sessions for this device, or not of this priority.
             NotFound: the tenant has no such device.
             StateConflict: the device is not paired.
             TooManyStreams: there are more than one session may have.
+            DependencyUnavailable: the database is away or too slow, or too many look for room.
         """
         await self._access.require(caller, Permission.OPEN_SESSION, request.device_id)
-        asked = Asked.now(caller, request, 0.0, lambda: True)
-        async with self._database.work() as work:
-            try:
-                snapshot, admission = await self._negotiation.look(work, asked)
-            except BandwidthExceeded as refusal:
-                return Preview(refusal=refusal)
+        await self._check_priorities(caller, request)
+        deadline = asyncio.get_running_loop().time() + self._database.remaining_seconds()
+        try:
+            snapshot, admission = await self._negotiation.preview(Asked.now(caller, request, deadline, lambda: True))
+        except BandwidthExceeded as refusal:
+            return Preview(refusal=refusal)
         victims = [
             Victim.seen_by(caller, shrunk.session, sum(shrunk.bandwidths_kbps)) for shrunk in admission.shrunk
         ] + [Victim.seen_by(caller, session, 0) for session in admission.evicted]
@@ -189,6 +209,16 @@ class Sessions:
             for status in ended:
                 SESSIONS.labels(status.value).inc()
             return await self._visible(work, caller, session_id)
+
+    async def _check_priorities(self, caller: Principal, request: SessionRequest) -> None:
+        """Or a device could take from all others, and keep what it has from them, by saying so."""
+        found = max(request.setup_priority, request.hold_priority)
+        if caller.role is Role.DEVICE and found > self._device_priority_max:
+            refusal = Forbidden(
+                f"expected priorities of at most {self._device_priority_max} with a device's token, found {found}"
+            )
+            await self._access.record_denied(caller, Permission.OPEN_SESSION, request.device_id, refusal)
+            raise refusal
 
     async def _visible(self, work: UnitOfWork, caller: Principal, session_id: UUID) -> Session:
         session = await session_store.find_session(work, caller.tenant_id, session_id)

@@ -1,8 +1,9 @@
 """What deciding on a session takes, as it was read, to be kept from one session of a device to its next.
 
 How full its pools are and whether it is revoked is not trusted later: the statement that stores a session checks both
-by itself, so what is out of date costs a second look and no more. Keys don't change, and are kept as the database has
-them, wrapped. Of a pool that is new on the path the statement can't know; of that every process is told.
+by itself, so what is out of date costs a second look and no more. It locks every pool of the path too, one that is new
+there as well; that each process is told of changed pools only saves second looks. Keys don't change, and are kept as
+the database has them, wrapped.
 """
 
 from __future__ import annotations

@@ -165,14 +165,15 @@ async def change_pool(work: UnitOfWork, pool: Pool, change: PoolChange, event: A
 
 
 async def ensure_node_pool(work: UnitOfWork) -> None:
-    """Make the pool that all tenants share, if there is none. In a transaction, as the table is locked for it."""
+    """Make the pool that all tenants share, if there is none. The table is locked for the rest of the transaction."""
+    await _limit_idle_time(work)
     await work.execute("close_pools")
     await work.execute("make_node_pool")
 
 
 async def lock_pools(work: UnitOfWork, keys: Collection[str]) -> dict[str, Pool]:
     """Lock the pools of these keys for the rest of the transaction; returns those that exist as they now are."""
-    await work.fetch("limit_idle_time", milliseconds=str(_IDLE_MILLISECONDS))
+    await _limit_idle_time(work)
     parts = [key.split("/", 2) for key in keys]
     rows = await work.fetch(
         "lock_pools",
@@ -182,6 +183,10 @@ async def lock_pools(work: UnitOfWork, keys: Collection[str]) -> dict[str, Pool]
     )
     locked = [pool_of(json.loads(row["pool"])) for row in rows]
     return {pool.key: pool for pool in locked}
+
+
+async def _limit_idle_time(work: UnitOfWork) -> None:
+    await work.fetch("limit_idle_time", milliseconds=str(_IDLE_MILLISECONDS))
 
 
 async def settle(work: UnitOfWork, tenant_ids: Collection[UUID]) -> None:

@@ -215,7 +215,7 @@ async def shrink_sessions(
 
 
 async def find_rivals(
-    work: UnitOfWork, tenant_id: UUID, device_id: str, weaker_than: int | None, limit: int
+    work: UnitOfWork, tenant_id: UUID, device_id: str, weaker_than: int | None, min_hold_ms: int, limit: int
 ) -> tuple[tuple[Pool, ...], Rivals]:
     """The pools of a device's path, and who holds them, in one snapshot; see the statement for which sessions.
 
@@ -224,10 +224,16 @@ async def find_rivals(
         tenant_id: whose device.
         device_id: which.
         weaker_than: also the weakest sessions whose hold priority is below this.
+        min_hold_ms: for how long those must have been open.
         limit: how many of each kind.
     """
     row = await work.fetchrow(
-        "find_rivals", tenant_id=tenant_id, device_id=device_id, weaker_than=weaker_than, limit=limit
+        "find_rivals",
+        tenant_id=tenant_id,
+        device_id=device_id,
+        weaker_than=weaker_than,
+        min_hold_ms=min_hold_ms,
+        limit=limit,
     )
     assert row is not None  # noqa: S101 - a statement without FROM has a row
     pools = {pool.key: pool for pool in map(pool_of, json.loads(row["pools"]))}

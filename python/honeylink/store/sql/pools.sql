@@ -114,16 +114,17 @@ WHERE (tenant_id = :tenant_id AND (level = 1 OR level = 0 AND pool_id = :device_
 ORDER BY level;
 
 -- name: find_shares^
--- What is guaranteed beside a pool and inside it. Of devices' pools those of one tenant count, of tenants' those of all tenants.
+-- What is guaranteed beside a pool and inside it. Of devices' pools those of one tenant count, of tenants' those of all tenants; what these withhold they keep too, for their devices.
 WITH share AS (
     SELECT pool.tenant_id, pool.level, pool.pool_id, least(pool.guaranteed_kbps, pool.capacity_kbps) AS kbps, kept_kbps(pool) AS kept_kbps
     FROM pools AS pool
     WHERE pool.guaranteed_kbps IS NOT NULL AND pool.level = 0 AND pool.tenant_id = :tenant_id
     UNION ALL
-    SELECT pool.tenant_id, pool.level, pool.pool_id, least(pool.guaranteed_kbps, pool.capacity_kbps), kept_kbps(pool)
+    SELECT pool.tenant_id, pool.level, pool.pool_id, least(coalesce(pool.guaranteed_kbps, 0), pool.capacity_kbps),
+           kept_kbps(pool) + pool.withheld_kbps
     FROM tenants
     JOIN pools AS pool ON pool.tenant_id = tenants.tenant_id AND pool.level = 1
-    WHERE pool.guaranteed_kbps IS NOT NULL
+    WHERE pool.guaranteed_kbps IS NOT NULL OR pool.withheld_kbps > 0
 )
 SELECT coalesce(sum(kbps) FILTER (WHERE level = :level::smallint AND NOT (tenant_id = :tenant_id AND pool_id = :pool_id)), 0)::bigint
            AS beside_kbps,

@@ -364,7 +364,12 @@ freed AS (
 ),
 returned AS (
     UPDATE pools AS pool
-    SET reserved_kbps = pool.reserved_kbps - given.kbps
+    SET reserved_kbps = pool.reserved_kbps - given.kbps,
+        -- Around devices it follows from what is withheld, once that is settled.
+        draining_kbps = CASE pool.level
+            WHEN 0 THEN least(pool.draining_kbps, greatest(pool.reserved_kbps - given.kbps - ceiling_kbps(pool), 0))
+            ELSE pool.draining_kbps
+        END
     FROM (
         SELECT pool_tenant_id, level, pool_id, sum(kbps)::bigint AS kbps
         FROM freed
@@ -386,7 +391,8 @@ event AS (
 SELECT session_id FROM live;
 
 -- name: find_rivals^
--- Live sessions that hold bandwidth of the pools of a device's path, with all pools that they or the path are in: of the device, of its tenant, and where there is a node's pool of all tenants. However many there are, this looks at some: at the device's newest, at those that end soonest, and where it is given at the weakest below a priority.
+-- Live sessions that hold bandwidth of the pools of a device's path, with all pools that they or the path are in: of the device, of its tenant, and where there is a node's pool of all tenants. However many there are, this looks at some: at the device's newest, at the tenant's oldest, at those that end soonest, and where it is given at the weakest below a priority that are old enough to be taken from.
+-- The weakest have no index: each session that is opened would pay for it, whether any pool allows pre-emption or not. So who may take reads all that are live; for everybody else that part does not run.
 WITH node AS (
     SELECT FROM pools WHERE tenant_id = '00000000-0000-0000-0000-000000000000' AND level = 2
 ),
@@ -403,6 +409,15 @@ chosen AS (
         LIMIT :limit::integer
     )
     UNION
+    (
+        -- Of a tenant that has few these are all, however many others have that end before them.
+        SELECT tenant_id, session_id
+        FROM reservations
+        WHERE tenant_id = :tenant_id AND level = 1
+        ORDER BY session_id
+        LIMIT :limit::integer
+    )
+    UNION
     SELECT tenant_id, session_id
     FROM (
         SELECT tenant_id, session_id FROM sessions WHERE status = 'active' ORDER BY expires_at LIMIT :limit::integer
@@ -410,18 +425,27 @@ chosen AS (
     WHERE tenant_id = :tenant_id OR EXISTS (SELECT FROM node)
     UNION
     (
-        SELECT tenant_id, session_id
-        FROM sessions
-        WHERE tenant_id = :tenant_id AND status = 'active' AND hold_priority < :weaker_than::integer
-          AND session_id >= (SELECT session_id FROM oldest)
-        ORDER BY hold_priority, session_id DESC
+        SELECT session.tenant_id, session.session_id
+        FROM reservations AS reservation
+        CROSS JOIN LATERAL (
+            SELECT tenant_id, session_id, hold_priority
+            FROM sessions
+            WHERE tenant_id = reservation.tenant_id AND session_id = reservation.session_id
+              AND status = 'active' AND hold_priority < :weaker_than::integer
+              AND created_at <= now() - make_interval(secs => :min_hold_ms::bigint / 1000.0)
+            LIMIT 1 -- one by one, since to merge the two would be to read all that ended in between
+        ) AS session
+        WHERE :weaker_than::integer IS NOT NULL AND reservation.tenant_id = :tenant_id AND reservation.level = 1
+        ORDER BY session.hold_priority, session.session_id DESC
         LIMIT :limit::integer
     )
     UNION
     (
         SELECT tenant_id, session_id
         FROM sessions
-        WHERE status = 'active' AND hold_priority < :weaker_than::integer AND EXISTS (SELECT FROM node)
+        WHERE :weaker_than::integer IS NOT NULL AND EXISTS (SELECT FROM node)
+          AND status = 'active' AND hold_priority < :weaker_than::integer
+          AND created_at <= now() - make_interval(secs => :min_hold_ms::bigint / 1000.0)
         ORDER BY hold_priority, session_id DESC
         LIMIT :limit::integer
     )

@@ -150,8 +150,8 @@ fn rejected<P: Borrow<Pool>>(
 
 /// When so many of the active sessions have expired that there is room for what costs `least`.
 ///
-/// What a pool beside the path has not used of what it keeps is as good as taken. So a session that leaves such a pool
-/// with less than it keeps makes no room.
+/// What a pool beside the path has not used of what it keeps is as good as taken. So a session that ends in such a pool
+/// frees only what that had beyond what it keeps; and so on from each pool to the one around it, if that charges alike.
 fn free_at_ms<P: Borrow<Pool>>(
     path: &[P],
     left_kbps: &[i128],
@@ -165,18 +165,17 @@ fn free_at_ms<P: Borrow<Pool>>(
     let mut unkept_kbps: Vec<(&Pool, i128)> = keeping
         .map(|pool| (pool, pool.committed_kbps().cast_signed() - i128::from(pool.kept_kbps())))
         .collect();
+    unkept_kbps.sort_by_key(|(pool, _)| pool.level);
     let mut by_end = active.to_vec();
     by_end.sort_by_key(|session| session.expires_ms);
     let frees_enough = |session: &&&ActiveSession| {
         let streams = &session.streams;
-        let freed = total_cost(streams, streams.iter().map(|stream| stream.bandwidth_kbps));
-        let mut is_kept = false;
+        let mut freed = total_cost(streams, streams.iter().map(|stream| stream.bandwidth_kbps));
         for (pool, unkept) in unkept_kbps.iter_mut().filter(|(pool, _)| session.pool_ids.contains(&pool.id)) {
-            *unkept -= freed.by(pool.charge);
-            is_kept |= *unkept < 0;
-        }
-        if is_kept {
-            return false;
+            let freed = freed.by_mut(pool.charge);
+            let was_unkept = *unkept;
+            *unkept -= *freed;
+            *freed = was_unkept.max(0) - (*unkept).max(0);
         }
         for (pool, left) in path.iter().map(Borrow::borrow).zip(&mut left_kbps) {
             if session.pool_ids.contains(&pool.id) {

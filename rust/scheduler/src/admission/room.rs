@@ -30,6 +30,13 @@ impl Cost {
             Charge::Wire => self.wire_kbps,
         }
     }
+
+    pub fn by_mut(&mut self, charge: Charge) -> &mut i128 {
+        match charge {
+            Charge::Payload => &mut self.payload_kbps,
+            Charge::Wire => &mut self.wire_kbps,
+        }
+    }
 }
 
 impl Add for Cost {

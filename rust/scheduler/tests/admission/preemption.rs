@@ -9,7 +9,7 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 
 use crate::{
     oracle,
-    strategies::{Contest, admitted, any_contest, any_stream, held_kbps, rejected},
+    strategies::{Contest, admitted, any_charge, any_contest, any_stream, held_kbps, rejected},
 };
 
 fn least_kbps(stream: &StreamAsk) -> u64 {
@@ -197,6 +197,55 @@ proptest! {
     }
 
     #[test]
+    fn what_pools_beside_the_path_keep_does_not_come_free(
+        sessions in vec((any_stream(12), 5_u64..12, any::<bool>()), 1..5), kept in (0_u64..20, 0_u64..20),
+        charge in any_charge(), free in 0_u64..3, wanted in 1_u64..30,
+    ) {
+        // All are another tenant's, some of a device that keeps what it has of that tenant, which keeps what it has too.
+        let of_session = |(index, (stream, expires_ms, is_of_device)): (usize, (StreamAsk, u64, bool))| {
+            let pool_ids: &[&str] = if is_of_device { &["device", "other", "node"] } else { &["other", "node"] };
+            ActiveSession {
+                id: index.to_string(),
+                pool_ids: pool_ids.iter().copied().map(String::from).collect(),
+                streams: vec![stream],
+                hold_priority: 0,
+                opened_ms: 0,
+                expires_ms,
+            }
+        };
+        let active: Vec<ActiveSession> = sessions.into_iter().enumerate().map(of_session).collect();
+        // By the definition of what is withheld, once all that end until then have ended.
+        let pools_at = |now_ms: u64| {
+            let pool = |id: &str, level, kept_kbps, withheld_kbps| {
+                let bare = Pool { charge, ..Pool::new(id, level, 200, 0) };
+                let live = active.iter().filter(|session| session.expires_ms > now_ms);
+                Pool {
+                    reserved_kbps: live.map(|session| held_kbps(&bare, session)).sum(),
+                    guaranteed_kbps: Some(kept_kbps),
+                    lend_limit_kbps: Some(0),
+                    withheld_kbps,
+                    ..bare
+                }
+            };
+            let device = pool("device", Level::Device, kept.0, 0);
+            let other = pool("other", Level::Tenant, kept.1, oracle::claim_kbps(&device));
+            let node = pool("node", Level::Node, 0, oracle::claim_kbps(&other));
+            (node, [device, other])
+        };
+        let (full, others) = pools_at(0);
+        let capacity_kbps = full.reserved_kbps + full.withheld_kbps + free;
+        let path_with = |node: Pool| {
+            [Pool { charge, ..Pool::new("mine", Level::Tenant, 200, 0) }, Pool { capacity_kbps, ..node }]
+        };
+        let request = Request::new(vec![StreamAsk::new("", Priority::Normal, wanted)]);
+        let sessions: Vec<&ActiveSession> = active.iter().collect();
+        let verdict = plan(&path_with(full), &request, &sessions, 5, &others).expect("sound");
+        let Some(refusal) = rejected(verdict) else { return Ok(()) };
+        let fits_at = |now_ms: &u64| oracle::fits(&path_with(pools_at(*now_ms).0), &request.streams, &[wanted]);
+        prop_assert_eq!(refusal.free_at_ms, (5..20).find(fits_at));
+    }
+
+    #[test]
     fn what_another_pool_is_guaranteed_is_not_taken(
         sessions in vec((any_stream(6), 0_i64..3, 0_u64..9), 1..5), guaranteed in 0_u64..30, wanted in 1_u64..40,
         has_minimum: bool,
@@ -335,6 +384,24 @@ fn every_short_pool_must_allow_it() {
     assert!(admitted(decide(60, &willing)).is_some());
     let roomy = Pool { capacity_kbps: 200, ..device };
     assert!(admitted(decide(60, &roomy)).is_some(), "its pool is not short");
+}
+
+#[test]
+fn of_a_session_that_has_more_than_its_pool_keeps_the_rest_comes_free() {
+    let other = Pool {
+        guaranteed_kbps: Some(60),
+        lend_limit_kbps: Some(0),
+        ..Pool::new("other", Level::Tenant, 100, 100)
+    };
+    let path = [Pool::new("mine", Level::Tenant, 100, 0), Pool::new("node", Level::Node, 100, 100)];
+    let mut large = session("s", 0, 100, None, 0);
+    large.pool_ids = vec!["other".into(), "node".into()];
+    let free_at_ms = |kbps| {
+        let verdict = plan(&path, &ask(kbps, None, 0), &[&large], 0, std::slice::from_ref(&other));
+        rejected(verdict.expect("sound")).expect("the node is full").free_at_ms
+    };
+    assert_eq!(free_at_ms(40), Some(1_000));
+    assert_eq!(free_at_ms(41), None);
 }
 
 #[test]

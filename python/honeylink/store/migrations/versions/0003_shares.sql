@@ -1,7 +1,7 @@
 -- Pools that share the pool around them, sessions that do with less than they asked for, and who may take from whom.
 
--- Behind a long transaction it would wait, and every request behind it; so it gives up. No row is touched but to read
--- those of pools, as many as there are devices.
+-- Behind a long transaction it would wait, and every request behind it; so it gives up. No rows are written but those of
+-- pools, as many as there are devices: they are made anew for columns whose types have checks.
 SET LOCAL lock_timeout = '1s';
 
 -- Amounts that only an operator changes are checked by their type: a table's checks are read and compiled anew by each
