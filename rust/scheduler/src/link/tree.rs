@@ -244,6 +244,12 @@ impl LinkScheduler {
         for &id in all.iter().rev() {
             self.remove_node(id);
         }
+        let around = self.classes[parent as usize].node;
+        for departure in &mut self.late {
+            if self.nodes[departure.counted_by as usize].is(Node::FREE) {
+                departure.counted_by = around;
+            }
+        }
         self.set_guarantees(parent, guaranteed_kbps, 0);
         if !self.has_something_open() {
             self.settle();
