@@ -245,6 +245,18 @@ def run(cuts: int) -> list[NDArray[np.generic]]:
     parts: list[Batch] = []
     for step in range(400):
         now_ns = step * MS
+        # Made between two fetches, while some packets have left that nobody has fetched.
+        if step == 110:
+            link.reconfigure(classes[1], now_ns, ceil_kbps=None)
+        elif step == 150:
+            link.reconfigure(int(streams[3]), now_ns, ceil_kbps=5_000, rate_kbps=200, priority="latency")
+        elif step == 190:
+            link.reconfigure(link.root, now_ns, rate_kbps=12_000)
+        elif step == 230:
+            link.reconfigure(classes[0], now_ns, rate_kbps=8_000, ceil_kbps=9_000)
+        elif step == 270:
+            link.remove(int(streams[7]), now_ns)
+            streams = streams[:7]
         count = int(random.integers(0, 9))
         link.enqueue(random.choice(streams, count), random.integers(1, 1515, count, np.uint32), now_ns)
         if step % 40 == 39:

@@ -33,8 +33,8 @@ class StreamOutcome:
     kbps: NDArray[np.float64]
     """In each part of the time."""
     delays_ms: NDArray[np.float64]
-    """From when a packet came to the end of its sending, or, if parity brought it back, of that of the last it needed.
-    Of packets without parity's own that arrived, sorted."""
+    """From a packet's arrival to the end of its sending; of one that parity brought back, to the end of the last packet
+    that this took. Sorted, without lost packets and without parity's own."""
     stats: LinkStats
     lost: int
     recovered: int

@@ -41,7 +41,8 @@ const DETACH_PACKETS: usize = 64;
 ///     rate_kbps: The link's rate in kbit/s, 1 to 10^9.
 ///     mtu_bytes: The largest packet, 64 to 65535.
 ///     overhead_bytes: What each packet takes on the link on top of its size, such as headers, preamble and gap.
-///     memory_bytes: What all queues together may hold; beyond it the fattest queue is dropped from. None is no limit.
+///     memory_bytes: What all queues together may hold, in bytes of packets' sizes; beyond it the fattest queue is
+///         dropped from. The scheduler itself takes 16 bytes a queued packet, which do not count. None is no limit.
 ///     aqm: What becomes of packets of queues that stand for long: CoDel (RFC 8289) drops or marks them. None: nothing.
 ///
 /// Raises:
@@ -146,7 +147,8 @@ impl PyLinkScheduler {
     ///
     /// Args:
     ///     parent: Handle of the class that it is in; the root if left out.
-    ///     rate_kbps: Its share among its siblings in kbit/s, which is kept free for it.
+    ///     rate_kbps: Its weight among its siblings, and what admission keeps free in kbit/s for the guarantees
+    ///         inside it. It is none itself.
     ///     ceil_kbps: What it never exceeds in kbit/s, 1 to 10^9. None is no limit.
     ///     weight: Its share of what the guarantees leave, if another than its rate, 1 to 2^27.
     ///     burst_bytes: What it may send at once above its ceiling, up to 2^30.
@@ -186,12 +188,15 @@ impl PyLinkScheduler {
     /// Args:
     ///     cls: Handle of the class that it is in; `root` for none.
     ///     priority: `"latency"`, `"normal"` or `"burst"`. What a latency stream sends within rate and burst is early,
-    ///         as far as others' guarantees allow; what is beyond is like anybody's, so it starves nobody.
+    ///         as far as others' guarantees allow; what is beyond is like anybody's, so it starves nobody. Without a
+    ///         rate nothing is within it. `"burst"` is as `"normal"`.
     ///     rate_kbps: What it is guaranteed whenever it has something to send, in kbit/s. 0 is best effort.
     ///     ceil_kbps: What it never exceeds in kbit/s, 1 to 10^9. None is no limit.
     ///     weight: Its share of what the guarantees leave, if another than its rate, 1 to 2^27.
     ///     burst_bytes: What it may send at once above its ceiling, and above its rate for its delay to be kept.
     ///     max_delay_us: The longest time in µs from enqueue to the end of sending, for what is within rate and burst.
+    ///         Each ceiling around it and the link are looked at one by one; where bursts keep both busy at once, it
+    ///         can be exceeded.
     ///     queue_packets: The most packets that it may queue, at least 1.
     ///     queue_bytes: The most bytes that it may queue, at least one packet. None is no limit.
     ///
@@ -260,8 +265,9 @@ impl PyLinkScheduler {
 
     /// The packets that start at or before `now_ns`, in order, each with its own start.
     ///
-    /// A late call catches up: what comes out is the same however often it is called. At `next_event_ns` the next
-    /// packet starts just now.
+    /// A late call catches up: what comes out is the same however often it is called. But when 65,536 packets have
+    /// started that were not fetched, and something is queued, changed or removed, the link stands still until then. At
+    /// `next_event_ns` the next packet starts just now.
     ///
     /// Args:
     ///     now_ns: The time.

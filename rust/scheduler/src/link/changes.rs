@@ -63,6 +63,7 @@ impl LinkScheduler {
         }
         self.set_up_stream(id, &config, promise);
         self.set_guarantees(parent, old.rate_kbps(), config.rate_kbps);
+        self.update_earliest(parent);
         self.reenter(id, &Config::Stream(config), now_ns);
         Ok(())
     }
@@ -104,11 +105,18 @@ impl LinkScheduler {
             return Err(error);
         }
         self.catch_up(now_ns);
-        self.renew_curves();
+        self.renew_curves(now_ns);
+        let opened_ns = self.opens_ns(id);
         if self.has_something(id) {
             self.leave(id);
         }
         self.reenter(id, &config, now_ns);
+        if self.opens_ns(id) != opened_ns {
+            self.reopen_inside(index, now_ns);
+            if !self.has_something_open() {
+                self.settle();
+            }
+        }
         Ok(())
     }
 
@@ -131,9 +139,8 @@ impl LinkScheduler {
             return Err(error);
         }
         self.catch_up(now_ns);
-        self.renew_curves();
         self.pace = Pace::of_kbps(rate_kbps);
-        self.update_earliest();
+        self.renew_curves(now_ns);
         Ok(())
     }
 
@@ -166,11 +173,15 @@ impl LinkScheduler {
         Ok(())
     }
 
-    fn renew_curves(&mut self) {
+    /// Lets all streams have the delays that follow from promises that were made anew.
+    fn renew_curves(&mut self, now_ns: u64) {
+        for class in 0..self.classes.len() as u32 {
+            self.update_own_earliest(class);
+        }
         for (id, config) in self.streams_with_promises() {
             let delay = self.delay_of(&config, self.colds[id as usize].promise);
-            let curve = &mut self.curves[id as usize];
-            *curve = curve.renewed(config.rate_kbps, config.burst_bytes, delay);
+            self.curves[id as usize] = self.renewed_curve(id, &config, delay);
+            self.place_again(id, now_ns);
         }
     }
 

@@ -18,7 +18,8 @@ pub struct LinkOptions {
     pub mtu_bytes: u32,
     /// What each packet takes on the link on top of its size, up to 65,535: preamble, headers, gap.
     pub overhead_bytes: u32,
-    /// What all queues together may hold, at least one packet; the fattest is dropped from. No limit if none.
+    /// What all queues together may hold in bytes of packets' sizes, at least one packet; beyond it the fattest is
+    /// dropped from. The scheduler itself takes 16 bytes a queued packet, which do not count. No limit if none.
     pub memory_bytes: Option<u64>,
     /// Whether standing queues are signalled; not if none.
     pub aqm: Option<Aqm>,
@@ -33,11 +34,11 @@ impl Default for LinkOptions {
 /// Settings of a class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClassConfig {
-    /// Its share among its siblings, which is kept free for it.
+    /// Its weight among its siblings, and what admission keeps free for the guarantees inside it. It is none itself.
     pub rate_kbps: u64,
     /// What it never exceeds.
     pub ceil_kbps: Option<u64>,
-    /// Its share among its siblings, if another than its rate: 1 to 2²⁷.
+    /// Its weight among its siblings, if another than its rate: 1 to 2²⁷.
     pub weight: Option<u32>,
     /// What it may send at once above its ceiling.
     pub burst_bytes: u32,
@@ -52,7 +53,8 @@ impl Default for ClassConfig {
 /// Settings of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct StreamConfig {
-    /// `Latency`: within rate and burst it goes as early as the guarantees of others allow.
+    /// `Latency`: within rate and burst it goes as early as the guarantees of others allow; without a rate nothing is
+    /// within it. `Burst` is as `Normal`.
     pub priority: Priority,
     /// What it is guaranteed whenever it has something to send.
     pub rate_kbps: u64,
@@ -62,7 +64,8 @@ pub struct StreamConfig {
     pub weight: Option<u32>,
     /// What it may send at once above its ceiling, and above its rate for its delay to be kept.
     pub burst_bytes: u32,
-    /// The longest time from enqueue to the end of sending, for what is within rate and burst.
+    /// The longest time from enqueue to the end of sending, for what is within rate and burst. Each ceiling around it
+    /// and the link are looked at one by one; where bursts keep both busy at once, it can be exceeded.
     pub max_delay_us: Option<u64>,
     /// The most packets that it may queue, at least 1.
     pub queue_packets: u32,

@@ -45,13 +45,19 @@ impl Curve {
         Self { clock: Moment::default(), pace: Pace::of_kbps(rate_kbps), burst_bytes, delay }
     }
 
-    /// Another guarantee from now on; what was sent still counts.
-    pub fn renewed(self, rate_kbps: u64, burst_bytes: u32, delay: Delay) -> Self {
-        Self { clock: self.clock, ..Self::new(rate_kbps, burst_bytes, delay) }
+    /// Another guarantee from `now_ns` on. The bytes that were sent ahead still count, but no more of them than `new`
+    /// would have let go ahead: its burst, or one largest packet.
+    pub fn renewed(self, new: Self, largest_bytes: u32, now_ns: u64) -> Self {
+        let most_bytes = match new.delay {
+            Delay::Rate => largest_bytes,
+            Delay::Fixed(_) | Delay::Earliest(_) => new.burst_bytes.max(largest_bytes),
+        };
+        let latest = Moment::at(now_ns).after(most_bytes, new.pace);
+        Self { clock: self.clock.at_pace(self.pace, new.pace, now_ns).min(latest), ..new }
     }
 
     /// When the first packet is due, of so many bytes on the link and enqueued then.
-    pub fn due(&self, bytes: u32, enqueued_ns: u64, earliest_ns: u64) -> Due {
+    pub fn due(&self, bytes: u32, enqueued_ns: u64, earliest_ns: impl FnOnce() -> u64) -> Due {
         let clock_ns = self.clock.up_ns();
         let delay_ns = match self.delay {
             Delay::Rate => {
@@ -59,7 +65,7 @@ impl Curve {
                 return Due { from_ns, by_ns: from_ns.saturating_add(self.pace.ns(bytes)) };
             }
             Delay::Fixed(ns) => ns,
-            Delay::Earliest(latest_ns) => earliest_ns.min(latest_ns),
+            Delay::Earliest(latest_ns) => earliest_ns().min(latest_ns),
         };
         let ahead_ns = self.pace.ns(self.burst_bytes.saturating_sub(bytes));
         let from_ns = enqueued_ns.max(clock_ns.saturating_sub(ahead_ns));

@@ -6,6 +6,8 @@ use super::{LinkError, LinkScheduler};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Departure {
     pub stream: u32,
+    /// The node that counts it: its stream's, or that of the class around it once the stream was removed.
+    pub counted_by: u32,
     pub size: u32,
     pub sequence: u64,
     pub start_ns: u64,
@@ -71,6 +73,9 @@ impl<'a> Columns<'a> {
 impl LinkScheduler {
     /// The packets that start at or before `now_ns`, in order, each with its own start; as many as there is room for
     /// in `out` and at most `max_packets`, whose sizes add up to `max_bytes` at most.
+    ///
+    /// A late call catches up. But when 65,536 packets have started that were not fetched, and something is queued,
+    /// changed or removed, the link stands still until then.
     ///
     /// # Errors
     /// [`LinkError::TimeBackwards`].

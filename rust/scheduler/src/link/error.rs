@@ -153,7 +153,12 @@ impl LinkError {
         match *self {
             Self::UnknownHandle { found, .. } => found.to_string(),
             Self::WrongKind { expected, found, .. } => {
-                format!("{found}, which is {}", if expected == "a stream" { "a class" } else { "not" })
+                let kind = match expected {
+                    "a stream" => "a class",
+                    "a class" => "a stream",
+                    _ => "the root",
+                };
+                format!("{found}, which is {kind}")
             }
             Self::OutOfRange { found, .. } => found.to_string(),
             Self::Length { found, .. } => found.to_string(),

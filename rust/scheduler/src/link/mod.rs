@@ -52,7 +52,6 @@ use heap::Heap;
 use node::Node;
 use pace::{Ceiling, Moment, Pace};
 use packets::Packets;
-use promises::Traffic;
 use records::{Class, Cold};
 
 use curve::Curve;
@@ -124,9 +123,6 @@ pub struct LinkScheduler {
     early: Heap,
     places: Vec<u32>,
     streams_with_curves: u32,
-    /// What streams of priority latency that named no delay may send, and the delay they get.
-    earliest: Traffic,
-    earliest_ns: u64,
 
     /// Sent by now, since a call came that changes what follows, and not fetched yet.
     late: VecDeque<Departure>,

@@ -26,6 +26,16 @@ impl Moment {
         let ns = u64::try_from(passed >> 32).unwrap_or(u64::MAX);
         Self { ns: self.ns.saturating_add(ns), fraction: passed as u32 }
     }
+
+    /// As many bytes ahead of `now_ns` at the pace `to` as it was at the pace `from`. What is past stays.
+    pub fn at_pace(self, from: Pace, to: Pace, now_ns: u64) -> Self {
+        let ahead_ns = self.up_ns().saturating_sub(now_ns);
+        if ahead_ns == 0 || from == to {
+            return self;
+        }
+        let scaled_ns = (u128::from(ahead_ns) * u128::from(to.0)).div_ceil(u128::from(from.0));
+        Self::at(now_ns.saturating_add(u64::try_from(scaled_ns).unwrap_or(u64::MAX)))
+    }
 }
 
 /// Nanoseconds a byte, with 32 bits below the point, rounded up: a pace is never faster than its rate.
@@ -65,9 +75,10 @@ impl Ceiling {
         Self { next: Moment::default(), pace, burst_ns }
     }
 
-    /// Another rate from now on; what was sent still counts.
-    pub fn renewed(self, kbps: u64, burst_bytes: u32) -> Self {
-        Self { next: self.next, ..Self::new(kbps, burst_bytes) }
+    /// Another rate from `now_ns` on; the bytes that were sent still count.
+    pub fn renewed(self, kbps: u64, burst_bytes: u32, now_ns: u64) -> Self {
+        let new = Self::new(kbps, burst_bytes);
+        Self { next: self.next.at_pace(self.pace, new.pace, now_ns), ..new }
     }
 
     /// When the next packet may start.

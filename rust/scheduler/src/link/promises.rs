@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use super::pace::Pace;
 
-/// The longest delay that is looked for: ten seconds.
+/// The longest delay that is offered to who asked for one out of reach: ten seconds.
 const LATEST_NS: u64 = 10_000_000_000;
 
 /// What a stream, or several together, may send at once and in the long run.
@@ -35,16 +35,9 @@ impl Traffic {
             rate_kbps: self.rate_kbps - other.rate_kbps,
         }
     }
-
-    /// What it owes by `at_ns` if each packet has to leave within `delay_ns`, in kbit/s times nanoseconds.
-    fn owes(self, delay_ns: u64, at_ns: u64) -> u128 {
-        let Some(since_ns) = at_ns.checked_sub(delay_ns) else { return 0 };
-        u128::from(self.burst_bytes) * u128::from(Pace::BYTE_NS_AT_ONE_KBPS)
-            + u128::from(self.rate_kbps) * u128::from(since_ns)
-    }
 }
 
-/// The promises of delay within one class.
+/// What is to be sent within one class, by the delay within which each packet has to leave.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Promises {
     by_delay: BTreeMap<u64, (Traffic, u32)>,
@@ -77,32 +70,125 @@ impl Promises {
     /// `more` on top of them.
     pub fn are_kept(&self, capacity_kbps: u64, guaranteed_kbps: u64, more: Option<(Traffic, u64)>) -> bool {
         let promised_kbps = self.all.rate_kbps + more.map_or(0, |(traffic, _)| traffic.rate_kbps);
-        let alone_kbps = guaranteed_kbps.saturating_sub(promised_kbps);
-        let holds_at = |at_ns: u64| {
-            let of_rates = u128::from(alone_kbps) * u128::from(at_ns);
-            let of_more = more.map_or(0, |(traffic, delay_ns)| traffic.owes(delay_ns, at_ns));
-            let of_promises: u128 = self
-                .by_delay
-                .range(..=at_ns)
-                .map(|(&delay_ns, (traffic, _))| traffic.owes(delay_ns, at_ns))
-                .sum();
-            of_rates + of_more + of_promises <= u128::from(capacity_kbps) * u128::from(at_ns)
-        };
-        guaranteed_kbps.max(promised_kbps) <= capacity_kbps
-            && self.by_delay.keys().copied().chain(more.map(|(_, delay_ns)| delay_ns)).all(holds_at)
+        if guaranteed_kbps.max(promised_kbps) > capacity_kbps {
+            return false;
+        }
+        let pair = |(&delay_ns, &(traffic, _)): (&u64, &(Traffic, u32))| (traffic, delay_ns);
+        let split_ns = more.map_or(0, |(_, delay_ns)| delay_ns);
+        let sooner = self.by_delay.range(..split_ns).map(pair);
+        let later = self.by_delay.range(split_ns..).map(pair);
+        // What is owed at a time t is burst + rate t - spared, summed over the delays that have ended by then, in kbit/s
+        // times nanoseconds.
+        let mut rate = u128::from(guaranteed_kbps.saturating_sub(promised_kbps));
+        let (mut burst, mut spared) = (0, 0);
+        sooner.chain(more).chain(later).all(|(traffic, delay_ns)| {
+            let at_ns = u128::from(delay_ns);
+            burst += u128::from(traffic.burst_bytes) * u128::from(Pace::BYTE_NS_AT_ONE_KBPS);
+            rate += u128::from(traffic.rate_kbps);
+            spared += u128::from(traffic.rate_kbps) * at_ns;
+            burst + rate * at_ns - spared <= u128::from(capacity_kbps) * at_ns
+        })
     }
 
-    /// The shortest delay within which `more` can go on top of the promises, ten seconds at most.
-    pub fn earliest_ns(&self, capacity_kbps: u64, guaranteed_kbps: u64, more: Traffic) -> u64 {
-        let (mut low, mut high) = (0, LATEST_NS);
-        while low < high {
-            let middle = u64::midpoint(low, high);
-            if self.are_kept(capacity_kbps, guaranteed_kbps, Some((more, middle))) {
-                high = middle;
-            } else {
-                low = middle + 1;
+    /// The shortest delay that can be promised to `more` on top of these; ten seconds if none is found.
+    pub fn least_ns(&self, capacity_kbps: u64, guaranteed_kbps: u64, more: Traffic) -> u64 {
+        least(LATEST_NS, |delay_ns| self.are_kept(capacity_kbps, guaranteed_kbps, Some((more, delay_ns))))
+    }
+
+    /// A delay, as short as is found, within which what is `eager` can go beside these promises. Each stream stands there
+    /// by the time that its burst takes at its rate. It is due by then at latest; so if that is less than the delay, the
+    /// stream owes no more than its rate. With the longest such time as the delay none owes more, and that always fits.
+    pub fn earliest_ns(&self, capacity_kbps: u64, guaranteed_kbps: u64, eager: &Self) -> u64 {
+        let Some((&latest_ns, _)) = eager.by_delay.last_key_value() else { return 0 };
+        least(latest_ns, |delay_ns| {
+            let slower = eager.by_delay.range(delay_ns..).map(|(_, &(traffic, _))| traffic);
+            let more = slower.fold(Traffic::default(), Traffic::plus);
+            self.are_kept(capacity_kbps, guaranteed_kbps, Some((more, delay_ns)))
+        })
+    }
+}
+
+/// The least number for which something holds that holds for all above; `most` if there is none below.
+fn least(most: u64, holds: impl Fn(u64) -> bool) -> u64 {
+    let (mut low, mut high) = (0, most);
+    while low < high {
+        let middle = u64::midpoint(low, high);
+        if holds(middle) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    low
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::{Promises, Traffic};
+
+    /// What each of them owes at a time, one by one, against what is sent by then.
+    fn is_kept_at(at_ns: u64, capacity_kbps: u64, alone_kbps: u64, all: &[(Traffic, u64)]) -> bool {
+        let owed = |(traffic, delay_ns): &(Traffic, u64)| match at_ns.checked_sub(*delay_ns) {
+            Some(since_ns) => traffic.burst_bytes * 8_000_000 + traffic.rate_kbps * since_ns,
+            None => 0,
+        };
+        alone_kbps * at_ns + all.iter().map(owed).sum::<u64>() <= capacity_kbps * at_ns
+    }
+
+    fn traffic() -> impl Strategy<Value = Traffic> {
+        (64_u64..5_000, 1_u64..1_000).prop_map(|(burst_bytes, rate_kbps)| Traffic { burst_bytes, rate_kbps })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn one_pass_sums_what_all_owe(
+            promised in vec((traffic(), 1_u64..40), 0..6), more in (traffic(), 1_u64..40), alone_kbps in 0_u64..5_000,
+        ) {
+            let with_ns = |&(traffic, delay_ms): &(Traffic, u64)| (traffic, delay_ms * 1_000_000);
+            let (promised, more): (Vec<_>, _) = (promised.iter().map(with_ns).collect(), with_ns(&more));
+            let mut promises = Promises::default();
+            for &(traffic, delay_ns) in &promised {
+                promises.add(traffic, delay_ns);
+            }
+            let all = [promised, vec![more]].concat();
+            let guaranteed_kbps = alone_kbps + all.iter().map(|(traffic, _)| traffic.rate_kbps).sum::<u64>();
+            let is_kept = guaranteed_kbps <= 10_000
+                && all.iter().all(|&(_, at_ns)| is_kept_at(at_ns, 10_000, alone_kbps, &all));
+            prop_assert_eq!(promises.are_kept(10_000, guaranteed_kbps, Some(more)), is_kept);
+        }
+
+        /// A stream is due after the delay that was found, or after its burst's time at its rate if that is shorter.
+        #[test]
+        fn what_is_eager_owes_no_more_than_there_is(
+            eager in vec(traffic(), 1..8), promised in vec((traffic(), 1_u64..400), 0..3), alone_kbps in 0_u64..9_000,
+        ) {
+            let (mut promises, mut all) = (Promises::default(), Vec::new());
+            let rates_kbps = eager.iter().chain(promised.iter().map(|(traffic, _)| traffic));
+            let guaranteed_kbps = alone_kbps + rates_kbps.map(|traffic| traffic.rate_kbps).sum::<u64>();
+            prop_assume!(guaranteed_kbps <= 10_000);
+            for (traffic, delay_ms) in promised {
+                let promise = (traffic, delay_ms * 1_000_000);
+                if promises.are_kept(10_000, guaranteed_kbps, Some(promise)) {
+                    promises.add(promise.0, promise.1);
+                    all.push(promise);
+                }
+            }
+            let alone_kbps = guaranteed_kbps
+                - all.iter().map(|(traffic, _)| traffic).chain(&eager).map(|traffic| traffic.rate_kbps).sum::<u64>();
+            let latest_ns = |traffic: &Traffic| (traffic.burst_bytes * 8_000_000).div_ceil(traffic.rate_kbps);
+            let mut by_latest = Promises::default();
+            for traffic in &eager {
+                by_latest.add(*traffic, latest_ns(traffic));
+            }
+            let earliest_ns = promises.earliest_ns(10_000, guaranteed_kbps, &by_latest);
+            all.extend(eager.iter().map(|traffic| (*traffic, latest_ns(traffic).min(earliest_ns))));
+            for &(_, at_ns) in &all {
+                prop_assert!(is_kept_at(at_ns, 10_000, alone_kbps, &all), "{at_ns}: {all:?}");
             }
         }
-        low
     }
 }

@@ -1,11 +1,6 @@
 //! What is queued, and the limits on it.
 
-use super::{
-    Drop, LinkError, LinkScheduler, ROOT,
-    fair::Child,
-    node::{Held, Node},
-    packets::Packet,
-};
+use super::{Drop, LinkError, LinkScheduler, ROOT, fair::Child, node::Node, packets::Packet};
 
 impl LinkScheduler {
     /// Queues packets of `sizes[i]` bytes on `streams[i]`, in order, and writes a [`Drop`] code for each. Gives how many
@@ -122,14 +117,10 @@ impl LinkScheduler {
     /// Drops the first packet of a stream, at `at_ns`.
     pub(super) fn drop_first(&mut self, stream: u32, at_ns: u64) {
         self.take_first(stream);
-        let node = &self.nodes[stream as usize];
-        if node.count == 0 {
+        if self.nodes[stream as usize].count == 0 {
             self.leave(stream);
-        } else if matches!(node.held, Held::Early | Held::Due) {
-            let parent = node.parent;
-            self.unhold(stream);
-            self.place(stream, at_ns);
-            self.update_due(parent);
+        } else {
+            self.place_again(stream, at_ns);
         }
     }
 

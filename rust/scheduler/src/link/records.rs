@@ -25,10 +25,14 @@ pub(super) struct Class {
     pub fair: Fair,
     /// The children whose guarantee, or one inside which, is due, by deadline.
     pub due: Heap,
+    /// The delay within which it can serve the streams inside that go as early as can be.
+    pub earliest_ns: u64,
     /// Σ of the guarantees inside, a class counting with its rate at least.
     pub guaranteed_kbps: u64,
     /// The delays promised inside.
     pub promises: Promises,
+    /// What goes as early as can be, by the time that its burst takes at its rate.
+    pub eager: Promises,
 }
 
 const _: () = assert!(core::mem::offset_of!(Class, fair) + Fair::ACCOUNTS_OFFSET == 64, "one cache line");
@@ -42,8 +46,10 @@ impl Class {
             place: node.place,
             fair: Fair::new(largest_bytes),
             due: Heap::default(),
+            earliest_ns: 0,
             guaranteed_kbps: 0,
             promises: Promises::default(),
+            eager: Promises::default(),
         }
     }
 }
@@ -93,8 +99,8 @@ pub(super) struct Cold {
     pub weight: u32,
     /// The delay that is promised to it.
     pub promise: Option<(Traffic, u64)>,
-    /// Its part of what goes as early as can be.
-    pub earliest: Option<Traffic>,
+    /// Its part of what goes as early as can be, and by when that is due at latest.
+    pub eager: Option<(Traffic, u64)>,
     /// What can't be told from its queue: drops and marks. A class adds what removed children have counted.
     pub counted: LinkStats,
     pub codel: Codel,
@@ -111,7 +117,7 @@ impl Cold {
             config,
             weight,
             promise: None,
-            earliest: None,
+            eager: None,
             counted: LinkStats::default(),
             codel: Codel::default(),
             first_child: NONE,

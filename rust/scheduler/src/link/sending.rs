@@ -36,7 +36,8 @@ impl LinkScheduler {
         }
     }
 
-    /// Makes all decisions that are due before `now_ns`, before a call changes what is queued.
+    /// Makes all decisions that are due before `now_ns`, before a call changes what is queued. With a caller who never
+    /// fetches `late` would grow without end; so when it is full the link stands still.
     pub(super) fn catch_up(&mut self, now_ns: u64) {
         self.now_ns = now_ns;
         while self.next_start_ns().is_some_and(|start_ns| start_ns < now_ns) {
@@ -66,6 +67,7 @@ impl LinkScheduler {
         let node = &self.nodes[stream as usize];
         let departure = Departure {
             stream: node.handle,
+            counted_by: stream,
             size: packet.size,
             sequence: node.sequence - 1,
             start_ns,

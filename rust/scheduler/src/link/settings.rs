@@ -161,7 +161,7 @@ impl LinkScheduler {
             return LinkError::BreaksDelay { field: "rate_kbps", class: handle, found_kbps: guaranteed_kbps };
         };
         let around_ns = self.blocking_ns(class);
-        let least_ns = promises.earliest_ns(capacity_kbps, guaranteed_kbps, traffic);
+        let least_ns = promises.least_ns(capacity_kbps, guaranteed_kbps, traffic);
         let is_possible = promises.are_kept(capacity_kbps, guaranteed_kbps, Some((traffic, least_ns)));
         LinkError::DelayOutOfReach {
             class: handle,
@@ -176,7 +176,6 @@ impl LinkScheduler {
         for (class, guaranteed_kbps) in changed {
             self.classes[class as usize].guaranteed_kbps = guaranteed_kbps;
         }
-        self.update_earliest();
     }
 
     /// How long a packet of a stream in `class` can be kept by one that is on its way: on the link, and at each ceiling.
@@ -217,38 +216,74 @@ impl LinkScheduler {
         }
     }
 
-    /// What a stream sends that goes as early as can be: of priority latency, with a rate and no delay of its own.
-    pub(super) fn earliest_of(&self, config: &StreamConfig) -> Option<Traffic> {
-        let is_earliest =
+    /// What a stream sends that goes as early as can be: of priority latency, with a rate and no delay of its own. And
+    /// the time that its burst takes at its rate, within which it is due at latest.
+    pub(super) fn eager_of(&self, config: &StreamConfig) -> Option<(Traffic, u64)> {
+        let is_eager =
             config.priority == Priority::Latency && config.rate_kbps > 0 && config.max_delay_us.is_none();
-        is_earliest.then(|| self.traffic_of(config))
+        is_eager.then(|| {
+            let traffic = self.traffic_of(config);
+            (traffic, Pace::of_kbps(config.rate_kbps).ns(traffic.burst_bytes as u32))
+        })
     }
 
     /// By when the packets of a stream are due.
     pub(super) fn delay_of(&self, config: &StreamConfig, promise: Option<(Traffic, u64)>) -> Delay {
-        match (promise, self.earliest_of(config)) {
+        match (promise, self.eager_of(config)) {
             (Some((_, delay_ns)), _) => Delay::Fixed(delay_ns),
-            (None, Some(traffic)) => {
-                Delay::Earliest(Pace::of_kbps(config.rate_kbps).ns(traffic.burst_bytes as u32))
-            }
+            (None, Some((_, latest_ns))) => Delay::Earliest(latest_ns),
             (None, None) => Delay::Rate,
         }
     }
 
-    /// Finds the delay that streams without one of their own get, from what is guaranteed to others.
-    pub(super) fn update_earliest(&mut self) {
-        if self.earliest == Traffic::default() {
-            return;
+    /// Finds how early each class from `class` up can serve what is to go as early as can be, from what it guarantees.
+    pub(super) fn update_earliest(&mut self, mut class: u32) {
+        self.update_own_earliest(class);
+        while class != ROOT {
+            class = self.parent_of(class);
+            self.update_own_earliest(class);
         }
-        let root = &self.classes[ROOT as usize];
-        self.earliest_ns = root.promises.earliest_ns(self.rate_kbps, root.guaranteed_kbps, self.earliest);
+    }
+
+    pub(super) fn update_own_earliest(&mut self, class: u32) {
+        let Class { promises, eager, guaranteed_kbps, .. } = &self.classes[class as usize];
+        let earliest_ns = self
+            .capacity_kbps(class)
+            .map_or(0, |capacity_kbps| promises.earliest_ns(capacity_kbps, *guaranteed_kbps, eager));
+        self.classes[class as usize].earliest_ns = earliest_ns;
+    }
+
+    /// How early all classes around a stream in `class` can serve it.
+    pub(super) fn earliest_ns(&self, mut class: u32) -> u64 {
+        let mut earliest_ns = self.classes[ROOT as usize].earliest_ns;
+        while class != ROOT {
+            let Class { parent, earliest_ns: own_ns, .. } = &self.classes[class as usize];
+            earliest_ns = earliest_ns.max(*own_ns);
+            class = *parent;
+        }
+        earliest_ns
     }
 
     /// Adds a promise to every class from `class` up, or takes it away.
-    pub(super) fn set_promise(&mut self, mut class: u32, promise: Option<(Traffic, u64)>, is_made: bool) {
+    pub(super) fn set_promise(&mut self, class: u32, promise: Option<(Traffic, u64)>, is_made: bool) {
+        self.set_on_path(|class| &mut class.promises, class, promise, is_made);
+    }
+
+    /// Adds what goes as early as can be to every class from `class` up, or takes it away.
+    pub(super) fn set_eager(&mut self, class: u32, eager: Option<(Traffic, u64)>, is_made: bool) {
+        self.set_on_path(|class| &mut class.eager, class, eager, is_made);
+    }
+
+    fn set_on_path(
+        &mut self,
+        of: impl Fn(&mut Class) -> &mut Promises,
+        mut class: u32,
+        promise: Option<(Traffic, u64)>,
+        is_made: bool,
+    ) {
         let Some((traffic, delay_ns)) = promise else { return };
         loop {
-            let promises = &mut self.classes[class as usize].promises;
+            let promises = of(&mut self.classes[class as usize]);
             if is_made {
                 promises.add(traffic, delay_ns);
             } else {

@@ -35,13 +35,18 @@ impl LinkScheduler {
         self.free.up_ns().max(at_ns)
     }
 
-    /// Whether a node's ceiling keeps it from being sent from, when the next decision comes and its classes are open.
+    /// Whether a node's ceiling will still be shut when the next decision comes and the classes around it have opened.
     fn is_shut(&self, id: u32, at_ns: u64) -> bool {
         if self.nodes_with_ceilings == 0 || !self.nodes[id as usize].is(Node::CEILING) {
             return false;
         }
-        let opens_ns = self.ceilings[id as usize].opens_ns();
+        let opens_ns = self.opens_ns(id);
         opens_ns > self.decision_ns(at_ns) && opens_ns > self.classes_open_ns(id)
+    }
+
+    /// When a node's own ceiling opens; 0 if it has none.
+    pub(super) fn opens_ns(&self, id: u32) -> u64 {
+        if self.nodes[id as usize].is(Node::CEILING) { self.ceilings[id as usize].opens_ns() } else { 0 }
     }
 
     /// When the last of the classes around a node opens.
@@ -50,9 +55,7 @@ impl LinkScheduler {
         let mut class = self.nodes[id as usize].parent;
         while class != ROOT {
             let id = self.classes[class as usize].node;
-            if self.nodes[id as usize].is(Node::CEILING) {
-                opens_ns = opens_ns.max(self.ceilings[id as usize].opens_ns());
-            }
+            opens_ns = opens_ns.max(self.opens_ns(id));
             class = self.nodes[id as usize].parent;
         }
         opens_ns
@@ -117,6 +120,17 @@ impl LinkScheduler {
         self.update_due(around);
     }
 
+    /// When the ceiling of a class opens has changed: each node inside that has a ceiling waits for it now if it opens
+    /// later than those around it, and else no more.
+    pub(super) fn reopen_inside(&mut self, class: u32, at_ns: u64) {
+        for id in self.inside(class).into_iter().skip(1) {
+            if self.nodes[id as usize].is(Node::CEILING) && self.has_something(id) {
+                self.leave(id);
+                self.enter(id, at_ns);
+            }
+        }
+    }
+
     fn wait(&mut self, id: u32) {
         self.nodes[id as usize].held = Held::Waiting;
         self.waiting.push(&mut self.places, id, self.ceilings[id as usize].opens_ns());
@@ -169,7 +183,7 @@ impl LinkScheduler {
     pub(super) fn place(&mut self, id: u32, at_ns: u64) {
         let &Node { first, parent, .. } = &self.nodes[id as usize];
         let bytes = first.size + self.options.overhead_bytes;
-        let due = self.curves[id as usize].due(bytes, first.enqueued_ns, self.earliest_ns);
+        let due = self.curves[id as usize].due(bytes, first.enqueued_ns, || self.earliest_ns(parent));
         if due.from_ns > self.decision_ns(at_ns) {
             self.nodes[id as usize].held = Held::Early;
             self.early.push(&mut self.places, id, due.from_ns);
@@ -178,6 +192,16 @@ impl LinkScheduler {
         self.nodes[id as usize].held = Held::Due;
         self.classes[parent as usize].due.push(&mut self.places, id, due.by_ns);
         self.update_due(parent);
+    }
+
+    /// Places a stream anew whose first packet, or guarantee, is another one.
+    pub(super) fn place_again(&mut self, id: u32, at_ns: u64) {
+        let &Node { held, parent, .. } = &self.nodes[id as usize];
+        if matches!(held, Held::Early | Held::Due) {
+            self.unhold(id);
+            self.place(id, at_ns);
+            self.update_due(parent);
+        }
     }
 
     /// Gives a class and those around it the first deadline inside.

@@ -11,7 +11,7 @@ pub struct LinkStats {
     pub enqueued: u64,
     /// Handed out.
     pub dequeued: u64,
-    /// Of those, marked.
+    /// Of those handed out, marked.
     pub marked: u64,
     /// Waiting, or sent by now and not yet handed out.
     pub queued_packets: u64,
@@ -66,9 +66,9 @@ impl LinkScheduler {
             stats += self.counted(id);
         }
         for departure in &self.late {
-            let is_within = self.is_within(departure.stream, id);
-            if is_within {
+            if self.is_within(departure.counted_by, id) {
                 stats.dequeued -= 1;
+                stats.marked -= u64::from(departure.is_marked);
                 stats.queued_packets += 1;
                 stats.queued_bytes += u64::from(departure.size);
             }
@@ -76,10 +76,9 @@ impl LinkScheduler {
         Ok(stats)
     }
 
-    /// Whether a packet that was sent counts for a node. Those of removed streams count for the root.
-    fn is_within(&self, stream: u32, node: u32) -> bool {
+    /// Whether a node is another one or inside it.
+    fn is_within(&self, mut id: u32, node: u32) -> bool {
         let root = self.classes[ROOT as usize].node;
-        let Ok(mut id) = self.find("handle", None, stream) else { return node == root };
         while id != node && id != root {
             id = self.classes[self.nodes[id as usize].parent as usize].node;
         }

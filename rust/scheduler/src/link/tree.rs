@@ -49,8 +49,6 @@ impl LinkScheduler {
             early: Heap::default(),
             places: Vec::new(),
             streams_with_curves: 0,
-            earliest: Traffic::default(),
-            earliest_ns: 0,
             late: VecDeque::new(),
         };
         let root = link.add_node(NONE, Config::Class(ClassConfig::default()), 1, 0);
@@ -94,6 +92,7 @@ impl LinkScheduler {
         let id = self.add_node(class, config, self.weight_of(&config), depth);
         self.make_class(id);
         self.set_guarantees(class, 0, config.rate_kbps());
+        self.update_earliest(class);
         Ok(self.nodes[id as usize].handle)
     }
 
@@ -114,6 +113,7 @@ impl LinkScheduler {
         self.admit(id, Child::Stream(id));
         self.set_up_stream(id, &config, promise);
         self.set_guarantees(parent, 0, config.rate_kbps);
+        self.update_earliest(parent);
         Ok(self.nodes[id as usize].handle)
     }
 
@@ -183,7 +183,7 @@ impl LinkScheduler {
         let Some(kbps) = config.ceil_kbps() else { return };
         let ceiling = &mut self.ceilings[id as usize];
         *ceiling = if is_old && had_one {
-            ceiling.renewed(kbps, config.burst_bytes())
+            ceiling.renewed(kbps, config.burst_bytes(), self.now_ns)
         } else {
             Ceiling::new(kbps, config.burst_bytes())
         };
@@ -197,7 +197,7 @@ impl LinkScheduler {
         if has_curve {
             let delay = self.delay_of(config, promise);
             self.curves[at] = if was_guaranteed {
-                self.curves[at].renewed(config.rate_kbps, config.burst_bytes, delay)
+                self.renewed_curve(id, config, delay)
             } else {
                 Curve::new(config.rate_kbps, config.burst_bytes, delay)
             };
@@ -211,14 +211,20 @@ impl LinkScheduler {
         node.set(Node::CURVE, has_curve);
         node.set(Node::BYTES_MAX, config.queue_bytes.is_some() || could_overflow);
         let parent = node.parent;
-        let earliest = self.earliest_of(config);
+        let eager = self.eager_of(config);
         let cold = &mut self.colds[at];
-        self.earliest =
-            self.earliest.minus(cold.earliest.unwrap_or_default()).plus(earliest.unwrap_or_default());
-        cold.earliest = earliest;
+        let old_eager = core::mem::replace(&mut cold.eager, eager);
         cold.promise = promise;
         cold.config = Config::Stream(*config);
         self.set_promise(parent, promise, true);
+        self.set_eager(parent, old_eager, false);
+        self.set_eager(parent, eager, true);
+    }
+
+    /// The guarantee of a stream that has had one, with other settings; what it has sent still counts.
+    pub(super) fn renewed_curve(&self, id: u32, config: &StreamConfig, delay: Delay) -> Curve {
+        let curve = Curve::new(config.rate_kbps, config.burst_bytes, delay);
+        self.curves[id as usize].renewed(curve, self.largest_bytes(), self.now_ns)
     }
 
     /// Removes a stream, or a class with all that is in it. What is queued there is dropped.
@@ -244,7 +250,14 @@ impl LinkScheduler {
         for &id in all.iter().rev() {
             self.remove_node(id);
         }
+        let around = self.classes[parent as usize].node;
+        for departure in &mut self.late {
+            if self.nodes[departure.counted_by as usize].is(Node::FREE) {
+                departure.counted_by = around;
+            }
+        }
         self.set_guarantees(parent, guaranteed_kbps, 0);
+        self.update_earliest(parent);
         if !self.has_something_open() {
             self.settle();
         }
@@ -265,9 +278,9 @@ impl LinkScheduler {
                 self.take_first(id);
                 self.colds[at].counted.dropped_removed += 1;
             }
-            let promise = self.colds[at].promise;
+            let Cold { promise, eager, .. } = self.colds[at];
             self.set_promise(parent, promise, false);
-            self.earliest = self.earliest.minus(self.colds[at].earliest.unwrap_or_default());
+            self.set_eager(parent, eager, false);
             self.streams_with_curves -= u32::from(self.nodes[at].is(Node::CURVE));
         }
         let (place, weight) = (self.nodes[at].place, self.colds[at].weight);

@@ -131,3 +131,19 @@ fn the_root_is_neither_removed_nor_reconfigured() {
     (0..2).for_each(|_| assert_eq!(push(&mut link, stream, 1250, 0), 0));
     assert_eq!(drain(&mut link, 0)[1].start_ns, 2_000_000);
 }
+
+#[test]
+fn a_handle_of_the_wrong_kind_is_told_what_it_is() {
+    let mut link = link();
+    let root = link.root();
+    let stream = link.add_stream(root, stream(0)).unwrap();
+    assert_eq!(
+        message(link.add_class(stream, ClassConfig::default())),
+        format!("parent: expected a class, found {stream}, which is a stream")
+    );
+    assert_eq!(message(link.stream_config(root)), "handle: expected a stream, found 0, which is a class");
+    assert_eq!(
+        message(link.remove(root, 0)),
+        "handle: expected a class or stream other than the root, found 0, which is the root"
+    );
+}

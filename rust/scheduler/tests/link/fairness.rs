@@ -1,6 +1,7 @@
 //! The share against the worst-case fairness bounds: while a child has something to send, it is never further behind its
-//! part φ of what its class sends. Among few children that is the largest packet L, as in WF2Q+, and one more since a
-//! packet counts as a whole when it starts; among many it is 3 φσ + 2 φL, as in QFQ, with σ the slot of the child's group.
+//! part φ of what its class sends. Among few children that is the largest packet L on the link, and one more since a
+//! packet counts as a whole when it starts (WF2Q+ has the largest packet of the child itself, which is less, but here each
+//! is taken to be a largest one); among many it is 3 φσ + 2 φL, as in QFQ, with σ the slot of the child's group.
 
 use honeylink_scheduler::{LinkOptions, StreamConfig};
 use proptest::prelude::*;

@@ -1,6 +1,9 @@
 //! The share against generalised processor sharing: a fluid that serves all at once, each by its weight, in exact
 //! fractions (A. Parekh, R. Gallager, IEEE/ACM Transactions on Networking 1(3), 1993). All streams start together and each
 //! ends when it has nothing left, so the shares change on the way.
+//!
+//! Each queues far more than it may be apart from the fluid: at each level two largest packets among few children and four
+//! among many. In four thousand cases it was up to 1.4 and 3.1.
 
 use honeylink_scheduler::{LinkOptions, StreamConfig};
 use num_rational::BigRational;
@@ -72,13 +75,15 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
 
     #[test]
-    fn streams_follow_the_fluid(tree in any_tree(false), packets in prop::collection::vec(1_usize..40, 6), size in 64_u32..1515) {
+    fn streams_follow_the_fluid(
+        tree in any_tree(false), queues in prop::collection::vec(50_000_u32..80_000, 6), size in 500_u32..1515,
+    ) {
         let mut tree = tree;
         for (_, stream) in &mut tree.streams {
             *stream = StreamConfig { weight: stream.weight, ..StreamConfig::default() };
         }
         let (mut link, handles) = tree.build(LinkOptions::default());
-        let packets = &packets[..handles.len()];
+        let packets: Vec<usize> = queues[..handles.len()].iter().map(|bytes| bytes.div_ceil(size) as usize).collect();
         let of_stream = |(stream, &count): (usize, &usize)| vec![Arrival { at_ns: 0, stream, size }; count];
         let arrivals: Vec<Arrival> = packets.iter().enumerate().flat_map(of_stream).collect();
         let sent = run::play(&mut link, &handles, &arrivals);
@@ -92,7 +97,9 @@ proptest! {
             for (stream, left) in left.iter().enumerate() {
                 let apart = (whole(*left) - &fluid.left[stream]).to_f64().unwrap();
                 let levels = 1 + tree.path(stream).len();
-                prop_assert!(apart.abs() <= 8.0 * 1514.0 * levels as f64, "stream {stream} is {apart} bytes apart");
+                let packets = if tree.crowd == 0 { 2.0 } else { 4.0 };
+                let most = packets * 1514.0 * levels as f64;
+                prop_assert!(apart.abs() <= most, "stream {stream} is {apart} bytes apart");
             }
         }
     }

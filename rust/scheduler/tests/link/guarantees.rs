@@ -21,15 +21,34 @@ fn link_of(configs: &[StreamConfig]) -> (LinkScheduler, Vec<u32>) {
     (link, handles)
 }
 
-/// The streams at the root, in a class, and in a class inside that: a deadline counts the same wherever a stream is.
-fn nested_link_of(configs: &[StreamConfig]) -> (LinkScheduler, Vec<u32>) {
-    let mut link = LinkScheduler::new(LINK_KBPS, LinkOptions::default()).expect("a good link");
-    let outer = link.add_class(link.root(), ClassConfig::default()).expect("a class");
+/// A link and its root; or one that is faster, and a class whose ceiling is what the other one has.
+fn links() -> [(LinkScheduler, u32); 2] {
+    let link = LinkScheduler::new(LINK_KBPS, LinkOptions::default()).expect("a good link");
+    let root = link.root();
+    let mut faster = LinkScheduler::new(10 * LINK_KBPS, LinkOptions::default()).expect("a good link");
+    let capped = ClassConfig { ceil_kbps: Some(LINK_KBPS), burst_bytes: 0, ..ClassConfig::default() };
+    let class = faster.add_class(faster.root(), capped).expect("a good class");
+    [(link, root), (faster, class)]
+}
+
+/// Streams in a class, in one inside it, and in one inside that: a deadline counts the same wherever a stream is.
+fn add_nested(link: &mut LinkScheduler, around: u32, configs: &[StreamConfig]) -> Vec<u32> {
+    let outer = link.add_class(around, ClassConfig::default()).expect("a class");
     let inner = link.add_class(outer, ClassConfig::default()).expect("a class");
-    let classes = [link.root(), outer, inner].into_iter().cycle();
+    let classes = [around, outer, inner].into_iter().cycle();
     let add = |(&config, class): (&StreamConfig, u32)| link.add_stream(class, config).expect("it fits");
-    let handles = configs.iter().zip(classes).map(add).collect();
-    (link, handles)
+    configs.iter().zip(classes).map(add).collect()
+}
+
+/// Rates as these numbers are to each other, and together all of the link.
+fn all_of_the_link(parts: &[u64]) -> Vec<u64> {
+    let sum = parts.iter().sum::<u64>().max(1);
+    let mut rates: Vec<u64> = parts.iter().map(|part| LINK_KBPS * part / sum).collect();
+    let rest = LINK_KBPS - rates.iter().sum::<u64>();
+    if let Some(last) = rates.iter_mut().rfind(|rate| **rate > 0) {
+        *last += rest;
+    }
+    rates
 }
 
 /// When a packet has been sent, rounded up.
@@ -110,19 +129,23 @@ proptest! {
 
     #[test]
     fn each_stream_gets_its_rate_by_the_first_deadline(
-        rates in prop::collection::vec(0_u64..2_000, 1..6), drawn in any_arrivals(200),
+        parts in prop::collection::vec(prop_oneof![1 => Just(0_u64), 4 => 1_u64..2_000], 1..6),
+        drawn in any_arrivals(200),
     ) {
+        let rates = all_of_the_link(&parts);
         let configs: Vec<StreamConfig> = rates.iter().map(|&kbps| stream(kbps)).collect();
-        let (mut link, handles) = nested_link_of(&configs);
-        let arrivals = run::arrivals(&drawn, handles.len());
-        let sent = run::play(&mut link, &handles, &arrivals);
-        let all: Vec<(usize, Sent)> =
-            sent.into_iter().map(|sent| (run::position(&handles, sent.stream), sent)).collect();
-        prop_assert_eq!(check_deadline_order(&configs, &arrivals, &all), Ok(()));
-        for (index, &kbps) in rates.iter().enumerate().filter(|&(_, &kbps)| kbps > 0) {
-            let arrived: Vec<Arrival> = arrivals.iter().filter(|a| a.stream == index).copied().collect();
-            let sent: Vec<Sent> = all.iter().filter(|(s, _)| *s == index).map(|&(_, sent)| sent).collect();
-            prop_assert_eq!(check_rate(kbps, &arrived, &sent), Ok(()));
+        for (mut link, around) in links() {
+            let handles = add_nested(&mut link, around, &configs);
+            let arrivals = run::arrivals(&drawn, handles.len());
+            let sent = run::play(&mut link, &handles, &arrivals);
+            let all: Vec<(usize, Sent)> =
+                sent.into_iter().map(|sent| (run::position(&handles, sent.stream), sent)).collect();
+            prop_assert_eq!(check_deadline_order(&configs, &arrivals, &all), Ok(()));
+            for (index, &kbps) in rates.iter().enumerate().filter(|&(_, &kbps)| kbps > 0) {
+                let arrived: Vec<Arrival> = arrivals.iter().filter(|a| a.stream == index).copied().collect();
+                let sent: Vec<Sent> = all.iter().filter(|(s, _)| *s == index).map(|&(_, sent)| sent).collect();
+                prop_assert_eq!(check_rate(kbps, &arrived, &sent), Ok(()));
+            }
         }
     }
 
@@ -234,4 +257,67 @@ fn a_small_urgent_stream_waits_for_one_packet_at_most() {
     }
     // 2.4 ms: the packet on its way, one more of the stream whose deadline is earlier, and its own.
     assert!(waits_ns.iter().all(|&wait_ns| wait_ns <= 2 * 1_211_200 + 80_000), "{waits_ns:?}");
+}
+
+/// Of largest packets, all queued since `since_ns`, each starts by the end of its time at the rate.
+fn assert_rate(kbps: u64, since_ns: u64, of: u32, all: &[Sent]) {
+    let sent: Vec<&Sent> = all.iter().filter(|sent| sent.stream == of).collect();
+    assert!(sent.len() > 90, "only {} packets", sent.len());
+    for (number, sent) in (1..).zip(sent) {
+        let by_ns = since_ns + (number * LARGEST * 8_000_000).div_ceil(kbps);
+        assert!(sent.start_ns <= by_ns, "{sent:?} should have started by {by_ns}");
+    }
+}
+
+/// All of the link is guaranteed. A fast stream of priority latency is due long before the delay within which fifty slow
+/// ones can go, and owes its rate until then.
+#[test]
+fn priority_leaves_others_their_rate_when_all_is_guaranteed() {
+    let eager = |rate_kbps| StreamConfig { priority: Priority::Latency, ..stream(rate_kbps) };
+    let configs = [vec![eager(5_000), stream(2_500)], vec![eager(50); 50]].concat();
+    for (mut link, around) in links() {
+        let handles: Vec<u32> =
+            configs.iter().map(|&config| link.add_stream(around, config).expect("it fits")).collect();
+        for (&handle, count) in handles.iter().zip([500, 250].into_iter().chain([1; 50])) {
+            (0..count).for_each(|_| assert_eq!(push(&mut link, handle, LARGEST as u32, 0), 0));
+        }
+        let sent = take(&mut link, 1_200_000_000, 2_000);
+        assert_rate(2_500, 0, handles[1], &sent);
+        assert_rate(5_000, 0, handles[0], &sent);
+    }
+}
+
+/// There is no early delay for a burst of 20 MB on a link that is all guaranteed, so it goes at its rate.
+#[test]
+fn a_burst_that_fits_nowhere_starves_nobody() {
+    let burst_bytes = 20_000_000;
+    let eager = StreamConfig { priority: Priority::Latency, burst_bytes, ..stream(100) };
+    let (mut link, handles) = link_of(&[eager, stream(9_900)]);
+    for (&handle, count) in handles.iter().zip([13_000, 10_000]) {
+        (0..count).for_each(|_| assert_eq!(push(&mut link, handle, LARGEST as u32, 0), 0));
+    }
+    let sent = take(&mut link, 12_500_000_000, 20_000);
+    assert_rate(9_900, 0, handles[1], &sent);
+}
+
+/// What was sent counts in bytes when the rate changes: a packet takes twelve seconds at 1 kbit/s, at 5,000 two
+/// milliseconds. And what went ahead as a burst counts as one packet for who has none any more.
+#[test]
+fn another_rate_is_guaranteed_at_once() {
+    let hog = StreamConfig { weight: Some(1_000), ..stream(0) };
+    let slow = StreamConfig { weight: Some(1), ..stream(1) };
+    let eager = StreamConfig { priority: Priority::Latency, burst_bytes: 1_000_000, rate_kbps: 100, ..slow };
+    for (before, count) in [(slow, 1), (eager, 100)] {
+        let (mut link, handles) = link_of(&[before, hog]);
+        (0..count).for_each(|_| assert_eq!(push(&mut link, handles[0], LARGEST as u32, 0), 0));
+        assert_eq!(take(&mut link, 199_000_000, 200).len(), count);
+        let since_ns = 200_000_000;
+        link.reconfigure_stream(handles[0], since_ns, StreamConfig { rate_kbps: 5_000, ..slow }).unwrap();
+        for (&handle, count) in handles.iter().zip([100, 300]) {
+            (0..count).for_each(|_| assert_eq!(push(&mut link, handle, LARGEST as u32, since_ns), 0));
+        }
+        let sent = drain(&mut link, since_ns);
+        let packet_ns = LARGEST * 8_000_000 / 5_000;
+        assert_rate(5_000, since_ns + packet_ns, handles[0], &sent);
+    }
 }

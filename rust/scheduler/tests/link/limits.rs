@@ -140,3 +140,38 @@ fn a_caller_that_is_far_too_late_makes_the_link_stand_still() {
     assert_eq!(sent.len(), 65_537);
     assert_eq!((sent[65_535].start_ns, sent[65_536].start_ns), (65_535_000, 1_000_000_000));
 }
+
+#[test]
+fn what_is_not_handed_out_yet_counts_as_queued_wherever_its_stream_was() {
+    for removes_class in [false, true] {
+        let mut link = link(LinkOptions::default());
+        let outer = link.add_class(link.root(), ClassConfig::default()).unwrap();
+        let inner = link.add_class(outer, ClassConfig::default()).unwrap();
+        let stream = link.add_stream(inner, StreamConfig::default()).unwrap();
+        (0..3).for_each(|_| assert_eq!(push(&mut link, stream, 1250, 0), 0));
+        link.remove(if removes_class { inner } else { stream }, 15_000_000).unwrap();
+        let left = if removes_class { vec![outer, link.root()] } else { vec![inner, outer, link.root()] };
+        for &class in &left {
+            let stats = link.stats(class).unwrap();
+            assert_eq!((stats.enqueued, stats.dequeued, stats.dropped_removed), (3, 0, 1));
+            assert_eq!((stats.queued_packets, stats.queued_bytes), (2, 2500));
+        }
+        assert_eq!(take(&mut link, 15_000_000, 9).len(), 2);
+        for &class in &left {
+            let stats = link.stats(class).unwrap();
+            assert_eq!((stats.dequeued, stats.queued_packets, stats.queued_bytes), (2, 0, 0));
+        }
+    }
+}
+
+#[test]
+fn marks_count_once_they_are_handed_out() {
+    let mut link = link(LinkOptions { aqm: Some(Aqm::CodelMark), ..LinkOptions::default() });
+    let stream = link.add_stream(link.root(), StreamConfig::default()).unwrap();
+    (0..200).for_each(|_| assert_eq!(push(&mut link, stream, 1250, 0), 0));
+    assert_eq!(push(&mut link, stream, 1250, 1_000_000_000), 0);
+    assert_eq!(link.stats(stream).unwrap().marked, 0);
+    let marked = take(&mut link, 1_000_000_000, 999).iter().filter(|sent| sent.is_marked).count();
+    assert!(marked > 5, "{marked} marks");
+    assert_eq!(link.stats(stream).unwrap().marked, marked as u64);
+}

@@ -5,7 +5,7 @@ use honeylink_scheduler::{
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
 
-use super::run::{drain, take};
+use super::run::{Sent, drain, take};
 
 #[derive(Clone, Debug)]
 enum Call {
@@ -80,10 +80,26 @@ struct Machine {
     classes: Vec<u32>,
     streams: Vec<u32>,
     now_ns: u64,
-    taken: u64,
+    sent: Vec<Sent>,
 }
 
 impl Machine {
+    /// A link with so many streams at its root.
+    fn new(rate_kbps: u64, options: LinkOptions, crowd: usize) -> Self {
+        let mut link = LinkScheduler::new(rate_kbps, options).expect("a good link");
+        let root = link.root();
+        let streams: Vec<u32> =
+            (0..crowd).map(|_| link.add_stream(root, StreamConfig::default()).expect("it fits")).collect();
+        let handles = [vec![root], streams.clone()].concat();
+        Self { link, handles, classes: vec![root], streams, now_ns: 0, sent: Vec::new() }
+    }
+
+    fn drain(&mut self) {
+        self.sent.extend(drain(&mut self.link, self.now_ns));
+        self.now_ns = self.sent.last().map_or(0, |sent| sent.start_ns).max(self.now_ns);
+        self.check();
+    }
+
     fn handle(&self, index: Index) -> u32 {
         self.handles[index.index(self.handles.len())]
     }
@@ -124,7 +140,7 @@ impl Machine {
                 let refused = drops.iter().map(|&code| usize::from(code != 0)).sum::<usize>();
                 assert_eq!(accepted + refused, packets.len());
             }
-            Call::Dequeue(most) => self.taken += take(&mut self.link, now_ns, *most).len() as u64,
+            Call::Dequeue(most) => self.sent.extend(take(&mut self.link, now_ns, *most)),
             Call::ChangeClass(class, config) => {
                 self.link.reconfigure_class(self.handle(*class), now_ns, *config)?;
             }
@@ -142,7 +158,8 @@ impl Machine {
     fn check(&self) {
         let stats = self.all_stats();
         assert_eq!(stats.enqueued, stats.dequeued + stats.queued_packets + stats.dropped_after_acceptance());
-        assert_eq!(stats.dequeued, self.taken);
+        assert_eq!(stats.dequeued, self.sent.len() as u64);
+        assert_eq!(stats.marked, self.sent.iter().filter(|sent| sent.is_marked).count() as u64);
         let event_ns = self.link.next_event_ns(self.now_ns).expect("time goes on");
         assert_eq!(event_ns.is_some(), stats.queued_packets > 0, "what is queued has its time");
     }
@@ -157,25 +174,25 @@ proptest! {
     ) {
         let aqm = [None, Some(Aqm::CodelDrop), Some(Aqm::CodelMark)][aqm];
         let options = LinkOptions { memory_bytes: memory, aqm, ..LinkOptions::default() };
-        let mut link = LinkScheduler::new(rate_kbps, options).unwrap();
-        let root = link.root();
         // So many that a few more, or fewer, change the way in which the root shares.
-        let streams: Vec<u32> =
-            (0..crowd).map(|_| link.add_stream(root, StreamConfig::default()).unwrap()).collect();
-        let handles = [vec![root], streams.clone()].concat();
-        let mut machine = Machine { link, handles, classes: vec![root], streams, now_ns: 0, taken: 0 };
+        let mut machine = Machine::new(rate_kbps, options, crowd);
+        let mut good = Vec::new();
         for call in &calls {
-            let before = (machine.all_stats(), machine.link.next_event_ns(machine.now_ns));
-            if machine.make(call).is_err() {
-                let after = (machine.all_stats(), machine.link.next_event_ns(machine.now_ns));
-                prop_assert_eq!(before, after, "an error changes nothing");
+            if machine.make(call).is_ok() {
+                good.push(call);
             }
             machine.check();
         }
-        let rest = drain(&mut machine.link, machine.now_ns);
-        machine.taken += rest.len() as u64;
-        machine.now_ns = rest.last().map_or(0, |sent| sent.start_ns).max(machine.now_ns);
-        machine.check();
+        machine.drain();
         prop_assert_eq!(machine.all_stats().queued_packets, 0);
+
+        // After an error it is as it was: one that never saw the bad calls sends the same.
+        let mut other = Machine::new(rate_kbps, options, crowd);
+        for call in good {
+            prop_assert_eq!(other.make(call), Ok(()));
+        }
+        other.drain();
+        prop_assert_eq!(&other.sent, &machine.sent);
+        prop_assert_eq!(other.link.stats(other.link.root()), machine.link.stats(machine.link.root()));
     }
 }

@@ -62,22 +62,28 @@ pub fn push(link: &mut LinkScheduler, stream: u32, size: u32, at_ns: u64) -> u8 
 
 /// Feeds all arrivals, in order of time, polling at every event between them, and then what is left.
 pub fn play(link: &mut LinkScheduler, handles: &[u32], arrivals: &[Arrival]) -> Vec<Sent> {
-    let mut all = Vec::new();
     let mut now_ns = 0;
+    let mut all = feed(link, handles, arrivals, &mut now_ns);
+    all.extend(drain(link, now_ns));
+    all
+}
+
+/// Feeds some arrivals, polling at every event from `now_ns` on, and stops at the last one.
+pub fn feed(link: &mut LinkScheduler, handles: &[u32], arrivals: &[Arrival], now_ns: &mut u64) -> Vec<Sent> {
+    let mut all = Vec::new();
     for arrival in arrivals {
-        while let Some(event_ns) = link.next_event_ns(now_ns).expect("time goes on") {
+        while let Some(event_ns) = link.next_event_ns(*now_ns).expect("time goes on") {
             if event_ns >= arrival.at_ns {
                 break;
             }
             let sent = take(link, event_ns, 1);
             assert_eq!((sent.len(), sent[0].start_ns), (1, event_ns), "one starts at the event");
             all.extend(sent);
-            now_ns = event_ns;
+            *now_ns = event_ns;
         }
         assert_eq!(push(link, handles[arrival.stream], arrival.size, arrival.at_ns), 0);
-        now_ns = arrival.at_ns;
+        *now_ns = arrival.at_ns;
     }
-    all.extend(drain(link, now_ns));
     all
 }
 
@@ -101,6 +107,12 @@ pub struct Tree {
 impl Tree {
     /// The link with this tree, and the handles of the streams.
     pub fn build(&self, options: LinkOptions) -> (LinkScheduler, Vec<u32>) {
+        let (link, _, streams) = self.build_all(options);
+        (link, streams)
+    }
+
+    /// The link with this tree, and the handles of the classes, the root first, and of the streams.
+    pub fn build_all(&self, options: LinkOptions) -> (LinkScheduler, Vec<u32>, Vec<u32>) {
         let mut link = LinkScheduler::new(self.rate_kbps, options).expect("a good link");
         let mut classes = vec![link.root()];
         for &(parent, config) in &self.classes {
@@ -110,10 +122,11 @@ impl Tree {
         let streams =
             self.streams.iter().map(|&(class, config)| link.add_stream(classes[class], config)).collect();
         let idle = StreamConfig { weight: Some(1), ..StreamConfig::default() };
+        let streams = Result::expect(streams, "good streams");
         for &class in classes.iter().flat_map(|class| std::iter::repeat_n(class, self.crowd)) {
             link.add_stream(class, idle).expect("a good stream");
         }
-        (link, Result::expect(streams, "good streams"))
+        (link, classes, streams)
     }
 
     /// The classes around a stream, from the inside out, without the root.

@@ -1,8 +1,11 @@
 //! Sharing among few children: worst-case fair weighted fair queueing, by looking at each.
 //!
 //! J. Bennett, H. Zhang, "Hierarchical Packet Fair Queueing Algorithms", SIGCOMM 1996: WF²Q+. A child's next packet is
-//! taken to be a largest one. For as many children as a session has streams, looking is faster than any order that would have
-//! to be kept: one bit a child says who is in the share, and four of them fit in two cache lines.
+//! taken to be a largest one, as a class does not know it. So where WF²Q+ bounds how far a child falls behind by the
+//! child's own largest packet, here the link's largest does, which is weaker for who sends small ones.
+//!
+//! For as many children as a session has streams, looking is faster than any order that would have to be kept: one bit a
+//! child says who is in the share, and four of them fit in two cache lines.
 
 use core::hint::select_unpredictable;
 

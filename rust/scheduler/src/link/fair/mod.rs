@@ -1,8 +1,8 @@
 //! Sharing among the children of one class, by weight.
 //!
-//! Both ways of it follow a fluid in which all children that have something to send are served at once: a child's turn
-//! begins where its last one ended, and among those whose turn has begun the one goes that ends first. With [`few`]
-//! children, as in a session, they are looked at one by one; [`many`] are kept in groups.
+//! A fluid would serve all children that have something to send at once, each by its weight. Packets follow it one at
+//! a time: a child's turn begins where its last one ended, and of those whose turn has begun, the one whose turn ends
+//! first is served. [`few`] children, as a session has, are looked at one by one; [`many`] are kept in groups.
 //!
 //! What makes it fit for a tree: a child's start is all that decides, so a class need not know its next packet before
 //! it is its turn. And a turn may be *void*: charged, with nothing sent, for what was sent out of turn.
