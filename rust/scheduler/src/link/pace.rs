@@ -27,14 +27,17 @@ impl Moment {
         Self { ns: self.ns.saturating_add(ns), fraction: passed as u32 }
     }
 
-    /// As many bytes ahead of `now_ns` at the pace `to` as it was at the pace `from`. What is past stays.
+    /// As many bytes ahead of `now_ns`, or behind it, at the pace `to` as it was at the pace `from`; later if rounded.
     pub fn at_pace(self, from: Pace, to: Pace, now_ns: u64) -> Self {
-        let ahead_ns = self.up_ns().saturating_sub(now_ns);
-        if ahead_ns == 0 || from == to {
+        if from == to {
             return self;
         }
-        let scaled_ns = (u128::from(ahead_ns) * u128::from(to.0)).div_ceil(u128::from(from.0));
-        Self::at(now_ns.saturating_add(u64::try_from(scaled_ns).unwrap_or(u64::MAX)))
+        let (from, to) = (u128::from(from.0), u128::from(to.0));
+        let ns = |scaled_ns: u128| u64::try_from(scaled_ns).unwrap_or(u64::MAX);
+        match self.up_ns().checked_sub(now_ns) {
+            Some(ahead_ns) => Self::at(now_ns.saturating_add(ns((u128::from(ahead_ns) * to).div_ceil(from)))),
+            None => Self::at(now_ns.saturating_sub(ns(u128::from(now_ns - self.up_ns()) * to / from))),
+        }
     }
 }
 
