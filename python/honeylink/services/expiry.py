@@ -72,7 +72,7 @@ class Expiry:
             with span("expiry.sweep"):
                 due, ended = await self._sweep_batch(trace_id)
             total += ended or 0
-            if due < _BATCH or not ended:
+            if due < _BATCH or ended is None:
                 return total
 
     async def _sweep_batch(self, trace_id: str) -> tuple[int, int | None]:
