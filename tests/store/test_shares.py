@@ -201,6 +201,14 @@ def test_pools_that_change_while_their_locks_are_awaited_are_found_all_the_same(
         " draining_kbps = 0"
     )
     tenant_id, request = books.any_ask(random.Random(2))
+    # As many as make the planner look them up by a join that it would not take for a few.
+    shared.fetch(
+        "INSERT INTO pools (tenant_id, level, pool_id, capacity_kbps, accepting)"
+        " SELECT tenant_id, 0, 'more-' || n, 1, true FROM tenants CROSS JOIN generate_series(1, 5000) AS n"
+        " WHERE name = ANY ($1)",
+        TENANTS,
+    )
+    shared.fetch("ANALYZE pools")
     path = books.contexts([(tenant_id, request.device_id)])[tenant_id, request.device_id].path
     new = books.new(tenant_id, request, path, planned=True)
     with all_pools_changing(shared):
