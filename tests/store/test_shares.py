@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from honeylink.domain.access import Role
-from honeylink.domain.admission import Charge, decide, path_after
+from honeylink.domain.admission import Charge, decide, path_changes
 from honeylink.domain.audit import AuditEvent, Category, Outcome
 from honeylink.domain.keys import SealedKey
 from honeylink.domain.sessions import Mode, Priority, SessionRequest, StreamRequest
@@ -170,7 +170,10 @@ def test_groups_are_stored_as_they_were_planned(shared: Service, seed: int, char
                 wanted = books.new(tenant_id, request, path, planned=False)
                 continue
             planned.append(new)
-            after |= {pool.key: pool for pool in path_after(path, new.streams)}
+            after |= {
+                pool.key: pool.with_changes(*change)
+                for pool, change in zip(path, path_changes(path, new.streams), strict=True)
+            }
         place = rng.randint(0, len(planned))
         group = planned if wanted is None else [*planned[:place], wanted, *planned[place:]]
         stored = books.create(group)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Literal
 
 from honeylink import _native
@@ -28,7 +29,7 @@ __all__ = [
     "Rivals",
     "Shrunk",
     "decide",
-    "path_after",
+    "path_changes",
     "path_emptied",
     "plan_fec",
     "plan_shrink",
@@ -82,6 +83,11 @@ class Pool:
     min_hold_ms: int = 0
     withheld_kbps: int = 0
     draining_kbps: int = 0
+    key: str = field(init=False, repr=False, compare=False)
+    """Its name among the pools of all tenants. Written once, since every session asks for it more than once."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", f"{self.tenant_id}/{self.level}/{self.pool_id}")
 
     @property
     def name(self) -> str:
@@ -89,14 +95,10 @@ class Pool:
         return f"{self.level.label}:{self.pool_id}"
 
     @property
-    def key(self) -> str:
-        """Its name among the pools of all tenants."""
-        return f"{self.tenant_id}/{self.level}/{self.pool_id}"
-
-    @property
     def claim_kbps(self) -> int:
         """What the pool around it keeps free for it, if that charges alike."""
-        return self.native().claim_kbps
+        # Without a share of its own it only hands on what those inside claim; most pools are such.
+        return self.withheld_kbps if self.guaranteed_kbps is None else self.native().claim_kbps
 
     @property
     def ceiling_kbps(self) -> int:
@@ -113,6 +115,14 @@ class Pool:
         if self.charge is Charge.WIRE:
             return sum(stream.wire_kbps for stream in streams)
         return sum(stream.bandwidth_kbps for stream in streams)
+
+    def with_changes(self, reserved_kbps: int, used_kbps: int) -> Pool:
+        """The same with so much more reserved, and less withheld."""
+        return replace(
+            self,
+            reserved_kbps=self.reserved_kbps + reserved_kbps,
+            withheld_kbps=max(self.withheld_kbps - used_kbps, 0),
+        )
 
     def native(self) -> _native.Pool:
         """As the planner takes it."""
@@ -312,22 +322,18 @@ def _victims(rivals: Rivals, verdict: _native.Admitted) -> tuple[tuple[Shrunk, .
     return shrunk, tuple(by_id[name] for name in verdict.evicted)
 
 
-def path_after(path: Sequence[Pool], streams: Sequence[Stream]) -> tuple[Pool, ...]:
-    """The pools of a path once these streams are in them: what is reserved grows, what is withheld for them shrinks."""
-    after = []
-    used_kbps = 0
-    for position, pool in enumerate(path):
-        now = replace(
-            pool,
-            reserved_kbps=pool.reserved_kbps + pool.charged_kbps(streams),
-            withheld_kbps=max(pool.withheld_kbps - used_kbps, 0),
-        )
-        after.append(now)
-        if position + 1 < len(path) and path[position + 1].charge is pool.charge:
-            used_kbps = pool.claim_kbps - now.claim_kbps
-        else:
-            used_kbps = 0
-    return tuple(after)
+def path_changes(path: Sequence[Pool], streams: Sequence[Stream]) -> list[tuple[int, int]]:
+    """What streams reserve of each pool of a path, and what of that was withheld there for the pool before it."""
+    changes = []
+    claimed_kbps = 0
+    for pool, around in zip_longest(path, path[1:]):
+        reserved_kbps = pool.charged_kbps(streams)
+        used_kbps = min(claimed_kbps, pool.withheld_kbps)
+        changes.append((reserved_kbps, used_kbps))
+        claimed_kbps = 0
+        if around is not None and around.charge is pool.charge and pool.claim_kbps:
+            claimed_kbps = pool.claim_kbps - pool.with_changes(reserved_kbps, used_kbps).claim_kbps
+    return changes
 
 
 def path_emptied(path: Sequence[Pool]) -> tuple[Pool, ...]:

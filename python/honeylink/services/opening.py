@@ -13,13 +13,13 @@ the groups: `honeylink.services.negotiation` sees what can be done about it.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict, deque
-from dataclasses import dataclass, replace
+from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
 
-from honeylink.domain.admission import decide, path_after
+from honeylink.domain.admission import decide, path_changes
 from honeylink.errors import (
     BandwidthExceeded,
     ClientGone,
@@ -234,13 +234,14 @@ class Opening:
             try:
                 if snapshot is None:
                     raise NotFound("device", each.asked.request.device_id)
-                streams = self._decide(each.asked, snapshot, taken)
+                path = taken.path_after(snapshot.context.path)
+                streams = self._decide(each.asked, snapshot, path)
                 if each.asked.device in known and any(stream.is_short for stream in streams):
                     again.append(each)
                     continue
                 keys = await make_keys(self._keyring, each.asked, snapshot)
                 admitted[each] = new_session(each.asked, snapshot, streams, keys.sealed), keys.stream_keys
-                taken.add(snapshot.context.path, streams)
+                taken.add(path, streams)
             except ServiceError as refusal:
                 if each.asked.device in known:
                     again.append(each)
@@ -261,36 +262,29 @@ class Opening:
         read_at = asyncio.get_running_loop().time()
         return known, {device: Snapshot(context, read_at) for device, context in contexts.items()}
 
-    def _decide(self, asked: Asked, snapshot: Snapshot, taken: _Taken) -> tuple[Stream, ...]:
-        context = snapshot.context
-        path = [taken.after(pool) for pool in context.path]
-        return decide(asked.request, context.device_status, path, asked.stream_ids, self._max_streams).streams
+    def _decide(self, asked: Asked, snapshot: Snapshot, path: Sequence[Pool]) -> tuple[Stream, ...]:
+        status = snapshot.context.device_status
+        return decide(asked.request, status, path, asked.stream_ids, self._max_streams).streams
 
 
 class _Taken:
-    """What the sessions of a group have of each pool, and what of that had been kept for them."""
+    """What the sessions of a group have of each pool, and what of that had been withheld for them."""
 
     def __init__(self) -> None:
-        self._reserved_kbps: defaultdict[str, int] = defaultdict(int)
-        self._used_kbps: defaultdict[str, int] = defaultdict(int)
+        self._changes: dict[str, tuple[int, int]] = {}
 
-    def after(self, pool: Pool) -> Pool:
-        """The pool as it will be for the next of the group."""
-        reserved_kbps = self._reserved_kbps.get(pool.key)
-        if reserved_kbps is None:
-            return pool
-        return replace(
-            pool,
-            reserved_kbps=pool.reserved_kbps + reserved_kbps,
-            withheld_kbps=max(pool.withheld_kbps - self._used_kbps[pool.key], 0),
-        )
+    def path_after(self, path: Sequence[Pool]) -> list[Pool]:
+        """The pools as they will be for the next of the group."""
+        changes = [self._changes.get(pool.key) for pool in path]
+        return [
+            pool if change is None else pool.with_changes(*change) for pool, change in zip(path, changes, strict=True)
+        ]
 
     def add(self, path: Sequence[Pool], streams: Sequence[Stream]) -> None:
-        """Count one more session."""
-        before = [self.after(pool) for pool in path]
-        for was, now in zip(before, path_after(before, streams), strict=True):
-            self._reserved_kbps[was.key] += now.reserved_kbps - was.reserved_kbps
-            self._used_kbps[was.key] += was.withheld_kbps - now.withheld_kbps
+        """Count one more session, whose pools were like that before it."""
+        for pool, (reserved_kbps, used_kbps) in zip(path, path_changes(path, streams), strict=True):
+            reserved_before_kbps, used_before_kbps = self._changes.get(pool.key, (0, 0))
+            self._changes[pool.key] = reserved_before_kbps + reserved_kbps, used_before_kbps + used_kbps
 
 
 def _refuse(group: list[_Waiting], reason: Exception) -> None:
