@@ -67,6 +67,8 @@ test-python: .venv/dev.stamp .venv/native.stamp ## tests of the Python package, 
 	@$(BIN)/python -m pytest -m 'not long' --cov
 
 test-long: .venv/dev.stamp .venv/native.stamp dist/.stamp ## the tests that take minutes, on top of `make test`
+	$(say) 'Trying the properties of the scheduler a hundred times as often'
+	@CASES_FACTOR=100 cargo test --locked --release -p honeylink-scheduler --tests -- --quiet
 	$(say) 'Running the long tests'
 	@$(BIN)/python -m pytest -m long
 

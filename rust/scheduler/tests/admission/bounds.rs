@@ -3,7 +3,10 @@
 use honeylink_scheduler::{ActiveSession, Charge, Level, Pool, Priority, Request, StreamAsk, Verdict, plan};
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
-use crate::strategies::{any_charge, any_priority};
+use crate::{
+    cases::cases,
+    strategies::{any_charge, any_priority},
+};
 
 /// Often at an edge.
 fn any_number() -> impl Strategy<Value = u64> {
@@ -64,7 +67,7 @@ fn is_askable(streams: &[StreamAsk]) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(20_000))]
+    #![proptest_config(cases(20_000))]
 
     #[test]
     fn no_number_makes_it_panic(

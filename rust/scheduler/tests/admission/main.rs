@@ -1,6 +1,8 @@
 //! The planner's laws, and its verdicts against a brute-force planner.
 
 mod bounds;
+#[path = "../cases/mod.rs"]
+mod cases;
 mod examples;
 mod oracle;
 mod plain;

@@ -5,7 +5,10 @@ use honeylink_scheduler::{
 };
 use proptest::{collection::vec, prelude::*, sample::select};
 
-use crate::strategies::{admitted, plan_alone, rejected};
+use crate::{
+    cases::cases,
+    strategies::{admitted, plan_alone, rejected},
+};
 
 fn request(streams: &[(Priority, u64)]) -> Request {
     let stream = |(index, &(priority, kbps)): (usize, &(Priority, u64))| {
@@ -61,7 +64,7 @@ fn is_admitted(path: &[Pool], request: &Request) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(5_000))]
+    #![proptest_config(cases(5_000))]
 
     #[test]
     fn verdicts_are_those_of_brute_force(path in any_path(), request in any_request()) {

@@ -8,6 +8,7 @@ use honeylink_scheduler::{
 use proptest::{collection::vec, prelude::*, sample::Index};
 
 use crate::{
+    cases::cases,
     oracle,
     strategies::{Contest, admitted, any_charge, any_contest, any_stream, held_kbps, rejected},
 };
@@ -146,7 +147,7 @@ fn by_id(contest: &Contest, verdict: Verdict) -> Option<BTreeMap<String, Vec<u64
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(20_000))]
+    #![proptest_config(cases(20_000))]
 
     #[test]
     fn room_is_made_if_there_is_a_way_and_at_no_higher_cost_than_it_takes(contest in any_contest()) {

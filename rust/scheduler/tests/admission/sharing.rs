@@ -4,6 +4,7 @@ use honeylink_scheduler::{Admitted, Pool, Rejected, Request, StreamAsk, Verdict}
 use proptest::{prelude::*, sample::Index};
 
 use crate::{
+    cases::cases,
     oracle,
     strategies::{admitted, any_path, any_request, plan_alone, rejected},
 };
@@ -46,7 +47,7 @@ fn could_have_more(path: &[Pool], streams: &[StreamAsk], kbps: &[u64]) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(20_000))]
+    #![proptest_config(cases(20_000))]
 
     #[test]
     fn verdicts_are_those_of_brute_force(path in any_path(), request in any_request()) {

@@ -4,6 +4,7 @@ use honeylink_scheduler::{Charge, Level, Pool, Priority, Request, StreamAsk};
 use proptest::{collection::vec, option, prelude::*};
 
 use crate::{
+    cases::cases,
     oracle,
     strategies::{admitted, any_charge, any_stream, plan_alone, rejected},
 };
@@ -85,7 +86,7 @@ fn any_tree() -> impl Strategy<Value = Tree> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(10_000))]
+    #![proptest_config(cases(10_000))]
 
     #[test]
     fn sessions_come_and_go_and_no_pool_is_over_its_ceiling(

@@ -5,5 +5,6 @@ use proptest::prelude::ProptestConfig;
 /// As many as fit the tests of every change, or that times what `CASES_FACTOR` says, as `make test-long` does.
 pub fn cases(usual: u32) -> ProptestConfig {
     let factor = std::env::var("CASES_FACTOR").map_or(1, |factor| factor.parse().expect("a whole number"));
-    ProptestConfig::with_cases(usual * factor)
+    let config = ProptestConfig::with_cases(usual * factor);
+    ProptestConfig { max_local_rejects: config.max_local_rejects * factor, ..config }
 }

@@ -4,6 +4,7 @@ use honeylink_scheduler::{ClassConfig, LinkOptions, LinkScheduler, StreamConfig}
 use proptest::{collection::vec, prelude::*, sample::Index};
 
 use super::{
+    cases::cases,
     replay::Replay,
     run::{self, BYTE, Sent, Tree, any_arrivals, any_tree, drain, feed, push, take},
 };
@@ -43,7 +44,7 @@ fn check_all_windows(tree: &Tree, all: &[(usize, Sent)]) -> Result<(), String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(cases(1500))]
 
     #[test]
     fn nothing_starts_early_late_or_over_a_ceiling(

@@ -6,7 +6,10 @@
 use honeylink_scheduler::{LinkOptions, StreamConfig};
 use proptest::prelude::*;
 
-use super::run::{self, FEW, Sent, Tree, any_arrivals, any_tree};
+use super::{
+    cases::cases,
+    run::{self, FEW, Sent, Tree, any_arrivals, any_tree},
+};
 
 const LARGEST: u128 = 1514;
 
@@ -75,7 +78,7 @@ fn check(tree: &Tree, arrivals: &[run::Arrival], all: &[(usize, Sent)]) -> Resul
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(cases(1500))]
 
     #[test]
     fn no_child_falls_behind(tree in any_tree(false), drawn in any_arrivals(250)) {

@@ -10,7 +10,10 @@ use num_rational::BigRational;
 use num_traits::{ToPrimitive, Zero};
 use proptest::prelude::*;
 
-use super::run::{self, Arrival, Tree, any_tree};
+use super::{
+    cases::cases,
+    run::{self, Arrival, Tree, any_tree},
+};
 
 fn whole(number: u64) -> BigRational {
     BigRational::from_integer(number.into())
@@ -72,7 +75,7 @@ impl Fluid<'_> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(cases(150))]
 
     #[test]
     fn streams_follow_the_fluid(

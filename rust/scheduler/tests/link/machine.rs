@@ -5,7 +5,10 @@ use honeylink_scheduler::{
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
 
-use super::run::{Sent, drain, take};
+use super::{
+    cases::cases,
+    run::{Sent, drain, take},
+};
 
 #[derive(Clone, Debug)]
 enum Call {
@@ -166,7 +169,7 @@ impl Machine {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(cases(1500))]
 
     #[test]
     fn any_calls_leave_it_sound(

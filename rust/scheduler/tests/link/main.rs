@@ -2,6 +2,8 @@
 
 #![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_precision_loss)] // small numbers
 
+#[path = "../cases/mod.rs"]
+mod cases;
 mod ceilings;
 mod errors;
 mod fairness;

@@ -4,7 +4,10 @@
 use honeylink_scheduler::{Aqm, ClassConfig, LinkError, LinkOptions, LinkScheduler, Priority, StreamConfig};
 use proptest::{prelude::*, sample::Index};
 
-use super::run::{self, Arrival, FEW, Sent, Tree, any_arrivals, any_tree, drain, push, take};
+use super::{
+    cases::cases,
+    run::{self, Arrival, FEW, Sent, Tree, any_arrivals, any_tree, drain, push, take},
+};
 
 /// What is changed, of which class or stream, and a rate for it.
 #[derive(Clone, Copy, Debug)]
@@ -104,7 +107,7 @@ fn changes() -> impl Strategy<Value = Vec<(usize, Index, u64)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(cases(1000))]
 
     #[test]
     fn how_calls_are_split_changes_nothing(

@@ -53,10 +53,9 @@ impl Few {
         self.accounts.iter().enumerate().map(|(place, &account)| (account, self.active >> place & 1 == 1))
     }
 
-    pub fn enter(&mut self, clock: &mut Clock, place: u32) {
+    pub fn enter(&mut self, clock: &Clock, place: u32) {
         let account = &mut self.accounts[place as usize];
         account.rejoin(clock.now, account.turn(clock));
-        clock.now = select_unpredictable(self.active == 0, account.start, clock.now);
         self.active |= 1 << place;
     }
 
@@ -65,7 +64,8 @@ impl Few {
         self.active &= !(1 << place);
     }
 
-    /// If nobody's turn has begun, time goes on to when one does.
+    /// If nobody's turn has begun, time goes on to when one does. Not before it has to: others may come until then
+    /// whose turn begins earlier.
     pub fn first(&mut self, clock: &mut Clock) -> Option<(u32, &mut Account)> {
         if self.active == 0 {
             return None;

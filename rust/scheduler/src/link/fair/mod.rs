@@ -181,7 +181,9 @@ impl Fair {
     /// Changes the weight of a child, which is not in the share.
     pub fn weigh(&mut self, place: u32, old: u32, new: u32) {
         self.clock.weigh(self.clock.weights - u64::from(old) + u64::from(new));
-        self.account(place).inverse = UNIT / u64::from(new);
+        // Rounded up: children whose turns were a little short would ask, together, for more than there is, and time
+        // would run away from them.
+        self.account(place).inverse = UNIT.div_ceil(u64::from(new));
         if let Some(many) = &mut self.many {
             many.make_room(&self.clock, place);
         }
@@ -216,7 +218,7 @@ impl Fair {
     pub fn enter(&mut self, place: u32) {
         match &mut self.many {
             Some(many) => many.enter(&mut self.clock, place),
-            None => self.few.enter(&mut self.clock, place),
+            None => self.few.enter(&self.clock, place),
         }
     }
 

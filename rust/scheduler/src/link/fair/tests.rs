@@ -211,3 +211,39 @@ fn a_debt_is_paid_to_the_last_packet() {
         assert_eq!(of_others, 7, "{turns:?}: five turns, and half of the other four");
     }
 }
+
+/// All have something to send all the time. However long that is, who comes then waits for a turn and no longer.
+#[test]
+fn time_does_not_run_away_from_who_is_served() {
+    const WEIGHT: u32 = 134_201_347; // UNIT / WEIGHT is just below a whole number
+    for count in [2, 20] {
+        let mut model = Model::new(&vec![WEIGHT; count]);
+        (0..count as u32).for_each(|place| model.enter(place));
+        for _ in 0..200_000 {
+            let place = model.check_first().expect("all are in the share");
+            model.serve(place, LARGEST_BYTES, true);
+        }
+        for place in 0..count as u32 {
+            let (account, clock) = (*model.fair.account(place), &model.fair.clock);
+            let behind = clock.now.wrapping_sub(account.start).cast_signed();
+            let turn = account.turn(clock).cast_signed();
+            assert!(behind <= turn, "{behind} behind, with turns of {turn}");
+        }
+    }
+}
+
+/// Two come back between two packets, first the one whose turn begins later: time waits for the other one.
+#[test]
+fn time_goes_on_no_sooner_than_it_has_to() {
+    let mut model = Model::new(&[1, 6]);
+    for place in [0, 1] {
+        model.enter(place);
+        assert_eq!(model.check_first(), Some(place));
+        model.serve(place, LARGEST_BYTES, false);
+    }
+    let start = model.fair.account(1).start;
+    model.enter(0);
+    model.enter(1);
+    assert_eq!(model.fair.account(1).start, start);
+    assert_eq!(model.check_first(), Some(1));
+}
