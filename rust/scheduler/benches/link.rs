@@ -9,7 +9,7 @@ use std::{
 };
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use load::{BATCH, Load, Random, SIZE};
+use load::{BATCH, Limits, Load, Random, SIZE};
 
 const STREAMS: [usize; 3] = [1 << 10, 1 << 14, 1 << 16];
 const BACKLOG: usize = 32_768;
@@ -61,19 +61,26 @@ fn link(c: &mut Criterion) {
     let mut group = c.benchmark_group("link, enqueue and dequeue of 64 packets");
     group.throughput(Throughput::Elements(BATCH as u64));
     for streams in STREAMS {
-        let mut load = Load::new(streams, 0).expect("a good link");
-        group.bench_function(format!("link/{streams}"), |b| {
-            b.iter_custom(|batches| {
-                let mut elapsed = Duration::ZERO;
-                for _ in 0..batches {
-                    load.draw();
-                    let start = Instant::now();
-                    assert_eq!(load.pass(), Ok(BATCH), "the link is busy");
-                    elapsed += start.elapsed();
-                }
-                elapsed
+        let of_limits = [
+            ("link", Limits::Nothing),
+            ("link, guarantees", Limits::Guarantees),
+            ("link, ceilings", Limits::Ceilings),
+        ];
+        for (name, limits) in of_limits {
+            let mut load = Load::new(streams, limits).expect("a good link");
+            group.bench_function(format!("{name}/{streams}"), |b| {
+                b.iter_custom(|batches| {
+                    let mut elapsed = Duration::ZERO;
+                    for _ in 0..batches {
+                        load.draw();
+                        let start = Instant::now();
+                        assert_eq!(load.pass(), Ok(BATCH), "the link is busy");
+                        elapsed += start.elapsed();
+                    }
+                    elapsed
+                });
             });
-        });
+        }
         let (mut naive, mut random) = (Naive::new(streams), Random::new());
         for _ in 0..BACKLOG {
             naive.push(random.below(streams), SIZE);

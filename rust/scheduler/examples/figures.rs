@@ -1,6 +1,6 @@
 //! What a packet costs on one core: `cargo run --release -p honeylink-scheduler --example figures -- 65536`.
 //!
-//! The load is that of `benches/link.rs`. A second argument gives that share of the streams, in percent, a guarantee too.
+//! The load is that of `benches/link.rs`. With `guarantees` or `ceilings` behind the number, each stream has one.
 
 #![allow(clippy::cast_precision_loss)] // a figure to one decimal
 
@@ -13,7 +13,7 @@ use std::{
 };
 
 use honeylink_scheduler::LinkError;
-use load::Load;
+use load::{Limits, Load};
 
 const PACKETS: usize = 6_000_000;
 
@@ -22,9 +22,15 @@ fn main() -> Result<(), LinkError> {
         eprintln!("a debug build measures nothing; use --release");
         std::process::exit(2);
     }
-    let mut arguments = env::args().skip(1).map(|argument| argument.parse().expect("a number"));
-    let streams = arguments.next().unwrap_or(65_536);
-    let mut load = Load::new(streams, arguments.next().unwrap_or(0))?;
+    let mut arguments = env::args().skip(1);
+    let streams = arguments.next().map_or(65_536, |streams| streams.parse().expect("a number of streams"));
+    let limits = match arguments.next().as_deref() {
+        None => Limits::Nothing,
+        Some("guarantees") => Limits::Guarantees,
+        Some("ceilings") => Limits::Ceilings,
+        Some(other) => panic!("expected guarantees or ceilings, found {other}"),
+    };
+    let mut load = Load::new(streams, limits)?;
     let (mut sent, mut elapsed) = (0, Duration::ZERO);
     while sent < PACKETS {
         load.draw();

@@ -7,11 +7,22 @@ use honeylink_scheduler::{ClassConfig, Columns, LinkError, LinkOptions, LinkSche
 
 pub const BATCH: usize = 64;
 pub const SIZE: u32 = 64;
+const RATE_KBPS: u64 = 100_000_000;
 const BACKLOG: usize = 32_768;
 const STREAMS_IN_CLASS: usize = 16;
 /// 25 packets of 64 bytes take 128 ns at 100 Gbit/s. The clock goes on by just what a batch takes, so that the link is
 /// always busy and a batch is never late.
 const PACKETS_IN_128_NS: u64 = 25;
+
+/// What the streams are set to beside their weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limits {
+    Nothing,
+    /// Each is guaranteed its part of half of the link.
+    Guarantees,
+    /// Each has a ceiling of twice its part of the link.
+    Ceilings,
+}
 
 /// The weight of a stream.
 pub fn weight(stream: usize) -> u32 {
@@ -45,10 +56,9 @@ pub struct Load {
 }
 
 impl Load {
-    /// A link whose backlog stands. That share of the streams, in percent, has a guarantee as well; if all have one, half
-    /// of what the link has is guaranteed.
-    pub fn new(streams: usize, guaranteed_percent: usize) -> Result<Self, LinkError> {
-        let mut link = LinkScheduler::new(100_000_000, LinkOptions::default())?;
+    /// A link whose backlog stands.
+    pub fn new(streams: usize, limits: Limits) -> Result<Self, LinkError> {
+        let mut link = LinkScheduler::new(RATE_KBPS, LinkOptions::default())?;
         let mut handles = Vec::with_capacity(streams);
         let mut class = link.root();
         for index in 0..streams {
@@ -56,8 +66,14 @@ impl Load {
                 let weight = Some(1 + (index / STREAMS_IN_CLASS % 8) as u32);
                 class = link.add_class(link.root(), ClassConfig { weight, ..ClassConfig::default() })?;
             }
-            let rate_kbps = if index % 100 < guaranteed_percent { 50_000_000 / streams as u64 } else { 0 };
-            let config = StreamConfig { rate_kbps, weight: Some(weight(index)), ..StreamConfig::default() };
+            let part_kbps = RATE_KBPS / streams as u64;
+            let (rate_kbps, ceil_kbps) = match limits {
+                Limits::Nothing => (0, None),
+                Limits::Guarantees => (part_kbps / 2, None),
+                Limits::Ceilings => (0, Some(part_kbps * 2)),
+            };
+            let weight = Some(weight(index));
+            let config = StreamConfig { rate_kbps, ceil_kbps, weight, ..StreamConfig::default() };
             handles.push(link.add_stream(class, config)?);
         }
         let mut load = Self { link, handles, random: Random::new(), asked: [0; BATCH], now_ns: 0, sent: 0 };

@@ -26,6 +26,7 @@ pub(super) enum Delay {
 
 /// The guarantee of one stream.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
 pub(super) struct Curve {
     clock: Moment,
     pace: Pace,
@@ -54,6 +55,11 @@ impl Curve {
         };
         let latest = Moment::at(now_ns).after(most_bytes, new.pace);
         Self { clock: self.clock.at_pace(self.pace, new.pace, now_ns).min(latest), ..new }
+    }
+
+    /// Whether it guarantees something.
+    pub fn is_set(&self) -> bool {
+        self.pace != Pace::default()
     }
 
     /// When the first packet is due, of so many bytes on the link and enqueued then.

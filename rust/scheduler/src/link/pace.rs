@@ -42,7 +42,7 @@ impl Moment {
 }
 
 /// Nanoseconds a byte, with 32 bits below the point, rounded up: a pace is never faster than its rate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Pace(u64);
 
 impl Pace {

@@ -49,6 +49,7 @@ impl LinkScheduler {
         // All are looked at, without a branch between two of them, so that the processor waits for many at once.
         if streams.iter().fold(true, |all, handle| all & is_stream(handle)) {
             assert!(self.are_placed(streams), "each has its place in its class, and that in the one around");
+            assert!(self.have_curves(streams), "each that has a guarantee has its curve");
             return Ok(());
         }
         let index = streams.iter().position(|handle| !is_stream(handle)).expect("one is none");
@@ -69,6 +70,15 @@ impl LinkScheduler {
         };
         streams.iter().map(node).fold(true, |all, stream| all & is_placed(stream))
             && streams.iter().map(node).fold(true, |all, stream| all & is_class_placed(stream))
+    }
+
+    /// Whether each that is guaranteed a rate has one, which again is always so, and brings it into the cache.
+    fn have_curves(&self, streams: &[u32]) -> bool {
+        self.streams_with_curves == 0
+            || streams
+                .iter()
+                .map(|&stream| Self::index(stream) as usize)
+                .fold(true, |all, id| all & (!self.nodes[id].is(Node::CURVE) | self.curves[id].is_set()))
     }
 
     fn queue(&mut self, id: u32, size: u32, now_ns: u64) -> Drop {
