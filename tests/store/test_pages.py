@@ -1,4 +1,4 @@
-"""Pages of lists: each reads about as many rows as it shows, however many are stored and whatever is asked for.
+"""Pages of lists, and who holds a pool: each reads about as many rows as it shows, however many are stored.
 
 Measured by PostgreSQL itself, on the statements as the store runs them. Plans are generic, as on the service's
 connections, and made at two moments: while the tables were empty, and when they were known to have grown.
@@ -38,10 +38,14 @@ ROWS_MAX = 5 * LIMIT
 # Of index and table, in all: a row of a page takes some of each of three tables.
 BLOCKS_MAX = 15 * LIMIT
 
+NOBODY = UUID(int=0)
+"""Whose pool the node's is."""
 MIXED, ENDED, OTHER = (UUID(int=number) for number in (1, 2, 3))
 """A tenant with sessions of every status in turns; one whose sessions have all but a few ended; one more."""
 ROWS = 3_000
 LIVE_AMONG_ENDED = 5
+RIVALS = LIMIT // 7
+"""Of each kind. There are five, and what is read of each session are three reservations and two streams."""
 DEVICES = [f"device-{number}" for number in range(7)]
 START = datetime(2026, 1, 1, tzinfo=UTC)
 STATUSES = (None, *SessionStatus)
@@ -77,6 +81,15 @@ class ExplainingConnection:
 
     async def fetch(self, sql: str, *arguments: object) -> list[Record]:
         """As the driver's."""
+        await self._explain(sql, arguments)
+        return await self._connection.fetch(sql, *arguments)
+
+    async def fetchrow(self, sql: str, *arguments: object) -> Record | None:
+        """As the driver's."""
+        await self._explain(sql, arguments)
+        return await self._connection.fetchrow(sql, *arguments)
+
+    async def _explain(self, sql: str, arguments: tuple[object, ...]) -> None:
         if sql not in self._prepared:
             self._prepared[sql] = f"statement_{len(self._prepared)}"
             await self._connection.execute(f"PREPARE {self._prepared[sql]} AS {sql}")
@@ -85,7 +98,6 @@ class ExplainingConnection:
             f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE {self._prepared[sql]} ({literals})"
         )
         self.reads.add(json.loads(answer)[0]["Plan"])
-        return await self._connection.fetch(sql, *arguments)
 
 
 class Lists:
@@ -124,6 +136,14 @@ def lists(request: pytest.FixtureRequest, loop: LoopThread, new_database: Callab
     for table in ("devices", "pools", "sessions", "streams", "reservations", "audit_events"):
         # Statistics are made where it says so, not in the middle of filling, when they are of a table without rows.
         loop.run(connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)"))
+    loop.run(
+        connection.execute(
+            "INSERT INTO pools (tenant_id, level, pool_id, capacity_kbps, accepting, created_at)"
+            " VALUES ($1, 2, 'node', 1000, true, $2)",
+            NOBODY,
+            START,
+        )
+    )
     if request.param == "planned while empty":
         for device_id, status in itertools.product((None, DEVICES[0]), STATUSES):
             lists.read(session_page(MIXED, device_id, status, None))
@@ -131,6 +151,7 @@ def lists(request: pytest.FixtureRequest, loop: LoopThread, new_database: Callab
             lists.read(event_page(AuditFilter(device_id), None))
         lists.read(device_page(None))
         lists.read(live_ids(MIXED, DEVICES[0]))
+        lists.read(rivals(DEVICES[0], None))
     loop.run(fill(connection))
     if request.param == "planned when grown":
         loop.run(connection.execute("ANALYZE"))
@@ -157,6 +178,14 @@ def device_page(before: Cursor | None) -> Callable[[UnitOfWork], Awaitable[list[
 
 def live_ids(tenant_id: UUID, device_id: str) -> Callable[[UnitOfWork], Awaitable[list[Any]]]:
     return lambda work: sessions.list_live_session_ids(work, tenant_id, device_id, LIMIT)
+
+
+def rivals(device_id: str, weaker_than: int | None) -> Callable[[UnitOfWork], Awaitable[list[Any]]]:
+    async def read(work: UnitOfWork) -> list[Any]:
+        _, found = await sessions.find_rivals(work, MIXED, device_id, weaker_than, 0, RIVALS)
+        return list(found.sessions)
+
+    return read
 
 
 # Rows.
@@ -348,12 +377,12 @@ def test_pages_of_devices(lists: Lists, place: int | None) -> None:
     check(reads)
 
 
-POOL_IDS = "SELECT pool_id FROM pools WHERE tenant_id = $1 ORDER BY created_at DESC, level DESC, pool_id DESC"
+POOL_IDS = "SELECT pool_id FROM pools WHERE tenant_id IN ($1, $2) ORDER BY created_at DESC, level DESC, pool_id DESC"
 
 
 @pytest.mark.parametrize("place", [None, 0, 1_500, 1_501, ROWS - 1])
 def test_pages_of_pools(lists: Lists, place: int | None) -> None:
-    newest_first = lists.fetch(POOL_IDS, OTHER)
+    newest_first = lists.fetch(POOL_IDS, OTHER, NOBODY)
     before = None
     if place is not None:
         [at] = lists.fetch(
@@ -363,4 +392,13 @@ def test_pages_of_pools(lists: Lists, place: int | None) -> None:
     page, reads = lists.read(lambda work: pools.list_pools(work, OTHER, before, LIMIT))
     first = 0 if place is None else place + 1
     assert [pool.pool_id for pool, _ in page] == newest_first[first : first + LIMIT]
+    check(reads)
+
+
+@pytest.mark.parametrize("weaker_than", [None, 7])
+def test_who_holds_a_pool(lists: Lists, weaker_than: int | None) -> None:
+    found, reads = lists.read(rivals(DEVICES[3], weaker_than))
+    assert len({each.session_id for each in found}) == len(found) >= 2 * RIVALS
+    assert {each.device_id for each in found} > {DEVICES[3]}
+    assert (ENDED in {each.tenant_id for each in found}) == (weaker_than is not None)
     check(reads)

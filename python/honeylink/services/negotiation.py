@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["Negotiation"]
 
 # Of each kind that is read. What a larger number would find is hardly worth the time it takes.
-_RIVALS_MAX = 500
+_RIVALS_MAX = 100
 
 # At the same time. Reading who holds what costs as much as opening dozens of sessions, which go on meanwhile.
 _AT_ONCE = 2

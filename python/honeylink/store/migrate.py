@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HEAD_REVISION", "MigrationError", "migrate"]
 
-HEAD_REVISION = "0003"
+HEAD_REVISION = "0004"
 """The revision that this code needs: the newest script's."""
 
 _CONNECT_SECONDS = 10

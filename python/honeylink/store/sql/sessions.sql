@@ -391,15 +391,15 @@ event AS (
 SELECT session_id FROM live;
 
 -- name: find_rivals^
--- Live sessions that hold bandwidth of the pools of a device's path, with all pools that they or the path are in: of the device, of its tenant, and where there is a node's pool of all tenants. However many there are, this looks at some: at the device's newest, at the tenant's oldest, at those that end soonest, and where it is given at the weakest below a priority that are old enough to be taken from.
--- The weakest have no index: each session that is opened would pay for it, whether any pool allows pre-emption or not. So who may take reads all that are live; for everybody else that part does not run.
+-- Live sessions that hold bandwidth of the pools of a device's path, with all pools that they or the path are in: of the device, of its tenant, and where there is a node's pool of all tenants. However many there are, this looks at some: at the device's newest, at the tenant's oldest, at those that end soonest, and where it is given at the weakest below a priority that are old enough to be taken from, in the tenant and in all others, of each of which a tenth of them may come.
+-- How many is a parameter, and the planner takes one for a tenth of all rows. So what was chosen is looked up one by one, in laterals with a limit; joined, it would be looked for in whole tables.
 WITH node AS (
     SELECT FROM pools WHERE tenant_id = '00000000-0000-0000-0000-000000000000' AND level = 2
 ),
 oldest AS (
     SELECT session_id FROM reservations WHERE tenant_id = :tenant_id ORDER BY session_id LIMIT 1
 ),
-chosen AS (
+chosen AS MATERIALIZED (
     (
         SELECT tenant_id, session_id
         FROM sessions
@@ -425,73 +425,83 @@ chosen AS (
     WHERE tenant_id = :tenant_id OR EXISTS (SELECT FROM node)
     UNION
     (
-        SELECT session.tenant_id, session.session_id
-        FROM reservations AS reservation
-        CROSS JOIN LATERAL (
-            SELECT tenant_id, session_id, hold_priority
-            FROM sessions
-            WHERE tenant_id = reservation.tenant_id AND session_id = reservation.session_id
-              AND status = 'active' AND hold_priority < :weaker_than::integer
-              AND created_at <= now() - make_interval(secs => :min_hold_ms::bigint / 1000.0)
-            LIMIT 1 -- one by one, since to merge the two would be to read all that ended in between
-        ) AS session
-        WHERE :weaker_than::integer IS NOT NULL AND reservation.tenant_id = :tenant_id AND reservation.level = 1
-        ORDER BY session.hold_priority, session.session_id DESC
-        LIMIT :limit::integer
-    )
-    UNION
-    (
         SELECT tenant_id, session_id
         FROM sessions
-        WHERE :weaker_than::integer IS NOT NULL AND EXISTS (SELECT FROM node)
+        WHERE :weaker_than::integer IS NOT NULL AND tenant_id = :tenant_id
           AND status = 'active' AND hold_priority < :weaker_than::integer
           AND created_at <= now() - make_interval(secs => :min_hold_ms::bigint / 1000.0)
         ORDER BY hold_priority, session_id DESC
         LIMIT :limit::integer
     )
+    UNION
+    (
+        SELECT weakest.tenant_id, weakest.session_id
+        FROM tenants AS owner
+        CROSS JOIN LATERAL (
+            SELECT tenant_id, session_id, hold_priority
+            FROM sessions
+            WHERE tenant_id = owner.tenant_id AND status = 'active' AND hold_priority < :weaker_than::integer
+              AND created_at <= now() - make_interval(secs => :min_hold_ms::bigint / 1000.0)
+            ORDER BY hold_priority, session_id DESC
+            LIMIT (:limit::integer + 9) / 10
+        ) AS weakest
+        WHERE :weaker_than::integer IS NOT NULL AND owner.tenant_id <> :tenant_id AND EXISTS (SELECT FROM node)
+        ORDER BY weakest.hold_priority, weakest.session_id DESC
+        LIMIT :limit::integer
+    )
 ),
-held AS (
-    SELECT reservation.tenant_id, reservation.session_id, reservation.pool_tenant_id, reservation.level, reservation.pool_id
+held AS MATERIALIZED (
+    SELECT chosen.tenant_id, chosen.session_id, reserved.*
     FROM chosen
-    JOIN reservations AS reservation
-        ON reservation.tenant_id = chosen.tenant_id AND reservation.session_id = chosen.session_id
+    CROSS JOIN LATERAL (
+        SELECT pool_tenant_id, level, pool_id
+        FROM reservations
+        WHERE tenant_id = chosen.tenant_id AND session_id = chosen.session_id
+        LIMIT 3
+    ) AS reserved
 )
 SELECT floor(extract(epoch FROM now()) * 1000)::bigint AS now_ms,
        (
            SELECT json_agg(to_json(each))
            FROM (
-               SELECT session.tenant_id, session.session_id, session.device_id, session.hold_priority,
-                      floor(extract(epoch FROM session.created_at) * 1000)::bigint AS opened_ms,
-                      ceil(extract(epoch FROM session.expires_at) * 1000)::bigint AS expires_ms,
-                      (
-                          SELECT json_agg(concat_ws('/', held.pool_tenant_id, held.level, held.pool_id))
-                          FROM held
-                          WHERE held.tenant_id = session.tenant_id AND held.session_id = session.session_id
-                      ) AS pool_keys,
+               SELECT session.*, own.pool_keys,
                       (
                           SELECT json_agg(stream ORDER BY stream.position)
                           FROM streams AS stream
-                          WHERE stream.tenant_id = session.tenant_id AND stream.session_id = session.session_id
+                          WHERE stream.tenant_id = own.tenant_id AND stream.session_id = own.session_id
                       ) AS streams
-               FROM chosen
-               JOIN sessions AS session
-                   ON session.tenant_id = chosen.tenant_id AND session.session_id = chosen.session_id
+               FROM (
+                   SELECT tenant_id, session_id, json_agg(concat_ws('/', pool_tenant_id, level, pool_id)) AS pool_keys
+                   FROM held
+                   GROUP BY tenant_id, session_id
+               ) AS own
+               CROSS JOIN LATERAL (
+                   SELECT tenant_id, session_id, device_id, hold_priority,
+                          floor(extract(epoch FROM created_at) * 1000)::bigint AS opened_ms,
+                          ceil(extract(epoch FROM expires_at) * 1000)::bigint AS expires_ms
+                   FROM sessions
+                   WHERE tenant_id = own.tenant_id AND session_id = own.session_id
+                   LIMIT 1
+               ) AS session
            ) AS each
        ) AS sessions,
        (
            SELECT json_agg(pool)
-           FROM pools AS pool
-           WHERE (pool.tenant_id, pool.level, pool.pool_id) IN (
-               SELECT held.pool_tenant_id, held.level, held.pool_id FROM held
-               UNION ALL
+           FROM (
+               SELECT pool_tenant_id, level, pool_id FROM held
+               UNION
                SELECT :tenant_id, 0, :device_id::text
-               UNION ALL
-               SELECT own.tenant_id, own.level, own.pool_id
-               FROM pools AS own
-               WHERE own.tenant_id = :tenant_id AND own.level = 1
-               UNION ALL
+               UNION
+               SELECT tenant_id, level, pool_id FROM pools WHERE tenant_id = :tenant_id AND level = 1
+               UNION
                SELECT '00000000-0000-0000-0000-000000000000', 2, 'node'
-           )
+           ) AS named
+           CROSS JOIN LATERAL (
+               SELECT *
+               FROM pools
+               WHERE tenant_id = named.pool_tenant_id AND level = named.level AND pool_id = named.pool_id
+               LIMIT 1
+           ) AS pool
        ) AS pools;
 
 -- name: list_due_sessions
