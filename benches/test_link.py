@@ -15,7 +15,7 @@ import pytest
 from honeylink.scheduler import LinkScheduler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from numpy.typing import NDArray
     from pytest_benchmark.fixture import BenchmarkFixture
@@ -110,7 +110,7 @@ def test_trace_by_ns_py(benchmark: BenchmarkFixture) -> None:
         server = WFQServer(env, 1e9, {i: 1 + i % 13 for i in range(64)})
         server.out = PacketSink(env, rec_arrivals=False, rec_waits=False)
 
-        def source() -> Iterator[object]:
+        def source() -> Generator[simpy.Event, object, None]:
             for number, stream in enumerate(streams.tolist()):
                 wait = times_ns[number] / 1e9 - env.now
                 if wait > 0:
