@@ -137,10 +137,8 @@ impl Clock {
         self.now.wrapping_add((passed >> FRACTION_BITS) as u64)
     }
 
-    const fn reach(&mut self, time: u64) {
-        if is_after(time, self.now) {
-            self.now = time;
-        }
+    fn reach(&mut self, time: u64) {
+        self.now = select_unpredictable(is_after(time, self.now), time, self.now);
     }
 }
 
