@@ -43,7 +43,7 @@ pub(super) struct Due {
 
 impl Curve {
     pub fn new(rate_kbps: u64, burst_bytes: u32, delay: Delay) -> Self {
-        Self { clock: Moment::default(), pace: Pace::of_kbps(rate_kbps), burst_bytes, delay }
+        Self { clock: Moment::ZERO, pace: Pace::of_kbps(rate_kbps), burst_bytes, delay }
     }
 
     /// Another guarantee from `now_ns` on. The bytes that were sent ahead still count, but no more of them than `new`

@@ -3,28 +3,31 @@
 //! A 64-byte packet takes 5.12 ns at 100 Gbit/s, so whole nanoseconds would be wrong by a sixth. A [`Moment`] has
 //! 32 bits below the nanosecond; callers only ever see it rounded up.
 
-/// A point in time between two nanoseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+/// A point in time between two nanoseconds. It is kept with a nanosecond added, but for that one's last bit, so that the
+/// whole nanoseconds are the time rounded up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Moment {
-    ns: u64,
+    up_ns: u64,
     fraction: u32,
 }
 
 impl Moment {
+    pub const ZERO: Self = Self::at(0);
+
     pub const fn at(ns: u64) -> Self {
-        Self { ns, fraction: 0 }
+        Self { up_ns: ns, fraction: u32::MAX }
     }
 
     /// The first whole nanosecond that is not before it.
-    pub fn up_ns(self) -> u64 {
-        self.ns.saturating_add(u64::from(self.fraction > 0))
+    pub const fn up_ns(self) -> u64 {
+        self.up_ns
     }
 
     /// When `bytes` that begin now have passed.
     pub fn after(self, bytes: u32, pace: Pace) -> Self {
         let passed = u128::from(bytes) * u128::from(pace.0) + u128::from(self.fraction);
         let ns = u64::try_from(passed >> 32).unwrap_or(u64::MAX);
-        Self { ns: self.ns.saturating_add(ns), fraction: passed as u32 }
+        Self { up_ns: self.up_ns.saturating_add(ns), fraction: passed as u32 }
     }
 
     /// As many bytes ahead of `now_ns`, or behind it, at the pace `to` as it was at the pace `from`; later if rounded.
@@ -56,7 +59,7 @@ impl Pace {
 
     /// How long so many bytes take, rounded up.
     pub fn ns(self, bytes: u32) -> u64 {
-        Moment::default().after(bytes, self).up_ns()
+        Moment::ZERO.after(bytes, self).up_ns()
     }
 }
 
@@ -73,9 +76,9 @@ impl Ceiling {
     /// One that has not been used yet.
     pub fn new(kbps: u64, burst_bytes: u32) -> Self {
         let pace = Pace::of_kbps(kbps);
+        let burst = u128::from(burst_bytes) * u128::from(pace.0);
         // Rounded down, or a packet could start a nanosecond early.
-        let burst_ns = Moment::default().after(burst_bytes, pace).ns;
-        Self { next: Moment::default(), pace, burst_ns }
+        Self { next: Moment::ZERO, pace, burst_ns: (burst >> 32) as u64 }
     }
 
     /// Another rate from `now_ns` on; the bytes that were sent still count.

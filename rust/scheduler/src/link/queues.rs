@@ -1,6 +1,6 @@
 //! What is queued, and the limits on it.
 
-use super::{Drop, LinkError, LinkScheduler, ROOT, fair::Child, node::Node, packets::Packet};
+use super::{Drop, LinkError, LinkScheduler, fair::Child, node::Node, packets::Packet};
 
 impl LinkScheduler {
     /// Queues packets of `sizes[i]` bytes on `streams[i]`, in order, and writes a [`Drop`] code for each. Gives how many
@@ -48,7 +48,7 @@ impl LinkScheduler {
         };
         // All are looked at, without a branch between two of them, so that the processor waits for many at once.
         if streams.iter().fold(true, |all, handle| all & is_stream(handle)) {
-            assert!(self.are_placed(streams), "each has its place in its class, and that in the one around");
+            assert!(self.are_placed(streams), "each has its place in its class");
             assert!(self.have_curves(streams), "each that has a guarantee has its curve");
             return Ok(());
         }
@@ -56,20 +56,13 @@ impl LinkScheduler {
         self.find_stream("streams", Some(index), streams[index]).map(|_| ())
     }
 
-    /// Whether what the streams say of their classes is what these say of the streams. It always is; but looking brings
-    /// the classes into the cache as well, and then those around them.
+    /// Whether each has the place in its class that it says. It always has; but looking brings the classes into the cache
+    /// as well.
     fn are_placed(&self, streams: &[u32]) -> bool {
-        let node = |&stream: &u32| (Self::index(stream), &self.nodes[Self::index(stream) as usize]);
-        let is_placed = |(id, node): (u32, &Node)| {
-            self.classes[node.parent as usize].fair.has(node.place, Child::Stream(id))
-        };
-        let is_class_placed = |(_, node): (u32, &Node)| {
-            let class = &self.classes[node.parent as usize];
-            node.parent == ROOT
-                || self.classes[class.parent as usize].fair.has(class.place, Child::Class(node.parent))
-        };
-        streams.iter().map(node).fold(true, |all, stream| all & is_placed(stream))
-            && streams.iter().map(node).fold(true, |all, stream| all & is_class_placed(stream))
+        streams.iter().map(|&stream| Self::index(stream)).fold(true, |all, id| {
+            let node = &self.nodes[id as usize];
+            all & self.classes[node.parent as usize].fair.has(node.place, Child::Stream(id))
+        })
     }
 
     /// Whether each that is guaranteed a rate has one, which again is always so, and brings it into the cache.

@@ -31,7 +31,7 @@ impl LinkScheduler {
                 Some(stream) => (stream, Stage::Due),
                 None => (self.first_of_share(), Stage::Share),
             };
-            let is_marked = self.signal(stream, start_ns);
+            let is_marked = self.options.aqm.is_some_and(|aqm| self.signal(aqm, stream, start_ns));
             return Some(self.send(stream, stage, start_ns, is_marked));
         }
     }
@@ -105,8 +105,8 @@ impl LinkScheduler {
     }
 
     /// Drops or marks what has stood for too long, and says whether the packet that goes now is marked.
-    fn signal(&mut self, stream: u32, start_ns: u64) -> bool {
-        let Some(aqm) = self.options.aqm else { return false };
+    #[inline(never)]
+    fn signal(&mut self, aqm: Aqm, stream: u32, start_ns: u64) -> bool {
         loop {
             let node = &self.nodes[stream as usize];
             let wait_ns = start_ns.saturating_sub(node.first.enqueued_ns);

@@ -37,9 +37,12 @@ impl LinkScheduler {
 
     /// Whether a node's ceiling will still be shut when the next decision comes and the classes around it have opened.
     fn is_shut(&self, id: u32, at_ns: u64) -> bool {
-        if self.nodes_with_ceilings == 0 || !self.nodes[id as usize].is(Node::CEILING) {
-            return false;
-        }
+        self.nodes_with_ceilings > 0 && self.is_shut_by_ceiling(id, at_ns)
+    }
+
+    // Not inlined, and so is nothing that few links need: its values would crowd out those that all need.
+    #[inline(never)]
+    fn is_shut_by_ceiling(&self, id: u32, at_ns: u64) -> bool {
         let opens_ns = self.opens_ns(id);
         opens_ns > self.decision_ns(at_ns) && opens_ns > self.classes_open_ns(id)
     }
@@ -288,6 +291,7 @@ impl LinkScheduler {
         }
     }
 
+    #[inline(never)]
     fn charge_ceilings(&mut self, stream: u32, bytes: u32, start_ns: u64) {
         let mut id = stream;
         loop {

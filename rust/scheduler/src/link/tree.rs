@@ -31,7 +31,7 @@ impl LinkScheduler {
             rate_kbps,
             pace: Pace::of_kbps(rate_kbps),
             now_ns: 0,
-            free: Moment::default(),
+            free: Moment::ZERO,
             ready_ns: 0,
             nodes: Vec::new(),
             ceilings: Vec::new(),

@@ -7,7 +7,7 @@
 //! For as many children as a session has streams, looking is faster than any order that would have to be kept: one bit a
 //! child says who is in the share, and four of them fit in two cache lines.
 
-use core::hint::select_unpredictable;
+use core::{hint::select_unpredictable, num::NonZero};
 
 use super::{Account, Clock, PackedChild};
 
@@ -17,9 +17,9 @@ const FEW: usize = 16;
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Few {
-    /// Who is in the share, and which places are taken: one bit each.
-    active: u32,
-    taken: u32,
+    /// Who is in the share, and which places are taken: a bit for each place and none more, which spares a check of bounds.
+    active: u16,
+    taken: u16,
     accounts: [Account; FEW],
 }
 
@@ -67,11 +67,9 @@ impl Few {
     /// If nobody's turn has begun, time goes on to when one does. Not before it has to: others may come until then
     /// whose turn begins earlier.
     pub fn first(&mut self, clock: &mut Clock) -> Option<(u32, &mut Account)> {
-        if self.active == 0 {
-            return None;
-        }
-        if self.active.is_power_of_two() {
-            let place = self.active.trailing_zeros();
+        let active = NonZero::new(self.active)?;
+        if active.is_power_of_two() {
+            let place = active.trailing_zeros();
             let account = &mut self.accounts[place as usize];
             clock.reach(account.start);
             return Some((place, account));
@@ -87,8 +85,8 @@ impl Few {
     fn first_begun(&self, clock: &Clock) -> Result<u32, u64> {
         let (mut first, mut first_end, mut soonest) = (0, i64::MAX, i64::MAX);
         let mut rest = self.active;
-        while rest != 0 {
-            let place = rest.trailing_zeros();
+        while let Some(places) = NonZero::new(rest) {
+            let place = places.trailing_zeros();
             rest &= rest - 1;
             let account = &self.accounts[place as usize];
             let ahead = account.start.wrapping_sub(clock.now).cast_signed();

@@ -195,6 +195,8 @@ impl Many {
         Some((place, &mut self.accounts[place as usize]))
     }
 
+    #[expect(clippy::inline_always, reason = "every packet comes by: with a call it takes 3 % longer")]
+    #[inline(always)]
     pub fn serve(&mut self, clock: &mut Clock, place: u32, bytes: u32, stays: bool) {
         let shift = self.sets[State::Ready as usize].trailing_zeros();
         let group = &mut self.groups[(shift - self.first_shift) as usize];
