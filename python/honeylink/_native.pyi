@@ -625,7 +625,8 @@ class LinkScheduler:
         overhead_bytes: What each packet takes on the link on top of its size, such as headers, preamble and gap.
         memory_bytes: What all queues together may hold, in bytes of packets' sizes; beyond it the fattest queue is
             dropped from. The scheduler itself takes 16 bytes a queued packet, which do not count. None is no limit.
-        aqm: What becomes of packets of queues that stand for long: CoDel (RFC 8289) drops or marks them. None: nothing.
+        aqm: What becomes of packets of queues that stand for long: with `"codel-drop"` CoDel (RFC 8289) drops them,
+            with `"codel-mark"` it marks them. None: nothing.
 
     Raises:
         LinkError: A number is out of range, or there is no such aqm.
@@ -661,8 +662,17 @@ class LinkScheduler:
         aqm: Literal["codel-drop", "codel-mark"] | None = None,
     ) -> LinkScheduler: ...
     @classmethod
-    def from_session(cls, answer: Mapping[str, object], rate_kbps: int) -> LinkScheduler:
-        """A link with the streams of a session, as `POST /sessions` has answered it.
+    def from_session(
+        cls,
+        answer: Mapping[str, object],
+        rate_kbps: int,
+        *,
+        mtu_bytes: int = 1514,
+        overhead_bytes: int = 0,
+        memory_bytes: int | None = None,
+        aqm: Literal["codel-drop", "codel-mark"] | None = None,
+    ) -> LinkScheduler:
+        """A link with the streams of a session, as `POST /sessions` or `GET /sessions/{id}` has answered it.
 
         Each stream has its priority and is guaranteed what was allocated to it. What its parity takes on top comes by
         weight: on a link that has room for all streams with their parity, each gets its own. The handles are
@@ -671,10 +681,14 @@ class LinkScheduler:
         Args:
             answer: The answer's JSON, read. Of a stream its name, priority, allocated bandwidth and FEC count.
             rate_kbps: The link's rate in kbit/s.
+            mtu_bytes: As of a new link, and so are the others.
+            overhead_bytes: The same.
+            memory_bytes: The same.
+            aqm: The same.
 
         Raises:
             LinkError: Something in the answer is missing or out of range; `field` says what, as
-                `answer.streams[0].priority`. The rate is out of range.
+                `answer.streams[0].priority`. The rate or an option is out of range. Two streams have one name.
             OverCommitted: The link has less than was allocated.
             TypeError: Something in the answer is of another type.
 
@@ -711,7 +725,8 @@ class LinkScheduler:
             rate_kbps: Its weight among its siblings, and what admission keeps free in kbit/s for the guarantees
                 inside it. It is none itself.
             ceil_kbps: What it never exceeds in kbit/s, 1 to 10^9. None is no limit.
-            weight: Its share of what the guarantees leave, if another than its rate, 1 to 2^27.
+            weight: Its part among its siblings of all that their class sends, guarantees included, 1 to 2^27.
+                By default its rate, or a hundredth of the link's without one.
             burst_bytes: What it may send at once above its ceiling, up to 2^30.
 
         Returns:
@@ -752,7 +767,8 @@ class LinkScheduler:
                 rate nothing is within it. `"burst"` is as `"normal"`.
             rate_kbps: What it is guaranteed whenever it has something to send, in kbit/s. 0 is best effort.
             ceil_kbps: What it never exceeds in kbit/s, 1 to 10^9. None is no limit.
-            weight: Its share of what the guarantees leave, if another than its rate, 1 to 2^27.
+            weight: Its part among its siblings of all that their class sends, guarantees included, 1 to 2^27.
+                By default its rate, or a hundredth of the link's without one.
             burst_bytes: What it may send at once above its ceiling, and above its rate for its delay to be kept.
             max_delay_us: The longest time in µs from enqueue to the end of sending, for what is within rate and burst.
                 Each ceiling around it and the link are looked at one by one; where bursts keep both busy at once, it
@@ -1024,8 +1040,8 @@ class LinkStats:
 class Pool:
     """A bandwidth pool: a capacity that sessions reserve from.
 
-    The last five arguments are for pools that share the pool around them. A pool has a share, of which it lends
-    some while it does not use it; beyond its share it borrows. What it does not lend is kept for it.
+    Guarantee, limits and what is withheld are for pools that share the pool around them. Such a pool has a share, of
+    which it lends some while it does not use it; beyond its share it borrows. What it does not lend is kept for it.
 
     Args:
         id: Unique within its level, and on a path where active sessions name it.

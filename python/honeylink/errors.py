@@ -388,7 +388,11 @@ class BandwidthExceeded(Conflict):
         *,
         preemption: bool = False,
     ) -> None:
-        advice = f"ask for at most {admissible_kbps} kbps" if admissible_kbps else "nothing more fits now"
+        if counter_offer:
+            fits = ", ".join(f"{name} {kbps} kbps" for name, kbps in counter_offer.items())
+            advice = f"what would fit: {fits}"
+        else:
+            advice = f"ask for at most {admissible_kbps} kbps" if admissible_kbps else "nothing more fits now"
         super().__init__(
             f"requested {requested_kbps} kbps, pool {limiting_pool} has {available_kbps} kbps left; {advice}"
         )

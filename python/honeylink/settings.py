@@ -114,10 +114,13 @@ class Settings(BaseSettings):
         None,
         ge=0,
         le=_MAX_KBPS,
-        description="Capacity of the pool shared by all tenants. Unset: as it is; at first there is none.",
+        description="Capacity of the pool shared by all tenants, set when `honeylink serve` starts. If less than is "
+        "given away, nobody comes in until enough have ended. Unset: as it is; at first there is none.",
     )
     node_pool_charge: Literal["payload", "wire"] = Field(
-        "payload", description="What a stream costs that pool: what it carries, or what it sends, its parity too."
+        "payload",
+        description="What a stream costs that pool: what it carries, or what it sends, its parity too. This and the "
+        "next two count where the capacity is set.",
     )
     node_pool_preemption: bool = Field(
         False, description="Whether sessions may lose bandwidth of that pool to stronger ones."

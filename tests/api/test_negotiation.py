@@ -232,6 +232,7 @@ def test_a_preview_of_a_refusal_carries_its_numbers(service: Service) -> None:
     shown = preview(service, device, stream(1500))
     assert everything(service) == before
     assert (shown["verdict"], shown["streams"], shown["victims"]) == ("refused", [], [])
+    assert shown["headroom"][0] == {"pool": f"device:{device.device_id}", "headroom_kbps": 1000}
     problem = post(service, device, stream(1500)).json()
     assert shown["refusal"] == {name: problem[name] for name in shown["refusal"]}
 

@@ -13,7 +13,7 @@ import pytest
 from honeylink.domain.access import Role
 from honeylink.errors import SettingsError
 from honeylink.services import pools as pool_services
-from honeylink.services.runtime import open_services
+from honeylink.services.runtime import open_services, set_up_node_pool
 from tests.conftest import run_service, session_body
 
 if TYPE_CHECKING:
@@ -89,8 +89,9 @@ def refused_start(service: Service, **settings: object) -> str:
     """Why another process of these settings does not start."""
 
     async def start() -> None:
-        async with open_services(service.settings.model_copy(update=settings)):
-            pass
+        changed_settings = service.settings.model_copy(update=settings)
+        async with open_services(changed_settings) as services:
+            await set_up_node_pool(services, changed_settings)
 
     with pytest.raises(SettingsError) as refusal:
         service.loop.run(start())
@@ -350,7 +351,7 @@ def test_a_step_that_is_too_large_says_so(service: Service, monkeypatch: pytest.
         opened(service, device, 200, min_bandwidth_kbps=10)
     answer = put(service, own, 60, force="shrink")
     assert answer.status_code == 409
-    assert "one shrinks the weakest 1 sessions at most" in answer.json()["message"]
+    assert "one looks at some 1 sessions of each kind" in answer.json()["message"]
     changed(service, own, 900, force="shrink")
     check_books(service)
 

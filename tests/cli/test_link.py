@@ -180,6 +180,21 @@ def test_ctrl_c_on_a_terminal(scenario: Callable[[str], str]) -> None:
 # --- faults -----------------------------------------------------------------------------------------------------
 
 
+def test_what_sends_only_later(scenario: Callable[[str], str]) -> None:
+    _, streams = run(scenario(PLAIN + "from_seconds = 5\n"))
+    assert streams["data"].kbps.max() == 0
+
+
+@pytest.mark.parametrize("arguments", [["simulate", "full-link", "--json"], ["simulate", "--list"]])
+def test_who_reads_may_stop(arguments: list[str]) -> None:
+    with subprocess.Popen([*COMMAND, "link", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(PATIENCE_SECONDS) in {0, 141}
+
+
 def faults(path: str) -> dict[str, str]:
     with pytest.raises(ScenarioError) as caught:
         load(path)
@@ -242,7 +257,7 @@ def test_all_faults_are_told_at_once_each_with_its_place(scenario: Callable[[str
 @pytest.mark.parametrize(
     ("text", "place", "told"),
     [
-        ("= 1", "the file", "expected TOML, found: "),
+        ("= 1", "the file", "expected TOML (or the name of a scenario that --list shows), found: "),
         ("duration_seconds = 1", "link.rate_kbps", "expected an integer, found none"),
         ("duration_seconds = 1\nlink = 3", "link", "expected a table, found 3"),
         ("duration_seconds = 1\nstreams = { a = 1 }", "streams.a", "expected a table, found 1"),
@@ -267,6 +282,11 @@ def test_all_faults_are_told_at_once_each_with_its_place(scenario: Callable[[str
         (PLAIN + "[[changes]]\nat_seconds = 1\nweight = 1", "changes[0].weight", "the root has no such setting"),
         (PLAIN + "[[changes]]\nat_seconds = 3\nrate_kbps = 9", "changes[0].at_seconds", "from 0 to 2, found 3"),
         (PLAIN + "[changes]", "changes", "expected an array of tables, found {}"),
+        (
+            PLAIN.replace("[[streams", "[streams.data]\nparent = 'link'\n[[streams"),
+            "streams.data.parent",
+            "there is no such setting",
+        ),
         (PLAIN + "[loss]\nloss = nan", "loss.loss", "expected a number from 0 to 0.99, found nan"),
     ],
 )

@@ -86,7 +86,8 @@ class Scene:
         (lambda s: s.link.reconfigure(s.gone, 1000, weight=1), UnknownHandle, "handle"),
         (lambda s: s.link.reconfigure(s.stream, 999, weight=1), TimeBackwards, "now_ns"),
         (lambda s: s.link.reconfigure(s.stream, 1000, rate_kbps=5_001), OverCommitted, "rate_kbps"),
-        (lambda s: s.link.reconfigure(s.cls, 1000, ceil_kbps=2_999), LinkError, "rate_kbps"),
+        (lambda s: s.link.reconfigure(s.cls, 1000, ceil_kbps=2_999), LinkError, "ceil_kbps"),
+        (lambda s: s.link.reconfigure(s.stream, 1000, ceil_kbps=2_999), LinkError, "ceil_kbps"),
         (lambda s: s.link.reconfigure(s.link.root, 1000, rate_kbps=3_999), OverCommitted, "rate_kbps"),
         (lambda s: s.link.remove(s.gone, 1000), UnknownHandle, "handle"),
         (lambda s: s.link.remove(s.link.root, 1000), LinkError, "handle"),
@@ -108,7 +109,23 @@ class Scene:
             LinkError,
             "answer.streams[0].allocated_bandwidth_kbps",
         ),
-        (lambda s: LinkScheduler.from_session({"streams": [STREAM, STREAM]}, 99), OverCommitted, "rate_kbps"),
+        (
+            lambda s: LinkScheduler.from_session({"streams": [STREAM, {**STREAM, "name": "b"}]}, 99),
+            OverCommitted,
+            "rate_kbps",
+        ),
+        (
+            lambda s: LinkScheduler.from_session({"streams": [STREAM, STREAM]}, 10_000),
+            LinkError,
+            "answer.streams[1].name",
+        ),
+        (
+            lambda s: LinkScheduler.from_session(
+                {"streams": [{**STREAM, "fec": {"data_shards": 0, "parity_shards": 1}}]}, 10_000
+            ),
+            LinkError,
+            "answer.streams[0].fec.data_shards",
+        ),
         (lambda s: LinkScheduler.from_session({"streams": []}, 0), LinkError, "rate_kbps"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 
 from honeylink.domain.access import Role
 from honeylink.errors import SettingsError
-from honeylink.services.runtime import migrate_database, open_services
+from honeylink.services.runtime import migrate_database, open_services, set_up_node_pool
 from honeylink.settings import Settings
 from honeylink.store.migrate import HEAD_REVISION
 from tests.conftest import run_service, session_body
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 async def open_and_close(settings: Settings) -> dict[str, str]:
     async with open_services(settings) as services:
         return await services.operations.readiness()
+
+
+async def start(settings: Settings) -> None:
+    async with open_services(settings) as services:
+        await set_up_node_pool(services, settings)
 
 
 def test_the_embedded_database_is_brought_up_to_date_on_the_way_in(loop: LoopThread, tmp_path: Path) -> None:
@@ -65,5 +70,15 @@ def test_the_node_pool_follows_its_setting(loop: LoopThread, make_settings: Call
     with run_service(smaller) as service, service.client(device.token) as client:
         problem = client.post("/sessions", json=session_body(device, 101)).json()
     assert (problem["limiting_pool"], problem["available_kbps"]) == ("node:node", 100)
-    with pytest.raises(SettingsError, match="HONEYLINK_NODE_POOL_KBPS: pool node:node: expected room for the 800 kbps"):
-        loop.run(open_and_close(settings.model_copy(update={"node_pool_kbps": 799})))
+
+    # Less than is given away: nobody comes in until enough have ended. And a command leaves the pool as it is.
+    lowered = settings.model_copy(update={"node_pool_kbps": 799})
+    loop.run(open_and_close(settings.model_copy(update={"node_pool_kbps": 5000})))
+    with run_service(lowered) as service, service.client(device.token) as client:
+        assert client.post("/sessions", json=session_body(device, 1)).json()["limiting_pool"] == "node:node"
+        [session] = client.get("/sessions").json()["items"]
+        client.delete(f"/sessions/{session['session_id']}")
+        assert client.post("/sessions", json=session_body(device, 799)).status_code == 201
+    by_wire = settings.model_copy(update={"node_pool_charge": "wire"})
+    with pytest.raises(SettingsError, match="HONEYLINK_NODE_POOL_KBPS: pool node:node: expected no sessions in it"):
+        loop.run(start(by_wire))

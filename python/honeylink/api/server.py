@@ -25,7 +25,7 @@ from honeylink.api.app import create_app
 from honeylink.api.overload import Overload
 from honeylink.api.problems import MEDIA_TYPE, problem_body
 from honeylink.errors import ServiceError, SettingsError, TooLarge, TooSlow, ValidationFailed
-from honeylink.services.runtime import open_services
+from honeylink.services.runtime import open_services, set_up_node_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -59,6 +59,7 @@ async def serve(
         SettingsError: a setting does not fit what it names.
     """
     async with open_services(settings) as services:
+        await set_up_node_pool(services, settings)
         server = _Server(settings, services)
         # A collection that walks all there is holds up every request at hand. What is here at the start stays, what is
         # kept later goes by reference counts, and cycles, which errors make, are found while they are young.

@@ -6,6 +6,7 @@ version, and says where the rest is.
 
 from __future__ import annotations
 
+import os
 import sys
 
 from honeylink import __version__
@@ -13,12 +14,21 @@ from honeylink.errors import HoneyLinkError
 
 __all__ = ["main"]
 
+_BROKEN_PIPE = 141  # as shells tell of a program that SIGPIPE has ended
+
 
 def main() -> None:
     """Run the command line; an expected error is one line on stderr."""
     try:
         _run(sys.argv[1:])
+        sys.stdout.flush()
     except HoneyLinkError as error:
+        sys.exit(f"honeylink: {error}")
+    except BrokenPipeError:
+        # Who read has had enough. What is left must not be tried again when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(_BROKEN_PIPE)
+    except OSError as error:
         sys.exit(f"honeylink: {error}")
 
 

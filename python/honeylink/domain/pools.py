@@ -99,7 +99,8 @@ def check_change(pool: Pool, change: PoolChange, around: Sequence[Pool], shares:
         raise PoolConflict(
             pool.name, "no lend limit below the share, since a pool around it charges otherwise", otherwise[0]
         )
-    if change.force is None and pool.committed_kbps > after.ceiling_kbps:
+    is_lowered = after.ceiling_kbps < pool.ceiling_kbps
+    if change.force is None and is_lowered and pool.committed_kbps > after.ceiling_kbps:
         raise PoolConflict(
             pool.name,
             f"room for the {pool.committed_kbps} kbps that are given away, or force: shrink or drain",

@@ -78,6 +78,10 @@ class Negotiation:
             TooManyStreams: there are more than one session may have.
             BandwidthExceeded: a pool on the device's path is short; says as far as it is known when that will change.
         """
+        snapshot, rivals = await self._read(work, asked)
+        return snapshot, rivals, self._decide(asked, snapshot, rivals)
+
+    async def _read(self, work: UnitOfWork, asked: Asked) -> tuple[Snapshot, Rivals]:
         tenant_id, device_id = asked.device
         contexts = await session_store.find_session_contexts(work, [asked.device])
         if asked.device not in contexts:
@@ -91,19 +95,28 @@ class Negotiation:
         path, rivals = await session_store.find_rivals(
             work, tenant_id, device_id, weaker_than, min_hold_ms, _RIVALS_MAX
         )
-        admission = decide(asked.request, context.device_status, path, asked.stream_ids, self._max_streams, rivals)
-        return Snapshot(replace(context, path=path), read_at), rivals, admission
+        return Snapshot(replace(context, path=path), read_at), rivals
 
-    async def preview(self, asked: Asked) -> tuple[Snapshot, Admission]:
+    def _decide(self, asked: Asked, snapshot: Snapshot, rivals: Rivals) -> Admission:
+        context = snapshot.context
+        return decide(asked.request, context.device_status, context.path, asked.stream_ids, self._max_streams, rivals)
+
+    async def preview(self, asked: Asked) -> tuple[Snapshot, Admission | BandwidthExceeded]:
         """Look, when its turn has come.
+
+        Returns:
+            What was read, and what was decided on it, a refusal for want of room too.
 
         Raises:
             DependencyUnavailable: the database is away or too slow, or its turn did not come in time.
             ServiceError: as `look`.
         """
         async with self._turn(asked), self._database.work() as work:
-            snapshot, _, admission = await self.look(work, asked)
-            return snapshot, admission
+            snapshot, rivals = await self._read(work, asked)
+        try:
+            return snapshot, self._decide(asked, snapshot, rivals)
+        except BandwidthExceeded as refusal:
+            return snapshot, refusal
 
     async def open(self, asked: Asked) -> OpenedSession:
         """Open a session if there is room or room can be made, when its turn has come.

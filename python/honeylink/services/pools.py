@@ -205,7 +205,7 @@ async def _plan_shrink(work: UnitOfWork, pool: Pool, change: PoolChange) -> tupl
     if read_kbps < pool.reserved_kbps:
         raise PoolConflict(
             pool.name,
-            f"a smaller step, since one shrinks the weakest {_SHRINK_MAX} sessions at most; or force: drain",
+            f"a smaller step, since one looks at some {_SHRINK_MAX} sessions of each kind; or force: drain",
             f"{pool.committed_kbps} kbps given away, and minima of those that are too much",
         )
     raise PoolConflict(

@@ -8,7 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from honeylink.domain.admission import Charge
-from honeylink.domain.pools import PoolChange
+from honeylink.domain.pools import Force, PoolChange
 from honeylink.errors import Conflict, SettingsError
 from honeylink.keys.keyring import Keyring
 from honeylink.keys.local import LocalKeyProvider
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from honeylink.settings import Settings
     from honeylink.store.tokens import StoredToken
 
-__all__ = ["Services", "migrate_database", "open_services"]
+__all__ = ["Services", "migrate_database", "open_services", "set_up_node_pool"]
 
 # Of each tenant, in its audit trail: enough to see an attack by, too few to fill a disk.
 _REFUSED_TOKENS_PER_SECOND = 10
@@ -85,8 +85,6 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         )
         await database.open()
         stack.push_async_callback(database.close)
-        if settings.node_pool_kbps is not None:
-            await _set_node_pool(database, settings, settings.node_pool_kbps)
         tokens: FreshCache[UUID, StoredToken] = FreshCache(lambda: changes.fresh(), _MAX_TOKENS)  # noqa: PLW0108 - changes comes later
         known_devices: KnownDevices = FreshCache(lambda: changes.fresh(), _MAX_DEVICES)  # noqa: PLW0108 - changes comes later
         changes = Changes(database, dsn, lambda change: forget(change, tokens, known_devices))
@@ -141,17 +139,27 @@ async def _database_dsn(settings: Settings) -> AsyncIterator[str]:
         yield postgres.dsn()
 
 
-async def _set_node_pool(database: Database, settings: Settings, capacity_kbps: int) -> None:
+async def set_up_node_pool(services: Services, settings: Settings) -> None:
+    """Make the node's pool what the settings say, if they do.
+
+    One that becomes too small lets nobody in until enough have ended.
+
+    Raises:
+        SettingsError: other pools have been promised what it would have to give up.
+    """
+    if settings.node_pool_kbps is None:
+        return
     change = PoolChange(
-        capacity_kbps=capacity_kbps,
+        capacity_kbps=settings.node_pool_kbps,
         charge=Charge(settings.node_pool_charge),
         guaranteed_kbps=None,
         borrow_limit_kbps=None,
         lend_limit_kbps=None,
         preemption=settings.node_pool_preemption,
         min_hold_ms=settings.node_pool_min_hold_ms,
+        force=Force.DRAIN,
     )
     try:
-        await set_node_pool(database, change)
+        await set_node_pool(services.database, change)
     except Conflict as error:
         raise SettingsError(f"HONEYLINK_NODE_POOL_KBPS: {error}") from None

@@ -140,14 +140,16 @@ class Sessions:
         await self._access.require(caller, Permission.OPEN_SESSION, request.device_id)
         await self._check_priorities(caller, request)
         deadline = asyncio.get_running_loop().time() + self._database.remaining_seconds()
-        try:
-            snapshot, admission = await self._negotiation.preview(Asked.now(caller, request, deadline, lambda: True))
-        except BandwidthExceeded as refusal:
-            return Preview(refusal=refusal)
+        asked = Asked.now(caller, request, deadline, lambda: True)
+        snapshot, admission = await self._negotiation.preview(asked)
+        path = snapshot.context.path
+        if isinstance(admission, BandwidthExceeded):
+            left_kbps = tuple(max(pool.ceiling_kbps - pool.committed_kbps, 0) for pool in path)
+            return Preview(path=path, headroom_kbps=left_kbps, refusal=admission)
         victims = [
             Victim.seen_by(caller, shrunk.session, sum(shrunk.bandwidths_kbps)) for shrunk in admission.shrunk
         ] + [Victim.seen_by(caller, session, 0) for session in admission.evicted]
-        return Preview(admission.streams, snapshot.context.path, admission.headroom_kbps, tuple(victims))
+        return Preview(admission.streams, path, admission.headroom_kbps, tuple(victims))
 
     async def get(self, caller: Principal, session_id: UUID) -> Session:
         """One session, without keys.

@@ -72,6 +72,13 @@ class DatabaseUnprepared(DependencyUnavailable):
         self.reason = reason
 
 
+def _is_lost(connection: PoolConnectionProxy[Record]) -> bool:
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:  # a connection that was cut has left the pool by itself
+        return True
+
+
 class UnitOfWork:
     """Statements on one connection, each its own transaction unless they stand in one."""
 
@@ -209,7 +216,7 @@ class Database:
                 raise DatabaseUnprepared(str(error)) from error
             except Exception as error:
                 # One that is cut in the middle of something raises whatever that something makes of it.
-                if isinstance(error, UNAVAILABLE) or connection.is_closed():
+                if isinstance(error, UNAVAILABLE) or _is_lost(connection):
                     raise DependencyUnavailable("the database") from error
                 raise
             finally:

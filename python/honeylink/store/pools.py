@@ -148,7 +148,7 @@ async def change_pool(work: UnitOfWork, pool: Pool, change: PoolChange, event: A
             lend_limit_kbps=change.lend_limit_kbps,
             preemption=change.preemption,
             min_hold_ms=change.min_hold_ms,
-            drain=change.force is Force.DRAIN,
+            drain=change.force is not Force.SHRINK,
         )
     except asyncpg.CheckViolationError as error:
         if error.constraint_name != "pools_capacity":

@@ -41,12 +41,13 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("honeylink: stopped", file=sys.stderr)
         return _INTERRUPTED
+    if chosen.chart is not None:
+        # First, since who reads the rest may stop in the middle.
+        chart.draw(outcome, chosen.chart)
     if chosen.json:
         print(json.dumps(report.document(outcome), indent=2))
     else:
         print(*report.lines(outcome), sep="\n")
-    if chosen.chart is not None:
-        chart.draw(outcome, chosen.chart)
     return 0
 
 

@@ -156,6 +156,7 @@ def _scenario(file: Table, faults: Faults) -> Scenario:
     classes: dict[str, tuple[str | None, Mapping[str, Any]]] = {}
     for name, table in file.tables("classes"):
         parent = _parent(table, {"link", *classes}, faults)
+        _no_handles(table, faults)
         classes[name] = (parent, table.rest())
     streams = [_stream(name, table, set(classes), faults) for name, table in file.tables("streams")]
     if not streams:
@@ -183,6 +184,15 @@ def _when(change: Change) -> int:
     return change.at_ns
 
 
+def _no_handles(table: Table, faults: Faults) -> None:
+    """Handles and times are the scheduler's arguments too, but no settings."""
+    for key in ("cls", "handle", "now_ns", "parent"):
+        if table.take(key) is not None:
+            faults.add(
+                table.place(key), "there is no such setting; class names the class that it is in, of what changes"
+            )
+
+
 def _parent(table: Table, known: set[str], faults: Faults) -> str | None:
     parent = table.text("class", "")
     if parent and parent not in known:
@@ -200,6 +210,7 @@ def _stream(name: str, table: Table, classes: set[str], faults: Faults) -> Strea
         data_shards = shards.integer("data_shards", None, 1, 255)
         fec = (data_shards, shards.integer("parity_shards", None, 1, 256 - data_shards))
         shards.end()
+    _no_handles(table, faults)
     return Stream(name, parent, table.rest(), traffic, fec)
 
 
@@ -216,6 +227,7 @@ def _loss(table: Table | None) -> Loss | None:
 def _change(table: Table, names: set[str], last_seconds: float, faults: Faults) -> Change:
     at_seconds = table.number("at_seconds", None, 0, last_seconds)
     of = table.text("of", "link")
+    _no_handles(table, faults)
     if of not in names:
         faults.add(table.place("of"), f"expected link, or the name of a class or a stream, found {of!r}")
     settings = table.rest()

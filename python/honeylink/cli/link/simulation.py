@@ -169,7 +169,7 @@ def _run(
     """What the link sends. Packets of one moment are queued in one call."""
     handles_of_packets = of_streams[packets.streams]
     moments = np.flatnonzero(np.diff(packets.times_ns, prepend=-1))
-    ends = np.append(moments[1:], len(packets.times_ns))
+    ends = np.append(moments, len(packets.times_ns))[1:]
     changes = list(scenario.changes)
     fetched_ns = 0
     for number, (first, end) in enumerate(zip(moments.tolist(), ends.tolist(), strict=True)):

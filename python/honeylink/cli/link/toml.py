@@ -91,6 +91,10 @@ class Table:
         for number, each in enumerate(value):
             yield Table(each, f"{self.place(key)}[{number}]", self._faults)
 
+    def take(self, key: str) -> object:
+        """Whatever it is; None if it is not there."""
+        return self._values.pop(key, None)
+
     def rest(self) -> dict[str, Any]:
         """What nobody has asked for, which is then taken."""
         rest, self._values = self._values, {}
@@ -115,6 +119,6 @@ def read(path: Path, faults: Faults) -> Table:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        faults.add("the file", f"expected TOML, found: {reason}")
+        faults.add("the file", f"expected TOML (or the name of a scenario that --list shows), found: {reason}")
         values = {}
     return Table(values, "", faults)

@@ -43,7 +43,8 @@ const DETACH_PACKETS: usize = 64;
 ///     overhead_bytes: What each packet takes on the link on top of its size, such as headers, preamble and gap.
 ///     memory_bytes: What all queues together may hold, in bytes of packets' sizes; beyond it the fattest queue is
 ///         dropped from. The scheduler itself takes 16 bytes a queued packet, which do not count. None is no limit.
-///     aqm: What becomes of packets of queues that stand for long: CoDel (RFC 8289) drops or marks them. None: nothing.
+///     aqm: What becomes of packets of queues that stand for long: with `"codel-drop"` CoDel (RFC 8289) drops them,
+///         with `"codel-mark"` it marks them. None: nothing.
 ///
 /// Raises:
 ///     LinkError: A number is out of range, or there is no such aqm.
@@ -85,7 +86,7 @@ impl PyLinkScheduler {
         Ok(Self { link: Mutex::new(link), session: Vec::new() })
     }
 
-    /// A link with the streams of a session, as `POST /sessions` has answered it.
+    /// A link with the streams of a session, as `POST /sessions` or `GET /sessions/{id}` has answered it.
     ///
     /// Each stream has its priority and is guaranteed what was allocated to it. What its parity takes on top comes by
     /// weight: on a link that has room for all streams with their parity, each gets its own. The handles are
@@ -94,10 +95,14 @@ impl PyLinkScheduler {
     /// Args:
     ///     answer: The answer's JSON, read. Of a stream its name, priority, allocated bandwidth and FEC count.
     ///     rate_kbps: The link's rate in kbit/s.
+    ///     mtu_bytes: As of a new link, and so are the others.
+    ///     overhead_bytes: The same.
+    ///     memory_bytes: The same.
+    ///     aqm: The same.
     ///
     /// Raises:
     ///     LinkError: Something in the answer is missing or out of range; `field` says what, as
-    ///         `answer.streams[0].priority`. The rate is out of range.
+    ///         `answer.streams[0].priority`. The rate or an option is out of range. Two streams have one name.
     ///     OverCommitted: The link has less than was allocated.
     ///     TypeError: Something in the answer is of another type.
     ///
@@ -109,13 +114,18 @@ impl PyLinkScheduler {
     ///     >>> link.enqueue([link.streams["control"]], [100], now_ns=0)
     ///     array([0], dtype=uint8)
     #[classmethod]
+    #[pyo3(signature = (answer, rate_kbps, **options))]
+    #[pyo3(
+        text_signature = "($cls, answer, rate_kbps, *, mtu_bytes=1514, overhead_bytes=0, memory_bytes=None, aqm=None)"
+    )]
     fn from_session(
         _class: &Bound<'_, PyType>,
         answer: &Bound<'_, PyAny>,
         rate_kbps: &Bound<'_, PyAny>,
+        options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
         let streams = session::streams(answer)?;
-        let Self { link, .. } = Self::new(rate_kbps, None)?;
+        let Self { link, .. } = Self::new(rate_kbps, options)?;
         let mut session = Vec::with_capacity(streams.len());
         for (name, config) in streams {
             let mut link = locked(&link);
@@ -150,7 +160,8 @@ impl PyLinkScheduler {
     ///     rate_kbps: Its weight among its siblings, and what admission keeps free in kbit/s for the guarantees
     ///         inside it. It is none itself.
     ///     ceil_kbps: What it never exceeds in kbit/s, 1 to 10^9. None is no limit.
-    ///     weight: Its share of what the guarantees leave, if another than its rate, 1 to 2^27.
+    ///     weight: Its part among its siblings of all that their class sends, guarantees included, 1 to 2^27.
+    ///         By default its rate, or a hundredth of the link's without one.
     ///     burst_bytes: What it may send at once above its ceiling, up to 2^30.
     ///
     /// Returns:
@@ -192,7 +203,8 @@ impl PyLinkScheduler {
     ///         rate nothing is within it. `"burst"` is as `"normal"`.
     ///     rate_kbps: What it is guaranteed whenever it has something to send, in kbit/s. 0 is best effort.
     ///     ceil_kbps: What it never exceeds in kbit/s, 1 to 10^9. None is no limit.
-    ///     weight: Its share of what the guarantees leave, if another than its rate, 1 to 2^27.
+    ///     weight: Its part among its siblings of all that their class sends, guarantees included, 1 to 2^27.
+    ///         By default its rate, or a hundredth of the link's without one.
     ///     burst_bytes: What it may send at once above its ceiling, and above its rate for its delay to be kept.
     ///     max_delay_us: The longest time in µs from enqueue to the end of sending, for what is within rate and burst.
     ///         Each ceiling around it and the link are looked at one by one; where bursts keep both busy at once, it

@@ -1,4 +1,4 @@
-//! The answer of `POST /sessions`, as Python has read it, and what a link makes of it.
+//! The answer of `POST /sessions`, or of `GET /sessions/{id}`, as Python has read it, and what a link makes of it.
 
 use honeylink_scheduler::StreamConfig;
 use pyo3::{
@@ -22,11 +22,17 @@ pub fn streams(answer: &Bound<'_, PyAny>) -> PyResult<Vec<(String, StreamConfig)
         let found = type_of(&streams);
         return Err(PyTypeError::new_err(format!("answer.streams: expected a list, found {found}")));
     };
-    streams
-        .iter()
-        .enumerate()
-        .map(|(index, entry)| stream(&entry, &format!("answer.streams[{index}]")))
-        .collect()
+    let mut found = Vec::<(String, StreamConfig)>::with_capacity(streams.len());
+    for (index, entry) in streams.iter().enumerate() {
+        let place = format!("answer.streams[{index}]");
+        let (name, config) = stream(&entry, &place)?;
+        if found.iter().any(|(other, _)| *other == name) {
+            let expected = "a name that no other stream has";
+            return Err(LinkError::new_err((format!("{place}.name"), expected, name)));
+        }
+        found.push((name, config));
+    }
+    Ok(found)
 }
 
 fn stream(entry: &Bound<'_, PyAny>, place: &str) -> PyResult<(String, StreamConfig)> {
@@ -41,10 +47,19 @@ fn stream(entry: &Bound<'_, PyAny>, place: &str) -> PyResult<(String, StreamConf
     let fec = member(entry, place, "fec")?;
     let shards =
         |kind: &str| number::<u8>(&field(&format!("fec.{kind}")), &member(&fec, &field("fec"), kind)?);
+    let data_shards = shards("data_shards")?;
+    if data_shards == 0 {
+        return Err(LinkError::new_err((field("fec.data_shards"), "an integer from 1 to 255", "0")));
+    }
+    // What was asked for stands together where a session is read.
+    let (asked, asked_place) = match entry.get_item("qos") {
+        Ok(qos) => (qos, field("qos")),
+        Err(_) => (entry.clone(), place.to_owned()),
+    };
     let config = StreamConfig {
-        priority: priority(&field("priority"), &member(entry, place, "priority")?)?,
+        priority: priority(&format!("{asked_place}.priority"), &member(&asked, &asked_place, "priority")?)?,
         rate_kbps,
-        weight: Some(with_parity_kbps(rate_kbps, shards("data_shards")?, shards("parity_shards")?)),
+        weight: Some(with_parity_kbps(rate_kbps, data_shards, shards("parity_shards")?)),
         ..StreamConfig::default()
     };
     Ok((name.to_string_lossy().into_owned(), config))
@@ -53,7 +68,7 @@ fn stream(entry: &Bound<'_, PyAny>, place: &str) -> PyResult<(String, StreamConf
 /// What a stream sends with its parity.
 fn with_parity_kbps(rate_kbps: u64, data_shards: u8, parity_shards: u8) -> u32 {
     let shards = u64::from(data_shards) + u64::from(parity_shards);
-    let kbps = rate_kbps.saturating_mul(shards).div_ceil(u64::from(data_shards).max(1));
+    let kbps = rate_kbps.saturating_mul(shards).div_ceil(u64::from(data_shards));
     kbps.clamp(1, WEIGHT_MAX) as u32
 }
 

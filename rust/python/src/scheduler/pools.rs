@@ -11,8 +11,8 @@ use crate::{
 
 /// A bandwidth pool: a capacity that sessions reserve from.
 ///
-/// The last five arguments are for pools that share the pool around them. A pool has a share, of which it lends
-/// some while it does not use it; beyond its share it borrows. What it does not lend is kept for it.
+/// Guarantee, limits and what is withheld are for pools that share the pool around them. Such a pool has a share, of
+/// which it lends some while it does not use it; beyond its share it borrows. What it does not lend is kept for it.
 ///
 /// Args:
 ///     id: Unique within its level, and on a path where active sessions name it.

@@ -8,7 +8,8 @@
 //! than all victims makes room, nothing does, so no session is refused that some set of victims would let in.
 //!
 //! What a pool beside the path is guaranteed is not taken from it. How much each of its sessions may lose is settled
-//! beforehand, weakest first, so that all that follows may take them in any order.
+//! beforehand, weakest first, so that all that follows may take them in any order: first by shrinking alone, and only if
+//! that is not enough with evictions too. There a session may be refused that another choice of victims would let in.
 
 use core::{borrow::Borrow, cmp::Reverse};
 use std::collections::BTreeMap;
@@ -61,18 +62,20 @@ pub(super) fn make_room<P: Borrow<Pool>>(
     victims.sort_by_key(|victim| {
         (victim.session.hold_priority, Reverse(victim.session.opened_ms), &victim.session.id)
     });
-    protect_guarantees(&mut victims, others);
-
-    let charges = path.iter().map(|pool| pool.charge).collect();
-    let mut taking = Taking { charges, left_kbps, victims };
-    taking.take();
-    if !taking.is_enough() {
-        return None;
-    }
-    taking.give_back();
-    Some(taking.taken(wanted))
+    let charges: Vec<Charge> = path.iter().map(|pool| pool.charge).collect();
+    [false, true].into_iter().find_map(|may_be_evicted| {
+        let victims = victims.iter().map(|victim| Victim { may_be_evicted, ..victim.clone() }).collect();
+        let mut taking = Taking { charges: charges.clone(), left_kbps: left_kbps.clone(), victims };
+        protect_guarantees(&mut taking.victims, others);
+        taking.take();
+        taking.is_enough().then(|| {
+            taking.give_back();
+            taking.taken(wanted)
+        })
+    })
 }
 
+#[derive(Clone)]
 struct Victim<'a> {
     index: usize,
     session: &'a ActiveSession,
@@ -218,7 +221,8 @@ fn protect_guarantees<P: Borrow<Pool>>(victims: &mut [Victim<'_>], others: &[P])
         ids.sort_unstable();
         ids.dedup();
         let may_lose = |cost: Cost| ids.iter().all(|id| cost.by(borrowed[id].charge) <= borrowed[id].kbps);
-        let mut loss = victim.cost();
+        let by_shrinking = victim.cost() - victim.cost_of(&victim.least_kbps);
+        let mut loss = if victim.may_be_evicted { victim.cost() } else { by_shrinking };
         if !may_lose(loss) {
             victim.may_be_evicted = false;
             victim.least_kbps = least_that_loses(victim, may_lose);

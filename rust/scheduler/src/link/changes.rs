@@ -6,7 +6,7 @@ use super::{
     pace::Pace,
     promises::Promises,
     records::{Cold, Config},
-    settings::{check_class, check_link},
+    settings::{check_ceiling_above, check_class, check_link},
 };
 
 impl LinkScheduler {
@@ -46,6 +46,7 @@ impl LinkScheduler {
     ) -> Result<(), LinkError> {
         let id = self.find_stream("handle", None, stream)?;
         self.check_time(now_ns)?;
+        check_ceiling_above(&self.colds[id as usize].config, config.rate_kbps, config.ceil_kbps)?;
         self.check_stream(&config)?;
         let parent = self.nodes[id as usize].parent;
         let Cold { config: old, promise: old_promise, .. } = self.colds[id as usize].clone();
@@ -84,8 +85,9 @@ impl LinkScheduler {
             return Err(LinkError::WrongKind { field: "handle", index: None, expected, found: class });
         }
         self.check_time(now_ns)?;
-        check_class(&config)?;
         let id = Self::index(class);
+        check_ceiling_above(&self.colds[id as usize].config, config.rate_kbps, config.ceil_kbps)?;
+        check_class(&config)?;
         let inside_kbps = self.classes[index as usize].guaranteed_kbps;
         if let Some(capacity_kbps) = config.ceil_kbps.filter(|&ceil_kbps| ceil_kbps < inside_kbps) {
             let (field, guaranteed_kbps) = ("ceil_kbps", inside_kbps);

@@ -60,7 +60,8 @@ pub struct StreamConfig {
     pub rate_kbps: u64,
     /// What it never exceeds.
     pub ceil_kbps: Option<u64>,
-    /// Its share of what the guarantees leave, if another than its rate: 1 to 2²⁷.
+    /// Its part among its siblings of all that their class sends, guarantees included: 1 to 2²⁷. By default its rate, or a
+    /// hundredth of the link's without one.
     pub weight: Option<u32>,
     /// What it may send at once above its ceiling, and above its rate for its delay to be kept.
     pub burst_bytes: u32,

@@ -94,6 +94,8 @@ const LATE_PACKETS_MAX: usize = 1 << 16;
 pub struct LinkScheduler {
     options: LinkOptions,
     rate_kbps: u64,
+    /// The weight of who has no rate. It stays when the link's rate changes, or some would weigh more than others.
+    default_weight_kbps: u64,
     pace: Pace,
     /// The latest time of a call.
     now_ns: u64,

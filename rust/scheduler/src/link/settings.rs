@@ -18,9 +18,9 @@ const MTU_MOST_BYTES: u32 = 65_535;
 const BURST_MOST_BYTES: u32 = 1 << 30;
 /// An hour.
 const DELAY_MOST_US: u64 = 3_600_000_000;
-/// The default weight of who has no rate: a hundredth of the link's, so that what is guaranteed to others leaves it a part
-/// of the rest.
-const WEIGHT_PARTS: u64 = 100;
+/// The default weight of who has no rate: a hundredth of what the link has at first, so that what is guaranteed to others
+/// leaves it a part of the rest.
+pub(super) const WEIGHT_PARTS: u64 = 100;
 
 fn check(field: &'static str, found: u64, least: u64, most: u64) -> Result<(), LinkError> {
     if (least..=most).contains(&found) {
@@ -46,6 +46,20 @@ fn check_common(config: &Config) -> Result<(), LinkError> {
     check("burst_bytes", config.burst_bytes().into(), 0, BURST_MOST_BYTES.into())
 }
 
+/// A ceiling that comes below a rate that stays is what is wrong, not the rate.
+pub(super) fn check_ceiling_above(
+    old: &Config,
+    rate_kbps: u64,
+    ceil_kbps: Option<u64>,
+) -> Result<(), LinkError> {
+    match ceil_kbps {
+        Some(ceil_kbps) if rate_kbps == old.rate_kbps() && rate_kbps > 0 => {
+            check("ceil_kbps", ceil_kbps, rate_kbps, RATE_MAX_KBPS)
+        }
+        _ => Ok(()),
+    }
+}
+
 pub(super) fn check_class(config: &ClassConfig) -> Result<(), LinkError> {
     check_common(&Config::Class(*config))
 }
@@ -67,11 +81,8 @@ impl LinkScheduler {
     /// The weight that a node gets.
     pub(super) fn weight_of(&self, config: &Config) -> u32 {
         config.weight().unwrap_or_else(|| {
-            let rate_kbps = match config.rate_kbps() {
-                0 => self.rate_kbps / WEIGHT_PARTS,
-                rate_kbps => rate_kbps,
-            };
-            rate_kbps.clamp(1, WEIGHT_MAX.into()) as u32
+            let kbps = if config.rate_kbps() > 0 { config.rate_kbps() } else { self.default_weight_kbps };
+            kbps.clamp(1, WEIGHT_MAX.into()) as u32
         })
     }
 

@@ -13,7 +13,7 @@ use super::{
     packets::{NONE, Packets},
     promises::Traffic,
     records::{Class, Cold, Config},
-    settings::{check_class, check_link},
+    settings::{WEIGHT_PARTS, check_class, check_link},
 };
 
 /// Each packet walks up to the root, so a tree is not to be arbitrarily deep.
@@ -29,6 +29,7 @@ impl LinkScheduler {
         let mut link = Self {
             options,
             rate_kbps,
+            default_weight_kbps: rate_kbps / WEIGHT_PARTS,
             pace: Pace::of_kbps(rate_kbps),
             now_ns: 0,
             free: Moment::ZERO,

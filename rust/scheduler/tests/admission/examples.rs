@@ -1,6 +1,8 @@
 //! Verdicts that can be checked by hand.
 
-use honeylink_scheduler::{ActiveSession, Charge, Level, Pool, Priority, Rejected, Request, StreamAsk, plan};
+use honeylink_scheduler::{
+    ActiveSession, Charge, Level, Pool, Priority, Rejected, Request, StreamAsk, Verdict, plan,
+};
 
 use crate::strategies::{admitted, plan_alone, rejected};
 
@@ -134,4 +136,28 @@ fn what_another_pool_keeps_comes_free_for_nobody_else() {
     assert_eq!(free_at_ms(share(0, 40)), Some(100));
     assert_eq!(free_at_ms(share(20, 40)), Some(100));
     assert_eq!(free_at_ms(share(30, 40)), None);
+}
+
+/// A pool beside has borrowed 10. All of that could come from the weaker session by ending it, but shrinking the stronger one
+/// is enough.
+#[test]
+fn nobody_is_ended_where_shrinking_is_enough() {
+    let session = |id: &str, kbps, least_kbps, hold_priority| ActiveSession {
+        id: id.into(),
+        pool_ids: vec!["beside".into(), "node".into()],
+        streams: vec![stream(Priority::Normal, kbps, least_kbps)],
+        hold_priority,
+        opened_ms: 0,
+        expires_ms: 60_000,
+    };
+    let beside = Pool { guaranteed_kbps: Some(28), ..Pool::new("beside", Level::Tenant, 100, 38) };
+    let node = Pool { preemption: true, ..Pool::new("node", Level::Node, 38, 38) };
+    let path = [Pool::new("own", Level::Tenant, 100, 0), node];
+    let request = Request { streams: vec![stream(Priority::Latency, 10, None)], setup_priority: 2 };
+    let (weak, strong) = (session("weak", 8, None, 0), session("strong", 30, Some(1), 1));
+    let Ok(Verdict::Admitted(admitted)) = plan(&path, &request, &[&weak, &strong], 1_000, &[beside]) else {
+        panic!("shrinking the stronger one makes room")
+    };
+    assert_eq!(admitted.evicted, [] as [usize; 0]);
+    assert_eq!(admitted.shrunk.iter().map(|each| each.allocations.clone()).collect::<Vec<_>>(), [[20]]);
 }

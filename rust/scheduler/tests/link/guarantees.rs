@@ -349,3 +349,31 @@ fn another_rate_is_guaranteed_at_once() {
         assert_rate(5_000, since_ns + packet_ns, handles[0], 100, &sent);
     }
 }
+
+/// What two streams get that are always busy, in kbit/s, in the second from `from_ms`.
+fn kbps_in_a_second(link: &mut LinkScheduler, streams: [u32; 2], from_ms: u64) -> [u64; 2] {
+    let mut bytes = [0; 2];
+    for millisecond in from_ms..from_ms + 1000 {
+        let at_ns = millisecond * 1_000_000;
+        for handle in streams {
+            while link.stats(handle).unwrap().queued_packets < 4 {
+                push(link, handle, 1250, at_ns);
+            }
+        }
+        for sent in take(link, at_ns, 100) {
+            bytes[usize::from(sent.stream == streams[1])] += u64::from(sent.size);
+        }
+    }
+    bytes.map(|bytes| bytes * 8 / 1000)
+}
+
+/// Two streams that ask for nothing are equal, whatever the link's rate was when each of them came.
+#[test]
+fn the_usual_weight_does_not_follow_the_link() {
+    let (mut link, first) = link_of(&[stream(0)]);
+    link.set_rate(0, 1_000).unwrap();
+    let second = link.add_stream(link.root(), stream(0)).unwrap();
+    link.set_rate(0, 10_000).unwrap();
+    let [one, other] = kbps_in_a_second(&mut link, [first[0], second], 0);
+    assert!(one.abs_diff(other) <= 100, "{one} and {other} kbps");
+}
