@@ -14,6 +14,9 @@ use super::pace::Pace;
 /// The longest delay that is offered to who asked for one out of reach: ten seconds.
 const LATEST_NS: u64 = 10_000_000_000;
 
+/// More than any link that matters could make up for, and few enough for a million of them to be added up.
+const WITHOUT_END_BYTES: u64 = 1 << 40;
+
 /// What a stream, or several together, may send at once and in the long run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Traffic {
@@ -65,9 +68,17 @@ impl Guaranteed {
 
     /// As it is counted around a node of that rate and with that ceiling, where packets have at most so many bytes. While
     /// others keep the link busy the ceiling saves up its burst at most, and what falls due beyond that is held back: a packet
-    /// of each stream. So is what falls due while a packet that is not due passes the ceiling.
-    pub fn within(self, node_kbps: u64, ceiling: Option<(u64, u32)>, largest_bytes: u32) -> Self {
+    /// of each stream. So is what falls due while a packet that is not due passes the ceiling. A burst of less than a packet
+    /// does not even outlast the one that is on its way on the link; then more is lost each time.
+    pub fn within(
+        self,
+        node_kbps: u64,
+        ceiling: Option<(u64, u32)>,
+        mtu_bytes: u32,
+        largest_bytes: u32,
+    ) -> Self {
         let held_bytes = match ceiling {
+            Some((_, burst_bytes)) if self.streams > 0 && burst_bytes < mtu_bytes => WITHOUT_END_BYTES,
             Some((ceil_kbps, burst_bytes)) if self.streams > 0 => {
                 let largest_bytes = u64::from(largest_bytes);
                 let passing_bytes = (largest_bytes * self.rate_kbps.min(ceil_kbps)).div_ceil(ceil_kbps);

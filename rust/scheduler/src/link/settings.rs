@@ -94,7 +94,7 @@ impl LinkScheduler {
     /// What is guaranteed in a node, as the class around it counts it.
     pub(super) fn guaranteed_by(&self, config: &Config, inside: Guaranteed) -> Guaranteed {
         let ceiling = config.ceil_kbps().map(|ceil_kbps| (ceil_kbps, config.burst_bytes()));
-        inside.within(config.rate_kbps(), ceiling, self.largest_bytes())
+        inside.within(config.rate_kbps(), ceiling, self.options.mtu_bytes, self.largest_bytes())
     }
 
     /// What is guaranteed to a stream.
