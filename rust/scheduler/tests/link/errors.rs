@@ -179,6 +179,8 @@ fn a_change_that_would_break_a_promise_is_refused() {
         link.set_rate(0, 8_000),
         Err(LinkError::BreaksDelay { found_kbps: 8_000, held_bytes: 417 })
     ));
+    let less_than_a_packet = link.reconfigure_class(class, 0, capped(4_000, 1513));
+    assert!(matches!(less_than_a_packet, Err(LinkError::BreaksDelay { held_bytes: 1_000_000_000.., .. })));
     let second_capped = StreamConfig { ceil_kbps: Some(100), burst_bytes: 0, ..stream(100) };
     assert!(matches!(link.reconfigure_stream(second, 0, second_capped), Err(LinkError::BreaksDelay { .. })));
     let sooner = StreamConfig { max_delay_us: Some(2_000), ..promise };
