@@ -292,10 +292,10 @@ class OverCommitted(LinkError):
 
 
 class DelayOutOfReach(LinkError):
-    """A delay that can't be kept beside what is guaranteed to others.
+    """A delay that can't be kept beside what is guaranteed to others, or under a ceiling.
 
     Attributes:
-        handle: the class whose ceiling is in the way, or the root.
+        handle: the class whose ceiling is in the way, or the root for the link.
         least_us: the shortest delay that could be kept there; None if none could.
     """
 

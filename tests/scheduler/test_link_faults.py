@@ -63,7 +63,13 @@ class Scene:
         (lambda s: s.link.add_stream(s.cls, priority="urgent"), LinkError, "priority"),
         (lambda s: s.link.add_stream(s.cls, priority="\ud800"), LinkError, "priority"),
         (lambda s: s.link.add_stream(s.cls, rate_kbps=2_001), OverCommitted, "rate_kbps"),
-        (lambda s: s.link.add_stream(s.cls, rate_kbps=1, max_delay_us=10), DelayOutOfReach, "max_delay_us"),
+        (lambda s: s.link.add_stream(s.link.root, rate_kbps=1, max_delay_us=10), DelayOutOfReach, "max_delay_us"),
+        (lambda s: s.link.add_stream(s.cls, rate_kbps=1, max_delay_us=10_000), DelayOutOfReach, "max_delay_us"),
+        (
+            lambda s: s.link.add_stream(s.link.root, rate_kbps=1, ceil_kbps=9, max_delay_us=10_000),
+            LinkError,
+            "max_delay_us",
+        ),
         (lambda s: s.link.add_stream(s.cls, max_delay_us=10), LinkError, "max_delay_us"),
         (lambda s: s.link.add_stream(s.cls, burst_bytes=-1), LinkError, "burst_bytes"),
         (lambda s: s.link.add_stream(s.cls, queue_packets=0), LinkError, "queue_packets"),
@@ -193,10 +199,13 @@ def test_errors_carry_their_facts() -> None:
         scene.link.stats(scene.gone)
     assert unknown.value.handle == scene.gone
     with pytest.raises(DelayOutOfReach) as delay:
-        scene.link.add_stream(scene.cls, rate_kbps=1, max_delay_us=1)
-    assert delay.value.handle == scene.cls
+        scene.link.add_stream(scene.link.root, rate_kbps=1, max_delay_us=1)
+    assert delay.value.handle == scene.link.root
     assert delay.value.least_us is not None
-    scene.link.add_stream(scene.cls, rate_kbps=1, max_delay_us=delay.value.least_us + 10_000)
+    scene.link.add_stream(scene.link.root, rate_kbps=1, max_delay_us=delay.value.least_us + 10_000)
+    with pytest.raises(DelayOutOfReach) as capped:
+        scene.link.add_stream(scene.cls, rate_kbps=1, max_delay_us=10_000)
+    assert (capped.value.handle, capped.value.least_us) == (scene.cls, None)
 
 
 def test_a_value_that_raises_is_heard() -> None:

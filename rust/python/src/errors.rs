@@ -94,6 +94,9 @@ pub fn from_link(error: LinkRefusal) -> PyErr {
         LinkRefusal::DelayOutOfReach { class, least_us, .. } => {
             DelayOutOfReach::new_err((field, expected, found, class, least_us))
         }
+        LinkRefusal::DelayUnderCeiling { class, .. } => {
+            DelayOutOfReach::new_err((field, expected, found, class, None::<u64>))
+        }
         _ => LinkError::new_err((field, expected, found)),
     }
 }

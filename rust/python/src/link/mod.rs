@@ -207,8 +207,7 @@ impl PyLinkScheduler {
     ///         By default its rate, or a hundredth of the link's without one.
     ///     burst_bytes: What it may send at once above its ceiling, and above its rate for its delay to be kept.
     ///     max_delay_us: The longest time in µs from enqueue to the end of sending, for what is within rate and burst.
-    ///         Each ceiling around it and the link are looked at one by one; where bursts keep both busy at once, it
-    ///         can be exceeded.
+    ///         Only where there is no ceiling, neither its own nor of a class around it.
     ///     queue_packets: The most packets that it may queue, at least 1.
     ///     queue_bytes: The most bytes that it may queue, at least one packet. None is no limit.
     ///
@@ -216,10 +215,11 @@ impl PyLinkScheduler {
     ///     Its handle.
     ///
     /// Raises:
-    ///     LinkError: A number is out of range, or there is no such priority; there are 2^20 nodes.
+    ///     LinkError: A number is out of range, or there is no such priority; there are 2^20 nodes; a delay that was
+    ///         promised could not be kept beside the rate.
     ///     UnknownHandle: There is no such class.
     ///     OverCommitted: The guarantees would be more than a ceiling, or than the link.
-    ///     DelayOutOfReach: The delay can't be kept beside the guarantees of others.
+    ///     DelayOutOfReach: The delay can't be kept beside the guarantees of others, or under a ceiling.
     ///     TypeError: An argument is of another type, or has no such name.
     ///
     /// Example:
@@ -355,7 +355,7 @@ impl PyLinkScheduler {
     ///     UnknownHandle: There is no such class or stream.
     ///     TimeBackwards: The time is before that of an earlier call.
     ///     OverCommitted: The guarantees would be more than a ceiling, or than the link.
-    ///     DelayOutOfReach: The delay can't be kept beside the guarantees of others.
+    ///     DelayOutOfReach: The delay can't be kept beside the guarantees of others, or under a ceiling.
     ///     TypeError: An argument is of another type, or there is no such setting.
     ///
     /// Example:

@@ -2,7 +2,6 @@
 
 use super::{
     ClassConfig, LinkError, LinkScheduler, ROOT, StreamConfig,
-    node::Node,
     pace::Pace,
     promises::Promises,
     records::{Cold, Config},
@@ -49,21 +48,23 @@ impl LinkScheduler {
         check_ceiling_above(&self.colds[id as usize].config, config.rate_kbps, config.ceil_kbps)?;
         self.check_stream(&config)?;
         let parent = self.nodes[id as usize].parent;
-        let Cold { config: old, promise: old_promise, .. } = self.colds[id as usize].clone();
+        let old_guaranteed = self.guaranteed_to(&self.stream_config(stream)?);
+        let new_guaranteed = self.guaranteed_to(&config);
+        let old_promise = self.colds[id as usize].promise;
         self.set_promise(parent, old_promise, false);
         let promise = self.promise_of(parent, &config).and_then(|promise| {
-            self.check_guarantees(parent, old.rate_kbps(), config.rate_kbps, promise).map(|()| promise)
+            self.check_guarantees(parent, old_guaranteed, new_guaranteed, promise).map(|()| promise)
         });
         if promise.is_err() {
             self.set_promise(parent, old_promise, true);
         }
-        let promise = promise?;
+        let promise = promise.map_err(|error| error.of_delay(config.max_delay_us))?;
         self.catch_up(now_ns);
         if self.has_something(id) {
             self.leave(id);
         }
         self.set_up_stream(id, &config, promise);
-        self.set_guarantees(parent, old.rate_kbps(), config.rate_kbps);
+        self.set_guarantees(parent, old_guaranteed, new_guaranteed);
         self.update_earliest(parent);
         self.reenter(id, &Config::Stream(config), now_ns);
         Ok(())
@@ -88,26 +89,25 @@ impl LinkScheduler {
         let id = Self::index(class);
         check_ceiling_above(&self.colds[id as usize].config, config.rate_kbps, config.ceil_kbps)?;
         check_class(&config)?;
-        let inside_kbps = self.classes[index as usize].guaranteed_kbps;
-        if let Some(capacity_kbps) = config.ceil_kbps.filter(|&ceil_kbps| ceil_kbps < inside_kbps) {
-            let (field, guaranteed_kbps) = ("ceil_kbps", inside_kbps);
+        let inside = self.classes[index as usize].guaranteed;
+        if let Some(capacity_kbps) = config.ceil_kbps.filter(|&ceil_kbps| ceil_kbps < inside.rate_kbps) {
+            let (field, guaranteed_kbps) = ("ceil_kbps", inside.rate_kbps);
             return Err(LinkError::OverCommitted { field, class, capacity_kbps, guaranteed_kbps });
         }
-        let parent = self.nodes[id as usize].parent;
-        let old = self.colds[id as usize].config;
-        let (old_kbps, new_kbps) = (inside_kbps.max(old.rate_kbps()), inside_kbps.max(config.rate_kbps));
-        self.check_guarantees(parent, old_kbps, new_kbps, None)?;
-        let config = Config::Class(config);
-        self.set_guarantees(parent, old_kbps, new_kbps);
-        self.colds[id as usize].config = config;
-        if let Err(error) = self.renew_promises("ceil_kbps") {
-            self.colds[id as usize].config = old;
-            self.set_guarantees(parent, new_kbps, old_kbps);
-            self.renew_promises("ceil_kbps").unwrap_or_else(|_| unreachable!("they were kept before"));
-            return Err(error);
+        if let Some(found_kbps) = config.ceil_kbps
+            && !self.classes[index as usize].promises.is_empty()
+        {
+            return Err(LinkError::CeilingOverDelay { class, found_kbps });
         }
+        let parent = self.nodes[id as usize].parent;
+        let config = Config::Class(config);
+        let old = self.guaranteed_by(&self.colds[id as usize].config, inside);
+        let new = self.guaranteed_by(&config, inside);
+        self.check_guarantees(parent, old, new, None)?;
         self.catch_up(now_ns);
-        self.renew_curves(now_ns);
+        self.set_guarantees(parent, old, new);
+        self.colds[id as usize].config = config;
+        self.update_earliest(index);
         let opened_ns = self.opens_ns(id);
         if self.has_something(id) {
             self.leave(id);
@@ -129,15 +129,15 @@ impl LinkScheduler {
     pub fn set_rate(&mut self, now_ns: u64, rate_kbps: u64) -> Result<(), LinkError> {
         self.check_time(now_ns)?;
         check_link(rate_kbps, &self.options)?;
-        let guaranteed_kbps = self.classes[ROOT as usize].guaranteed_kbps;
+        let guaranteed_kbps = self.classes[ROOT as usize].guaranteed.rate_kbps;
         if rate_kbps < guaranteed_kbps {
             let (field, class) = ("rate_kbps", self.root());
             return Err(LinkError::OverCommitted { field, class, capacity_kbps: rate_kbps, guaranteed_kbps });
         }
         let old_kbps = core::mem::replace(&mut self.rate_kbps, rate_kbps);
-        if let Err(error) = self.renew_promises("rate_kbps") {
+        if let Err(error) = self.renew_promises() {
             self.rate_kbps = old_kbps;
-            self.renew_promises("rate_kbps").unwrap_or_else(|_| unreachable!("they were kept before"));
+            self.renew_promises().unwrap_or_else(|_| unreachable!("they were kept before"));
             return Err(error);
         }
         self.catch_up(now_ns);
@@ -154,8 +154,8 @@ impl LinkScheduler {
         self.inside(ROOT).iter().filter_map(with_promise).collect()
     }
 
-    /// Makes all promises anew, after a ceiling or the link's rate was changed.
-    fn renew_promises(&mut self, field: &'static str) -> Result<(), LinkError> {
+    /// Makes all promises anew, after the link's rate was changed.
+    fn renew_promises(&mut self) -> Result<(), LinkError> {
         let streams = self.streams_with_promises();
         if streams.is_empty() {
             return Ok(());
@@ -167,12 +167,7 @@ impl LinkScheduler {
             self.colds[id as usize].promise = promise;
             self.set_promise(parent, promise, true);
         }
-        for id in self.inside(ROOT) {
-            if self.nodes[id as usize].is(Node::IS_CLASS) {
-                self.check_promises(self.nodes[id as usize].head, field)?;
-            }
-        }
-        Ok(())
+        self.check_promises()
     }
 
     /// Lets all streams have the delays that follow from promises that were made anew.

@@ -65,8 +65,8 @@ pub struct StreamConfig {
     pub weight: Option<u32>,
     /// What it may send at once above its ceiling, and above its rate for its delay to be kept.
     pub burst_bytes: u32,
-    /// The longest time from enqueue to the end of sending, for what is within rate and burst. Each ceiling around it
-    /// and the link are looked at one by one; where bursts keep both busy at once, it can be exceeded.
+    /// The longest time from enqueue to the end of sending, for what is within rate and burst. Not under a ceiling, its own
+    /// or one around it: while the link is busy with others it loses time that the ceiling doesn't let it make up for.
     pub max_delay_us: Option<u64>,
     /// The most packets that it may queue, at least 1.
     pub queue_packets: u32,

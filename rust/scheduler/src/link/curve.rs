@@ -62,16 +62,18 @@ impl Curve {
         self.pace != Pace::default()
     }
 
-    /// When the first packet is due, of so many bytes on the link and enqueued then.
-    pub fn due(&self, bytes: u32, enqueued_ns: u64, earliest_ns: impl FnOnce() -> u64) -> Due {
+    /// When the first packet is due, of so many bytes on the link and enqueued then. Where there is no early delay, what is
+    /// to go as early as can be goes by its rate alone.
+    pub fn due(&self, bytes: u32, enqueued_ns: u64, earliest_ns: impl FnOnce() -> Option<u64>) -> Due {
         let clock_ns = self.clock.up_ns();
         let delay_ns = match self.delay {
-            Delay::Rate => {
-                let from_ns = enqueued_ns.max(clock_ns);
-                return Due { from_ns, by_ns: from_ns.saturating_add(self.pace.ns(bytes)) };
-            }
-            Delay::Fixed(ns) => ns,
-            Delay::Earliest(latest_ns) => earliest_ns().min(latest_ns),
+            Delay::Rate => None,
+            Delay::Fixed(ns) => Some(ns),
+            Delay::Earliest(latest_ns) => earliest_ns().map(|ns| ns.min(latest_ns)),
+        };
+        let Some(delay_ns) = delay_ns else {
+            let from_ns = enqueued_ns.max(clock_ns);
+            return Due { from_ns, by_ns: from_ns.saturating_add(self.pace.ns(bytes)) };
         };
         let ahead_ns = self.pace.ns(self.burst_bytes.saturating_sub(bytes));
         let from_ns = enqueued_ns.max(clock_ns.saturating_sub(ahead_ns));

@@ -68,26 +68,45 @@ pub enum LinkError {
     },
     /// A delay that can't be kept beside the guarantees of others.
     DelayOutOfReach {
-        /// The class whose ceiling is in the way; the root for the link.
+        /// The class that can't keep it: the root, for the link.
         class: u32,
         /// The least that could be kept there, if any.
         least_us: Option<u64>,
         /// What was asked for.
         found_us: u64,
+        /// What ceilings may hold back of others' guarantees: less with more `burst_bytes`.
+        held_bytes: u64,
+    },
+    /// A delay beside a ceiling of the stream's own.
+    DelayWithCeiling {
+        /// What was asked for.
+        found_us: u64,
+    },
+    /// A delay inside a class with a ceiling.
+    DelayUnderCeiling {
+        /// The class with the ceiling.
+        class: u32,
+        /// What was asked for.
+        found_us: u64,
+    },
+    /// A ceiling around streams to which delays are promised.
+    CeilingOverDelay {
+        /// The class that was to get it.
+        class: u32,
+        /// The ceiling.
+        found_kbps: u64,
     },
     /// A delay without a rate: nothing would be within it.
     DelayWithoutRate {
         /// What was asked for.
         found_us: u64,
     },
-    /// A guarantee beside which a delay that was promised could not be kept.
+    /// A guarantee, or a rate of the link, with which a delay that was promised could not be kept.
     BreaksDelay {
-        /// The argument.
-        field: &'static str,
-        /// The class whose ceiling is in the way; the root for the link.
-        class: u32,
-        /// What would be guaranteed there.
+        /// What would be guaranteed, or the rate.
         found_kbps: u64,
+        /// What ceilings may hold back of guarantees: less with more `burst_bytes`.
+        held_bytes: u64,
     },
     /// Classes inside classes, too many.
     TooDeep {
@@ -101,7 +120,25 @@ pub enum LinkError {
     },
 }
 
+/// What to do about guarantees that ceilings may hold back.
+fn with_more_burst(held_bytes: u64) -> String {
+    match held_bytes {
+        0 => String::new(),
+        _ => format!(
+            ", or more burst_bytes where there is a ceil_kbps: ceilings may hold back {held_bytes} bytes"
+        ),
+    }
+}
+
 impl LinkError {
+    /// With the delay that was asked for, of which a check knows only what the packet on its way leaves.
+    pub(super) fn of_delay(mut self, max_delay_us: Option<u64>) -> Self {
+        if let (Self::DelayOutOfReach { found_us, .. }, Some(asked_us)) = (&mut self, max_delay_us) {
+            *found_us = asked_us;
+        }
+        self
+    }
+
     /// The argument that is wrong, as `streams[3]`.
     #[must_use]
     pub fn field(&self) -> String {
@@ -111,11 +148,14 @@ impl LinkError {
             | Self::OutOfRange { field, index, .. } => {
                 index.map_or_else(|| field.to_owned(), |index| format!("{field}[{index}]"))
             }
-            Self::Length { field, .. }
-            | Self::OverCommitted { field, .. }
-            | Self::BreaksDelay { field, .. } => field.to_owned(),
+            Self::Length { field, .. } | Self::OverCommitted { field, .. } => field.to_owned(),
+            Self::BreaksDelay { .. } => "rate_kbps".to_owned(),
             Self::TimeBackwards { .. } => "now_ns".to_owned(),
-            Self::DelayOutOfReach { .. } | Self::DelayWithoutRate { .. } => "max_delay_us".to_owned(),
+            Self::DelayOutOfReach { .. }
+            | Self::DelayUnderCeiling { .. }
+            | Self::DelayWithCeiling { .. }
+            | Self::DelayWithoutRate { .. } => "max_delay_us".to_owned(),
+            Self::CeilingOverDelay { .. } => "ceil_kbps".to_owned(),
             Self::TooDeep { .. } | Self::Full { .. } => "parent".to_owned(),
         }
     }
@@ -132,15 +172,33 @@ impl LinkError {
             Self::OverCommitted { class, capacity_kbps, .. } => {
                 format!("guarantees of at most {capacity_kbps} kbps in all within class {class}")
             }
-            Self::DelayOutOfReach { class, least_us: Some(least_us), .. } => {
-                format!("at least {least_us}, for class {class} to keep it beside the others")
+            Self::DelayOutOfReach { class, least_us: Some(least_us), held_bytes, .. } => {
+                format!(
+                    "at least {least_us}, for class {class} to keep it beside the others{}",
+                    with_more_burst(held_bytes)
+                )
             }
-            Self::DelayOutOfReach { class, least_us: None, .. } => {
-                format!("no delay, as class {class} can't keep one beside the others")
+            Self::DelayOutOfReach { class, least_us: None, held_bytes, .. } => {
+                format!(
+                    "no delay, as class {class} can't keep one beside the others{}",
+                    with_more_burst(held_bytes)
+                )
             }
+            Self::DelayUnderCeiling { class, .. } => {
+                format!(
+                    "no delay under the ceiling of class {class}; it can be promised in the root and in classes without one around"
+                )
+            }
+            Self::CeilingOverDelay { class, .. } => {
+                format!("no ceiling, as streams in class {class} have a max_delay_us")
+            }
+            Self::DelayWithCeiling { .. } => "no delay beside a ceil_kbps, which would put it off".to_owned(),
             Self::DelayWithoutRate { .. } => "no delay without a rate".to_owned(),
-            Self::BreaksDelay { class, .. } => {
-                format!("guarantees beside which class {class} can keep the delays promised in it")
+            Self::BreaksDelay { held_bytes, .. } => {
+                format!(
+                    "a rate with which the link keeps the delays that it has promised{}",
+                    with_more_burst(held_bytes)
+                )
             }
             Self::TooDeep { most } => format!("at most {most} classes inside each other"),
             Self::Full { most } => format!("at most {most} classes and streams"),
@@ -164,12 +222,14 @@ impl LinkError {
             Self::Length { found, .. } => found.to_string(),
             Self::TimeBackwards { found_ns, .. } => found_ns.to_string(),
             Self::OverCommitted { guaranteed_kbps: kbps, .. }
-            | Self::BreaksDelay { found_kbps: kbps, .. } => {
+            | Self::BreaksDelay { found_kbps: kbps, .. }
+            | Self::CeilingOverDelay { found_kbps: kbps, .. } => {
                 format!("{kbps} kbps")
             }
-            Self::DelayOutOfReach { found_us, .. } | Self::DelayWithoutRate { found_us } => {
-                found_us.to_string()
-            }
+            Self::DelayOutOfReach { found_us, .. }
+            | Self::DelayUnderCeiling { found_us, .. }
+            | Self::DelayWithCeiling { found_us }
+            | Self::DelayWithoutRate { found_us } => found_us.to_string(),
             Self::TooDeep { .. } | Self::Full { .. } => "one more".to_owned(),
         }
     }

@@ -14,6 +14,9 @@ use super::pace::Pace;
 /// The longest delay that is offered to who asked for one out of reach: ten seconds.
 const LATEST_NS: u64 = 10_000_000_000;
 
+/// More than any link that matters could make up for, and few enough for a million of them to be added up.
+const WITHOUT_END_BYTES: u64 = 1 << 40;
+
 /// What a stream, or several together, may send at once and in the long run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Traffic {
@@ -34,6 +37,57 @@ impl Traffic {
             burst_bytes: self.burst_bytes - other.burst_bytes,
             rate_kbps: self.rate_kbps - other.rate_kbps,
         }
+    }
+}
+
+/// What is guaranteed to streams.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Guaranteed {
+    pub rate_kbps: u64,
+    pub streams: u64,
+    /// What ceilings may have held back of it at most: it falls due on top of what the rate brings.
+    pub held_bytes: u64,
+}
+
+impl Guaranteed {
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            rate_kbps: self.rate_kbps + other.rate_kbps,
+            streams: self.streams + other.streams,
+            held_bytes: self.held_bytes + other.held_bytes,
+        }
+    }
+
+    pub const fn minus(self, other: Self) -> Self {
+        Self {
+            rate_kbps: self.rate_kbps - other.rate_kbps,
+            streams: self.streams - other.streams,
+            held_bytes: self.held_bytes - other.held_bytes,
+        }
+    }
+
+    /// As it is counted around a node of that rate and with that ceiling, where packets have at most so many bytes. While
+    /// others keep the link busy the ceiling saves up its burst at most, and what falls due beyond that is held back: a packet
+    /// of each stream. So is what falls due while a packet that is not due passes the ceiling. A burst of less than a packet
+    /// does not even outlast the one that is on its way on the link; then more is lost each time.
+    pub fn within(
+        self,
+        node_kbps: u64,
+        ceiling: Option<(u64, u32)>,
+        mtu_bytes: u32,
+        largest_bytes: u32,
+    ) -> Self {
+        let held_bytes = match ceiling {
+            Some((_, burst_bytes)) if self.streams > 0 && burst_bytes < mtu_bytes => WITHOUT_END_BYTES,
+            Some((ceil_kbps, burst_bytes)) if self.streams > 0 => {
+                let largest_bytes = u64::from(largest_bytes);
+                let passing_bytes = (largest_bytes * self.rate_kbps.min(ceil_kbps)).div_ceil(ceil_kbps);
+                (largest_bytes * self.streams).saturating_sub(burst_bytes.into()) + passing_bytes
+            }
+            _ => 0,
+        };
+        let rate_kbps = self.rate_kbps.max(node_kbps);
+        Self { rate_kbps, held_bytes: self.held_bytes + held_bytes, ..self }
     }
 }
 
@@ -66,24 +120,25 @@ impl Promises {
         self.by_delay.is_empty()
     }
 
-    /// Whether all are kept at that capacity, of which `guaranteed_kbps` are guaranteed, these promises among them, and
-    /// `more` on top of them.
-    pub fn are_kept(&self, capacity_kbps: u64, guaranteed_kbps: u64, more: Option<(Traffic, u64)>) -> bool {
+    /// Whether all are kept at that capacity, of which so much is guaranteed, these promises among them, and `more` on top
+    /// of them.
+    pub fn are_kept(&self, capacity_kbps: u64, guaranteed: Guaranteed, more: Option<(Traffic, u64)>) -> bool {
         let promised_kbps = self.all.rate_kbps + more.map_or(0, |(traffic, _)| traffic.rate_kbps);
-        if guaranteed_kbps.max(promised_kbps) > capacity_kbps {
+        if guaranteed.rate_kbps.max(promised_kbps) > capacity_kbps {
             return false;
         }
         let pair = |(&delay_ns, &(traffic, _)): (&u64, &(Traffic, u32))| (traffic, delay_ns);
         let split_ns = more.map_or(0, |(_, delay_ns)| delay_ns);
         let sooner = self.by_delay.range(..split_ns).map(pair);
         let later = self.by_delay.range(split_ns..).map(pair);
-        // What is owed at a time t is burst + rate t - spared, summed over the delays that have ended by then, in kbit/s
-        // times nanoseconds.
-        let mut rate = u128::from(guaranteed_kbps.saturating_sub(promised_kbps));
-        let (mut burst, mut spared) = (0, 0);
+        // What is owed at a time t is what was held back + burst + rate t - spared, summed over the delays that have ended
+        // by then, in kbit/s times nanoseconds.
+        let mut rate = u128::from(guaranteed.rate_kbps.saturating_sub(promised_kbps));
+        let at_one_kbps = |bytes| u128::from(bytes) * u128::from(Pace::BYTE_NS_AT_ONE_KBPS);
+        let (mut burst, mut spared) = (at_one_kbps(guaranteed.held_bytes), 0);
         sooner.chain(more).chain(later).all(|(traffic, delay_ns)| {
             let at_ns = u128::from(delay_ns);
-            burst += u128::from(traffic.burst_bytes) * u128::from(Pace::BYTE_NS_AT_ONE_KBPS);
+            burst += at_one_kbps(traffic.burst_bytes);
             rate += u128::from(traffic.rate_kbps);
             spared += u128::from(traffic.rate_kbps) * at_ns;
             burst + rate * at_ns - spared <= u128::from(capacity_kbps) * at_ns
@@ -91,19 +146,19 @@ impl Promises {
     }
 
     /// The shortest delay that can be promised to `more` on top of these; ten seconds if none is found.
-    pub fn least_ns(&self, capacity_kbps: u64, guaranteed_kbps: u64, more: Traffic) -> u64 {
-        least(LATEST_NS, |delay_ns| self.are_kept(capacity_kbps, guaranteed_kbps, Some((more, delay_ns))))
+    pub fn least_ns(&self, capacity_kbps: u64, guaranteed: Guaranteed, more: Traffic) -> u64 {
+        least(LATEST_NS, |delay_ns| self.are_kept(capacity_kbps, guaranteed, Some((more, delay_ns))))
     }
 
     /// A delay, as short as is found, within which what is `eager` can go beside these promises. Each stream stands there
     /// by the time that its burst takes at its rate. It is due by then at latest; so if that is less than the delay, the
     /// stream owes no more than its rate. With the longest such time as the delay none owes more, and that always fits.
-    pub fn earliest_ns(&self, capacity_kbps: u64, guaranteed_kbps: u64, eager: &Self) -> u64 {
+    pub fn earliest_ns(&self, capacity_kbps: u64, guaranteed: Guaranteed, eager: &Self) -> u64 {
         let Some((&latest_ns, _)) = eager.by_delay.last_key_value() else { return 0 };
         least(latest_ns, |delay_ns| {
             let slower = eager.by_delay.range(delay_ns..).map(|(_, &(traffic, _))| traffic);
             let more = slower.fold(Traffic::default(), Traffic::plus);
-            self.are_kept(capacity_kbps, guaranteed_kbps, Some((more, delay_ns)))
+            self.are_kept(capacity_kbps, guaranteed, Some((more, delay_ns)))
         })
     }
 }
@@ -126,7 +181,7 @@ fn least(most: u64, holds: impl Fn(u64) -> bool) -> u64 {
 mod tests {
     use proptest::{collection::vec, prelude::*};
 
-    use super::{Promises, Traffic};
+    use super::{Guaranteed, Promises, Traffic};
 
     /// What each of them owes at a time, one by one, against what is sent by then.
     fn is_kept_at(at_ns: u64, capacity_kbps: u64, alone_kbps: u64, all: &[(Traffic, u64)]) -> bool {
@@ -135,6 +190,10 @@ mod tests {
             None => 0,
         };
         alone_kbps * at_ns + all.iter().map(owed).sum::<u64>() <= capacity_kbps * at_ns
+    }
+
+    fn rate(rate_kbps: u64) -> Guaranteed {
+        Guaranteed { rate_kbps, ..Guaranteed::default() }
     }
 
     fn traffic() -> impl Strategy<Value = Traffic> {
@@ -158,7 +217,7 @@ mod tests {
             let guaranteed_kbps = alone_kbps + all.iter().map(|(traffic, _)| traffic.rate_kbps).sum::<u64>();
             let is_kept = guaranteed_kbps <= 10_000
                 && all.iter().all(|&(_, at_ns)| is_kept_at(at_ns, 10_000, alone_kbps, &all));
-            prop_assert_eq!(promises.are_kept(10_000, guaranteed_kbps, Some(more)), is_kept);
+            prop_assert_eq!(promises.are_kept(10_000, rate(guaranteed_kbps), Some(more)), is_kept);
         }
 
         /// A stream is due after the delay that was found, or after its burst's time at its rate if that is shorter.
@@ -172,7 +231,7 @@ mod tests {
             prop_assume!(guaranteed_kbps <= 10_000);
             for (traffic, delay_ms) in promised {
                 let promise = (traffic, delay_ms * 1_000_000);
-                if promises.are_kept(10_000, guaranteed_kbps, Some(promise)) {
+                if promises.are_kept(10_000, rate(guaranteed_kbps), Some(promise)) {
                     promises.add(promise.0, promise.1);
                     all.push(promise);
                 }
@@ -184,7 +243,7 @@ mod tests {
             for traffic in &eager {
                 by_latest.add(*traffic, latest_ns(traffic));
             }
-            let earliest_ns = promises.earliest_ns(10_000, guaranteed_kbps, &by_latest);
+            let earliest_ns = promises.earliest_ns(10_000, rate(guaranteed_kbps), &by_latest);
             all.extend(eager.iter().map(|traffic| (*traffic, latest_ns(traffic).min(earliest_ns))));
             for &(_, at_ns) in &all {
                 prop_assert!(is_kept_at(at_ns, 10_000, alone_kbps, &all), "{at_ns}: {all:?}");

@@ -7,7 +7,7 @@ use super::{
     heap::Heap,
     node::Node,
     packets::NONE,
-    promises::{Promises, Traffic},
+    promises::{Guaranteed, Promises, Traffic},
 };
 
 /// An inner node. Its first cache line and one of a child's are all that a packet usually touches.
@@ -28,7 +28,7 @@ pub(super) struct Class {
     /// The delay within which it can serve the streams inside that go as early as can be.
     pub earliest_ns: u64,
     /// Σ of the guarantees inside, a class counting with its rate at least.
-    pub guaranteed_kbps: u64,
+    pub guaranteed: Guaranteed,
     /// The delays promised inside.
     pub promises: Promises,
     /// What goes as early as can be, by the time that its burst takes at its rate.
@@ -47,7 +47,7 @@ impl Class {
             fair: Fair::new(largest_bytes),
             due: Heap::default(),
             earliest_ns: 0,
-            guaranteed_kbps: 0,
+            guaranteed: Guaranteed::default(),
             promises: Promises::default(),
             eager: Promises::default(),
         }

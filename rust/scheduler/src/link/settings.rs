@@ -4,9 +4,10 @@ use super::{
     ClassConfig, LinkError, LinkOptions, LinkScheduler, RATE_MAX_KBPS, ROOT, StreamConfig,
     curve::Delay,
     fair::WEIGHT_MAX,
+    node::Node,
     pace::Pace,
     packets::NONE,
-    promises::{Promises, Traffic},
+    promises::{Guaranteed, Promises, Traffic},
     records::{Class, Config},
 };
 use crate::Priority;
@@ -75,6 +76,9 @@ impl LinkScheduler {
         if config.rate_kbps == 0 {
             return Err(LinkError::DelayWithoutRate { found_us });
         }
+        if config.ceil_kbps.is_some() {
+            return Err(LinkError::DelayWithCeiling { found_us });
+        }
         Ok(())
     }
 
@@ -98,24 +102,36 @@ impl LinkScheduler {
         self.nodes[self.classes[class as usize].node as usize].parent
     }
 
-    /// Each class from `class` up to the root, with what would be guaranteed in it if `old_kbps` in the first became
-    /// `new_kbps`. A class counts with its rate at least.
+    /// What is guaranteed in a node, as the class around it counts it.
+    pub(super) fn guaranteed_by(&self, config: &Config, inside: Guaranteed) -> Guaranteed {
+        let ceiling = config.ceil_kbps().map(|ceil_kbps| (ceil_kbps, config.burst_bytes()));
+        inside.within(config.rate_kbps(), ceiling, self.options.mtu_bytes, self.largest_bytes())
+    }
+
+    /// What is guaranteed to a stream.
+    pub(super) fn guaranteed_to(&self, config: &StreamConfig) -> Guaranteed {
+        let streams = u64::from(config.rate_kbps > 0);
+        let own = Guaranteed { rate_kbps: config.rate_kbps, streams, held_bytes: 0 };
+        self.guaranteed_by(&Config::Stream(*config), own)
+    }
+
+    /// Each class from `class` up to the root, with what would be guaranteed in it if `old` in the first became `new`.
     fn guarantees(
         &self,
         class: u32,
-        old_kbps: u64,
-        new_kbps: u64,
-    ) -> impl Iterator<Item = (u32, u64)> + use<'_> {
-        let mut next = Some((class, old_kbps, new_kbps));
+        old: Guaranteed,
+        new: Guaranteed,
+    ) -> impl Iterator<Item = (u32, Guaranteed)> + use<'_> {
+        let mut next = Some((class, old, new));
         core::iter::from_fn(move || {
-            let (class, old_kbps, new_kbps) = next?;
-            let inside_kbps = self.classes[class as usize].guaranteed_kbps;
-            let then_kbps = inside_kbps - old_kbps + new_kbps;
+            let (class, old, new) = next?;
+            let Class { node, guaranteed: inside, .. } = self.classes[class as usize];
+            let then = inside.minus(old).plus(new);
             next = (class != ROOT).then(|| {
-                let own_kbps = self.colds[self.classes[class as usize].node as usize].config.rate_kbps();
-                (self.parent_of(class), own_kbps.max(inside_kbps), own_kbps.max(then_kbps))
+                let config = &self.colds[node as usize].config;
+                (self.parent_of(class), self.guaranteed_by(config, inside), self.guaranteed_by(config, then))
             });
-            Some((class, then_kbps))
+            Some((class, then))
         })
     }
 
@@ -123,84 +139,80 @@ impl LinkScheduler {
     pub(super) fn check_guarantees(
         &self,
         class: u32,
-        old_kbps: u64,
-        new_kbps: u64,
+        old: Guaranteed,
+        new: Guaranteed,
         promise: Option<(Traffic, u64)>,
     ) -> Result<(), LinkError> {
-        for (class, guaranteed_kbps) in self.guarantees(class, old_kbps, new_kbps) {
+        for (class, guaranteed) in self.guarantees(class, old, new) {
             let Some(capacity_kbps) = self.capacity_kbps(class) else { continue };
-            if guaranteed_kbps > capacity_kbps && new_kbps > old_kbps {
-                let class = self.handle_of(class);
+            if guaranteed.rate_kbps > capacity_kbps && new.rate_kbps > old.rate_kbps {
                 return Err(LinkError::OverCommitted {
                     field: "rate_kbps",
-                    class,
+                    class: self.handle_of(class),
                     capacity_kbps,
-                    guaranteed_kbps,
+                    guaranteed_kbps: guaranteed.rate_kbps,
                 });
             }
-            let promises = &self.classes[class as usize].promises;
-            if (promise.is_some() || !promises.is_empty())
-                && !promises.are_kept(capacity_kbps, guaranteed_kbps, promise)
-            {
-                return Err(self.promise_error(class, promises, guaranteed_kbps, promise));
+            if class == ROOT && !self.root_promises().are_kept(capacity_kbps, guaranteed, promise) {
+                return Err(self.promise_error(guaranteed, promise));
             }
         }
         Ok(())
     }
 
-    /// Whether a class can keep the delays promised in it.
-    pub(super) fn check_promises(&self, class: u32, field: &'static str) -> Result<(), LinkError> {
-        let Class { promises, guaranteed_kbps, .. } = &self.classes[class as usize];
-        let Some(capacity_kbps) = self.capacity_kbps(class) else { return Ok(()) };
-        if promises.are_kept(capacity_kbps, *guaranteed_kbps, None) {
-            return Ok(());
-        }
-        let class = self.handle_of(class);
-        Err(LinkError::BreaksDelay { field, class, found_kbps: capacity_kbps })
+    /// All delays that are promised: no ceiling stands around one.
+    fn root_promises(&self) -> &Promises {
+        &self.classes[ROOT as usize].promises
     }
 
-    fn promise_error(
-        &self,
-        class: u32,
-        promises: &Promises,
-        guaranteed_kbps: u64,
-        promise: Option<(Traffic, u64)>,
-    ) -> LinkError {
-        let capacity_kbps = self.capacity_kbps(class).unwrap_or(RATE_MAX_KBPS);
-        let handle = self.handle_of(class);
+    /// Whether the link, at its rate, can keep the delays that are promised.
+    pub(super) fn check_promises(&self) -> Result<(), LinkError> {
+        let guaranteed = self.classes[ROOT as usize].guaranteed;
+        if self.root_promises().are_kept(self.rate_kbps, guaranteed, None) {
+            return Ok(());
+        }
+        Err(LinkError::BreaksDelay { found_kbps: self.rate_kbps, held_bytes: guaranteed.held_bytes })
+    }
+
+    fn promise_error(&self, guaranteed: Guaranteed, promise: Option<(Traffic, u64)>) -> LinkError {
+        let held_bytes = guaranteed.held_bytes;
         let Some((traffic, delay_ns)) = promise else {
-            return LinkError::BreaksDelay { field: "rate_kbps", class: handle, found_kbps: guaranteed_kbps };
+            return LinkError::BreaksDelay { found_kbps: guaranteed.rate_kbps, held_bytes };
         };
-        let around_ns = self.blocking_ns(class);
-        let least_ns = promises.least_ns(capacity_kbps, guaranteed_kbps, traffic);
-        let is_possible = promises.are_kept(capacity_kbps, guaranteed_kbps, Some((traffic, least_ns)));
+        let promises = self.root_promises();
+        let blocking_ns = self.blocking_ns();
+        let least_ns = promises.least_ns(self.rate_kbps, guaranteed, traffic);
+        let is_possible = promises.are_kept(self.rate_kbps, guaranteed, Some((traffic, least_ns)));
         LinkError::DelayOutOfReach {
-            class: handle,
-            least_us: is_possible.then(|| (least_ns + around_ns).div_ceil(1000)),
-            found_us: (delay_ns + around_ns) / 1000,
+            class: self.root(),
+            least_us: is_possible.then(|| (least_ns + blocking_ns).div_ceil(1000)),
+            found_us: (delay_ns + blocking_ns) / 1000,
+            held_bytes,
         }
     }
 
     /// Changes what is guaranteed in `class`, and so in those around it.
-    pub(super) fn set_guarantees(&mut self, class: u32, old_kbps: u64, new_kbps: u64) {
-        let changed: Vec<(u32, u64)> = self.guarantees(class, old_kbps, new_kbps).collect();
-        for (class, guaranteed_kbps) in changed {
-            self.classes[class as usize].guaranteed_kbps = guaranteed_kbps;
+    pub(super) fn set_guarantees(&mut self, class: u32, old: Guaranteed, new: Guaranteed) {
+        let changed: Vec<(u32, Guaranteed)> = self.guarantees(class, old, new).collect();
+        for (class, guaranteed) in changed {
+            self.classes[class as usize].guaranteed = guaranteed;
         }
     }
 
-    /// How long a packet of a stream in `class` can be kept by one that is on its way: on the link, and at each ceiling.
-    pub(super) fn blocking_ns(&self, mut class: u32) -> u64 {
-        let mut blocking_ns = 0;
-        loop {
-            if let Some(kbps) = self.capacity_kbps(class) {
-                blocking_ns += Pace::of_kbps(kbps).ns(self.largest_bytes());
-            }
-            if class == ROOT {
-                return blocking_ns;
+    /// How long a packet can be kept by one that is on its way.
+    fn blocking_ns(&self) -> u64 {
+        Pace::of_kbps(self.rate_kbps).ns(self.largest_bytes())
+    }
+
+    /// The first class from `class` up that has a ceiling.
+    fn ceiling_around(&self, mut class: u32) -> Option<u32> {
+        while class != ROOT {
+            if self.capacity_kbps(class).is_some() {
+                return Some(class);
             }
             class = self.parent_of(class);
         }
+        None
     }
 
     fn traffic_of(&self, config: &StreamConfig) -> Traffic {
@@ -216,15 +228,13 @@ impl LinkScheduler {
         config: &StreamConfig,
     ) -> Result<Option<(Traffic, u64)>, LinkError> {
         let Some(found_us) = config.max_delay_us else { return Ok(None) };
-        let blocking_ns = self.blocking_ns(class);
-        match (found_us * 1000).checked_sub(blocking_ns) {
-            Some(delay_ns @ 1..) => Ok(Some((self.traffic_of(config), delay_ns))),
-            _ => Err(LinkError::DelayOutOfReach {
-                class: self.handle_of(class),
-                least_us: Some(blocking_ns / 1000 + 1),
-                found_us,
-            }),
+        // While the link is busy with the bursts of others, a class loses time that its ceiling doesn't let it make up for.
+        if let Some(class) = self.ceiling_around(class) {
+            return Err(LinkError::DelayUnderCeiling { class: self.handle_of(class), found_us });
         }
+        // If the packet on its way may take all of the delay, nothing is left, and that is kept by nobody.
+        let delay_ns = (found_us * 1000).saturating_sub(self.blocking_ns());
+        Ok(Some((self.traffic_of(config), delay_ns)))
     }
 
     /// What a stream sends that goes as early as can be: of priority latency, with a rate and no delay of its own. And
@@ -257,22 +267,35 @@ impl LinkScheduler {
     }
 
     pub(super) fn update_own_earliest(&mut self, class: u32) {
-        let Class { promises, eager, guaranteed_kbps, .. } = &self.classes[class as usize];
+        let Class { promises, eager, guaranteed, .. } = &self.classes[class as usize];
+        let mut guaranteed = *guaranteed;
+        if promises.is_empty() {
+            guaranteed.held_bytes = 0;
+        }
         let earliest_ns = self
             .capacity_kbps(class)
-            .map_or(0, |capacity_kbps| promises.earliest_ns(capacity_kbps, *guaranteed_kbps, eager));
+            .map_or(0, |capacity_kbps| promises.earliest_ns(capacity_kbps, guaranteed, eager));
         self.classes[class as usize].earliest_ns = earliest_ns;
     }
 
-    /// How early all classes around a stream in `class` can serve it.
-    pub(super) fn earliest_ns(&self, mut class: u32) -> u64 {
+    /// How early all classes around a stream can serve it. A burst that a ceiling has held back falls due within less time
+    /// than the link reckons with; so beside promises there is no such delay under one.
+    pub(super) fn earliest_ns(&self, stream: u32) -> Option<u64> {
         let mut earliest_ns = self.classes[ROOT as usize].earliest_ns;
-        while class != ROOT {
-            let Class { parent, earliest_ns: own_ns, .. } = &self.classes[class as usize];
-            earliest_ns = earliest_ns.max(*own_ns);
-            class = *parent;
+        let is_promised = !self.root_promises().is_empty();
+        let mut id = stream;
+        loop {
+            let node = &self.nodes[id as usize];
+            if is_promised && node.is(Node::CEILING) {
+                return None;
+            }
+            if node.parent == ROOT {
+                return Some(earliest_ns);
+            }
+            let class = &self.classes[node.parent as usize];
+            earliest_ns = earliest_ns.max(class.earliest_ns);
+            id = class.node;
         }
-        earliest_ns
     }
 
     /// Adds a promise to every class from `class` up, or takes it away.

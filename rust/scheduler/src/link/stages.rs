@@ -186,7 +186,7 @@ impl LinkScheduler {
     pub(super) fn place(&mut self, id: u32, at_ns: u64) {
         let &Node { first, parent, .. } = &self.nodes[id as usize];
         let bytes = first.size + self.options.overhead_bytes;
-        let due = self.curves[id as usize].due(bytes, first.enqueued_ns, || self.earliest_ns(parent));
+        let due = self.curves[id as usize].due(bytes, first.enqueued_ns, || self.earliest_ns(id));
         if due.from_ns > self.decision_ns(at_ns) {
             self.nodes[id as usize].held = Held::Early;
             self.early.push(&mut self.places, id, due.from_ns);

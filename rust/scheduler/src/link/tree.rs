@@ -11,7 +11,7 @@ use super::{
     node::{Held, Node},
     pace::{Ceiling, Moment, Pace},
     packets::{NONE, Packets},
-    promises::Traffic,
+    promises::{Guaranteed, Traffic},
     records::{Class, Cold, Config},
     settings::{WEIGHT_PARTS, check_class, check_link},
 };
@@ -86,13 +86,14 @@ impl LinkScheduler {
         if depth > DEPTH_MAX {
             return Err(LinkError::TooDeep { most: DEPTH_MAX });
         }
-        self.check_guarantees(class, 0, config.rate_kbps, None)?;
+        let config = Config::Class(config);
+        let guaranteed = self.guaranteed_by(&config, Guaranteed::default());
+        self.check_guarantees(class, Guaranteed::default(), guaranteed, None)?;
         self.check_room()?;
         self.catch_up(self.now_ns);
-        let config = Config::Class(config);
         let id = self.add_node(class, config, self.weight_of(&config), depth);
         self.make_class(id);
-        self.set_guarantees(class, 0, config.rate_kbps());
+        self.set_guarantees(class, Guaranteed::default(), guaranteed);
         self.update_earliest(class);
         Ok(self.nodes[id as usize].handle)
     }
@@ -105,7 +106,9 @@ impl LinkScheduler {
         let parent = self.find_class("class", class)?;
         self.check_stream(&config)?;
         let promise = self.promise_of(parent, &config)?;
-        self.check_guarantees(parent, 0, config.rate_kbps, promise)?;
+        let guaranteed = self.guaranteed_to(&config);
+        self.check_guarantees(parent, Guaranteed::default(), guaranteed, promise)
+            .map_err(|error| error.of_delay(config.max_delay_us))?;
         self.check_room()?;
         self.catch_up(self.now_ns);
         let depth = self.colds[Self::index(class) as usize].depth + 1;
@@ -113,7 +116,7 @@ impl LinkScheduler {
         let id = self.add_node(parent, common, self.weight_of(&common), depth);
         self.admit(id, Child::Stream(id));
         self.set_up_stream(id, &config, promise);
-        self.set_guarantees(parent, 0, config.rate_kbps);
+        self.set_guarantees(parent, Guaranteed::default(), guaranteed);
         self.update_earliest(parent);
         Ok(self.nodes[id as usize].handle)
     }
@@ -241,11 +244,12 @@ impl LinkScheduler {
         self.check_time(now_ns)?;
         self.catch_up(now_ns);
         let node = &self.nodes[id as usize];
-        let (parent, rate_kbps) = (node.parent, self.colds[id as usize].config.rate_kbps());
-        let guaranteed_kbps = if node.is(Node::IS_CLASS) {
-            rate_kbps.max(self.classes[node.head as usize].guaranteed_kbps)
-        } else {
-            rate_kbps
+        let parent = node.parent;
+        let guaranteed = match &self.colds[id as usize].config {
+            config @ Config::Class(_) => {
+                self.guaranteed_by(config, self.classes[node.head as usize].guaranteed)
+            }
+            Config::Stream(config) => self.guaranteed_to(config),
         };
         let all = if node.is(Node::IS_CLASS) { self.inside(node.head) } else { vec![id] };
         for &id in all.iter().rev() {
@@ -257,7 +261,7 @@ impl LinkScheduler {
                 departure.counted_by = around;
             }
         }
-        self.set_guarantees(parent, guaranteed_kbps, 0);
+        self.set_guarantees(parent, guaranteed, Guaranteed::default());
         self.update_earliest(parent);
         if !self.has_something_open() {
             self.settle();

@@ -52,7 +52,7 @@ fn numbers_out_of_range_are_named() {
         ),
         (
             add(StreamConfig { max_delay_us: Some(5), ..stream(1) }),
-            "max_delay_us: expected at least 1212, for class 0 to keep it beside the others, found 5",
+            "max_delay_us: expected at least 2423, for class 0 to keep it beside the others, found 5",
         ),
     ];
     for (found, expected) in cases {
@@ -104,6 +104,95 @@ fn guarantees_beyond_a_ceiling_or_the_link_are_refused() {
     assert!(link.reconfigure_stream(last, 0, stream(7_001)).is_err());
     link.remove(last, 0).unwrap();
     link.add_stream(root, stream(7_000)).expect("there is room again");
+}
+
+#[test]
+fn no_delay_is_promised_under_a_ceiling() {
+    let mut link = link();
+    let root = link.root();
+    let with_ceiling = ClassConfig { ceil_kbps: Some(4_000), ..ClassConfig::default() };
+    let capped = link.add_class(root, with_ceiling).unwrap();
+    let inner = link.add_class(capped, ClassConfig::default()).unwrap();
+    let open = link.add_class(root, ClassConfig::default()).unwrap();
+    let open_inner = link.add_class(open, ClassConfig::default()).unwrap();
+    let delayed = StreamConfig { max_delay_us: Some(20_000), ..stream(100) };
+    for class in [capped, inner] {
+        assert_eq!(
+            message(link.add_stream(class, delayed)),
+            format!(
+                "max_delay_us: expected no delay under the ceiling of class {capped}; it can be promised in the root and in \
+                 classes without one around, found 20000"
+            )
+        );
+    }
+    let own = StreamConfig { ceil_kbps: Some(200), ..delayed };
+    let told = "max_delay_us: expected no delay beside a ceil_kbps, which would put it off, found 20000";
+    assert_eq!(message(link.add_stream(root, own)), told);
+    let plain = link.add_stream(inner, stream(100)).unwrap();
+    assert!(matches!(
+        link.reconfigure_stream(plain, 0, delayed),
+        Err(LinkError::DelayUnderCeiling { class, found_us: 20_000 }) if class == capped
+    ));
+    let kept = link.add_stream(open_inner, delayed).unwrap();
+    assert_eq!(message(link.reconfigure_stream(kept, 0, own)), told);
+    for class in [open, open_inner] {
+        assert_eq!(
+            message(link.reconfigure_class(class, 0, with_ceiling)),
+            format!(
+                "ceil_kbps: expected no ceiling, as streams in class {class} have a max_delay_us, found 4000 kbps"
+            )
+        );
+        assert_eq!(link.class_config(class), Ok(ClassConfig::default()));
+    }
+    link.remove(kept, 0).unwrap();
+    link.reconfigure_class(open, 0, with_ceiling).expect("nothing is promised there any more");
+}
+
+/// What is promised leaves no room for what a ceiling would hold back with less burst or a lower rate.
+#[test]
+fn a_change_that_would_break_a_promise_is_refused() {
+    let mut link = link();
+    let root = link.root();
+    let capped = |ceil_kbps, burst_bytes| ClassConfig {
+        ceil_kbps: Some(ceil_kbps),
+        burst_bytes,
+        ..ClassConfig::default()
+    };
+    let class = link.add_class(root, capped(4_000, 2 * 1514)).unwrap();
+    let promise = StreamConfig { max_delay_us: Some(3_000), ..stream(100) };
+    let promised = link.add_stream(root, promise).unwrap();
+    link.add_stream(class, stream(1_000)).unwrap();
+    let second = link.add_stream(class, stream(100)).unwrap();
+    let told = |held_bytes| {
+        format!(
+            "rate_kbps: expected a rate with which the link keeps the delays that it has promised, or more burst_bytes where \
+             there is a ceil_kbps: ceilings may hold back {held_bytes} bytes, found 1200 kbps"
+        )
+    };
+    assert_eq!(message(link.reconfigure_class(class, 0, capped(4_000, 1514))), told(1514 + 417));
+    assert_eq!(message(link.reconfigure_class(class, 0, capped(1_100, 2 * 1514))), told(1514));
+    assert!(matches!(
+        link.add_stream(class, stream(1)),
+        Err(LinkError::BreaksDelay { held_bytes: 1931.., .. })
+    ));
+    assert!(matches!(
+        link.set_rate(0, 8_000),
+        Err(LinkError::BreaksDelay { found_kbps: 8_000, held_bytes: 417 })
+    ));
+    let less_than_a_packet = link.reconfigure_class(class, 0, capped(4_000, 1513));
+    assert!(matches!(less_than_a_packet, Err(LinkError::BreaksDelay { held_bytes: 1_000_000_000.., .. })));
+    let second_capped = StreamConfig { ceil_kbps: Some(100), burst_bytes: 0, ..stream(100) };
+    assert!(matches!(link.reconfigure_stream(second, 0, second_capped), Err(LinkError::BreaksDelay { .. })));
+    let sooner = StreamConfig { max_delay_us: Some(2_000), ..promise };
+    assert!(matches!(
+        link.reconfigure_stream(promised, 0, sooner),
+        Err(LinkError::DelayOutOfReach { least_us: Some(2_001..3_000), held_bytes: 417, .. })
+    ));
+    assert_eq!(link.class_config(class), Ok(capped(4_000, 2 * 1514)));
+    link.remove(second, 0).unwrap();
+    link.remove(promised, 0).unwrap();
+    link.reconfigure_class(class, 0, capped(1_100, 0)).expect("nothing is promised any more");
+    link.set_rate(0, 8_000).expect("it has room for the rate");
 }
 
 #[test]

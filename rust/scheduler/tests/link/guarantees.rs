@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use honeylink_scheduler::{ClassConfig, LinkOptions, LinkScheduler, Priority, StreamConfig};
-use proptest::prelude::*;
+use honeylink_scheduler::{ClassConfig, LinkError, LinkOptions, LinkScheduler, Priority, StreamConfig};
+use proptest::{prelude::*, sample::Index};
 
 use super::{
     cases::cases,
@@ -12,6 +12,8 @@ use super::{
 
 const LINK_KBPS: u64 = 10_000;
 const LARGEST: u64 = 1514;
+/// Late enough for ceilings to have saved up their bursts.
+const BEGIN_NS: u64 = 100_000_000_000;
 
 fn stream(rate_kbps: u64) -> StreamConfig {
     StreamConfig { rate_kbps, queue_packets: 100_000, ..StreamConfig::default() }
@@ -152,6 +154,45 @@ fn check_rate(kbps: u64, arrivals: &[Arrival], sent: &[Sent]) -> Result<(), Stri
     Ok(())
 }
 
+/// When a stream sends packets of that size, so many at a time, for half a second: each as early as its token bucket allows it.
+fn greedy_ns(config: &StreamConfig, size: u32, from_ns: u64, at_a_time: u32) -> Vec<u64> {
+    let (kbps, need) = (u128::from(config.rate_kbps), u128::from(size * at_a_time) * BYTE);
+    let mut full_at = u128::from(from_ns) * kbps;
+    let mut all = Vec::new();
+    loop {
+        let at_ns = (full_at + need).saturating_sub(u128::from(config.burst_bytes) * BYTE).div_ceil(kbps);
+        let at_ns = at_ns.max(from_ns.into());
+        if at_ns > 500_000_000 {
+            return all;
+        }
+        all.extend(std::iter::repeat_n(at_ns as u64, at_a_time as usize));
+        full_at = full_at.max(at_ns * kbps) + need;
+    }
+}
+
+/// What a stream asks for: a delay, a rate alone, or to go as early as can be.
+#[derive(Clone, Copy, Debug)]
+struct Ask {
+    config: StreamConfig,
+    size: u32,
+    from_ns: u64,
+    in_bursts: bool,
+}
+
+fn any_ask() -> impl Strategy<Value = Ask> {
+    let delay = prop_oneof![2 => (2_000_u64..60_000).prop_map(Some), 1 => Just(None)];
+    let ceiling = prop_oneof![3 => Just(None), 1 => (100_u64..300).prop_map(Some)];
+    let burst = prop_oneof![64_u32..8_000, 8_000_u32..40_000];
+    let traffic = (20_u64..3_000, burst, 64_u32..1515, 0_u64..30_000_000, any::<bool>());
+    (delay, any::<bool>(), ceiling, traffic).prop_map(|(max_delay_us, is_eager, percent, traffic)| {
+        let (rate_kbps, burst_bytes, size, from_ns, in_bursts) = traffic;
+        let priority = if is_eager { Priority::Latency } else { Priority::Normal };
+        let ceil_kbps = percent.map(|percent| rate_kbps * percent / 100);
+        let config = StreamConfig { burst_bytes, max_delay_us, priority, ceil_kbps, ..stream(rate_kbps) };
+        Ask { config, size: size.min(burst_bytes), from_ns, in_bursts }
+    })
+}
+
 proptest! {
     #![proptest_config(cases(1500))]
 
@@ -178,6 +219,26 @@ proptest! {
     }
 
     #[test]
+    fn the_least_delay_that_an_error_names_is_kept_and_none_below(
+        hog_kbps in 0_u64..6_000, promised in prop::collection::vec((20_u64..3_000, 64_u32..8_000, 2_000_u64..60_000), 0..4),
+        rate_kbps in 20_u64..3_000, burst_bytes in 64_u32..30_000, asked_us in 1_u64..20_000,
+    ) {
+        let (mut link, _) = link_of(&[stream(hog_kbps)]);
+        let root = link.root();
+        for (rate_kbps, burst_bytes, delay_us) in promised {
+            let config = StreamConfig { burst_bytes, max_delay_us: Some(delay_us), ..stream(rate_kbps) };
+            let _ = link.add_stream(root, config);
+        }
+        let config = |delay_us| StreamConfig { burst_bytes, max_delay_us: Some(delay_us), ..stream(rate_kbps) };
+        let refused = link.add_stream(root, config(asked_us));
+        if let Err(LinkError::DelayOutOfReach { least_us: Some(least_us), found_us, .. }) = refused {
+            prop_assert_eq!(found_us, asked_us);
+            prop_assert!(link.add_stream(root, config(least_us - 1)).is_err());
+            prop_assert!(link.add_stream(root, config(least_us)).is_ok());
+        }
+    }
+
+    #[test]
     fn what_is_within_rate_and_burst_keeps_its_delay(
         hog_kbps in 0_u64..6_000, promised in prop::collection::vec((20_u64..3_000, 64_u32..8_000, 2_000_u64..60_000, 64_u32..1515), 1..5),
     ) {
@@ -189,19 +250,9 @@ proptest! {
             let config = StreamConfig { burst_bytes, max_delay_us: Some(delay_us), ..stream(rate_kbps) };
             link.add_stream(root, config).ok().map(|handle| (handle, config, size.min(burst_bytes)))
         }).collect();
-        // Each sends as much as its token bucket allows, as early as it allows it, for half a second.
         let mut arrivals = Vec::new();
         for (index, (_, config, size)) in kept.iter().enumerate() {
-            let (kbps, need) = (u128::from(config.rate_kbps), u128::from(*size) * BYTE);
-            let mut full_at = 0;
-            loop {
-                let at_ns = (full_at + need).saturating_sub(u128::from(config.burst_bytes) * BYTE).div_ceil(kbps);
-                if at_ns > 500_000_000 {
-                    break;
-                }
-                arrivals.push((at_ns as u64, index));
-                full_at = full_at.max(at_ns * kbps) + need;
-            }
+            arrivals.extend(greedy_ns(config, *size, 0, 1).into_iter().map(|at_ns| (at_ns, index)));
         }
         arrivals.sort_unstable();
         for _ in 0..800 {
@@ -216,6 +267,56 @@ proptest! {
             for ((at_ns, _), sent) in arrived.zip(sent.iter().filter(|sent| sent.stream == *handle)) {
                 let most_ns = config.max_delay_us.unwrap() * 1000;
                 prop_assert!(end_ns(sent) - at_ns <= most_ns, "{sent:?}, enqueued at {at_ns}, {config:?}");
+            }
+        }
+    }
+
+    /// Whatever stands around it, and whatever else is guaranteed there. In every class somebody wants all of it.
+    #[test]
+    fn a_delay_that_was_promised_is_kept_beside_ceilings(
+        classes in prop::collection::vec((any::<Index>(), prop::option::of((300_u64..9_000, 0_u32..30_000))), 1..4),
+        asks in prop::collection::vec((any::<Index>(), any_ask()), 1..12),
+    ) {
+        let mut link = LinkScheduler::new(LINK_KBPS, LinkOptions::default()).unwrap();
+        let mut around = vec![link.root()];
+        for (parent, ceiling) in classes {
+            let (ceil_kbps, burst_bytes) = ceiling.unzip();
+            let config = ClassConfig { ceil_kbps, burst_bytes: burst_bytes.unwrap_or(0), ..ClassConfig::default() };
+            around.push(link.add_class(around[parent.index(around.len())], config).unwrap());
+        }
+        let hog = StreamConfig { weight: Some(1_000_000), ..stream(0) };
+        let hogs: Vec<u32> = around.iter().map(|&class| link.add_stream(class, hog).unwrap()).collect();
+        let kept: Vec<(u32, Ask)> = asks.into_iter().filter_map(|(class, ask)| {
+            link.add_stream(around[class.index(around.len())], ask.config).ok().map(|handle| (handle, ask))
+        }).collect();
+        // What is left of the link somebody else is guaranteed, and needs.
+        let fillers: Vec<u32> = (0..14).rev().filter_map(|bit| link.add_stream(around[0], stream(1 << bit)).ok()).collect();
+        let mut arrivals = Vec::new();
+        for (index, (_, ask)) in kept.iter().enumerate() {
+            let at_a_time = if ask.in_bursts { ask.config.burst_bytes / ask.size } else { 1 };
+            let all_ns = greedy_ns(&ask.config, ask.size, ask.from_ns, at_a_time).into_iter().map(|ns| ns + BEGIN_NS);
+            arrivals.extend(all_ns.map(|at_ns| (at_ns, index)));
+        }
+        arrivals.sort_unstable();
+        for &hog in hogs.iter().chain(&fillers) {
+            (0..450).for_each(|_| assert_eq!(push(&mut link, hog, 1514, BEGIN_NS), 0));
+        }
+        for &(at_ns, index) in &arrivals {
+            prop_assert_eq!(push(&mut link, kept[index].0, kept[index].1.size, at_ns), 0);
+        }
+        let mut sent: Vec<Vec<Sent>> = vec![Vec::new(); kept.len()];
+        for packet in take(&mut link, BEGIN_NS + 2_000_000_000, 30_000) {
+            if let Some(index) = kept.iter().position(|(handle, _)| *handle == packet.stream) {
+                sent[index].push(packet);
+            }
+        }
+        for (index, (_, ask)) in kept.iter().enumerate() {
+            let Some(most_us) = ask.config.max_delay_us else { continue };
+            let all_ns = arrivals.iter().filter(|(_, of)| *of == index).map(|(at_ns, _)| at_ns);
+            prop_assert_eq!(all_ns.clone().count(), sent[index].len());
+            for (at_ns, sent) in all_ns.zip(&sent[index]) {
+                let late_ns = end_ns(sent).saturating_sub(at_ns + most_us * 1000);
+                prop_assert!(late_ns == 0, "{late_ns} ns late: {sent:?}, enqueued at {at_ns}, {ask:?}");
             }
         }
     }
