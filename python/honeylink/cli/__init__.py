@@ -20,8 +20,10 @@ _BROKEN_PIPE = 141  # as shells tell of a program that SIGPIPE has ended
 def main() -> None:
     """Run the command line; an expected error is one line on stderr."""
     try:
-        _run(sys.argv[1:])
-        sys.stdout.flush()
+        try:
+            _run(sys.argv[1:])
+        finally:
+            sys.stdout.flush()  # while it can still be said in a line what went wrong
     except HoneyLinkError as error:
         sys.exit(f"honeylink: {error}")
     except BrokenPipeError:
