@@ -282,6 +282,10 @@ def test_a_connection_that_has_ended_leaves_nothing_for_the_garbage_collector(se
                 this = connections() - before - ended
                 assert this
                 ended |= this
+        with Peer(service) as peer:
+            peer.send(head(service, method="GET") * 3)  # it goes with requests in line
+            assert peer.answer().status_code == 200
+            ended |= connections() - before
         del this
         deadline = time.monotonic() + PATIENCE_SECONDS
         while ended and time.monotonic() < deadline:

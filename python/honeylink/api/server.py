@@ -174,6 +174,8 @@ def _protocol(settings: Settings, overload: Overload) -> type[HttpToolsProtocol]
             self._expect(None)
             self._set_deadline()
             super().connection_lost(exc)
+            # uvicorn leaves it running when the connection was reset, and it holds all that is let go below.
+            self._unset_keepalive_if_required()
             # These refer back to the connection. Left here, they would hold it, its transport and its last request
             # until a full collection, which is hours away.
             self.pipeline.clear()
