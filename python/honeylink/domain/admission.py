@@ -292,7 +292,7 @@ def plan_shrink(pool: Pool, rivals: Rivals) -> tuple[Shrunk, ...] | None:
         wider = replace(wider, borrow_limit_kbps=pool.borrow_limit_kbps + 1)
     one = _native.Request([_native.StreamAsk("", "latency", 1)], _STRONGEST)
     sessions = [session.native() for session in rivals.sessions]
-    others = [other.native() for other in rivals.pools if other.key != pool.key]
+    others = [other.native() for other in rivals.pools]
     verdict = _native.plan([wider.native()], one, sessions, rivals.now_ms, others)
     if isinstance(verdict, _native.Rejected) or verdict.evicted:
         return None
