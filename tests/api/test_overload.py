@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,12 +12,16 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from honeylink.api.overload import Overload
 from tests.api.peer import MAX_BODY_BYTES, Peer, check_alive, check_problem, head
 from tests.conftest import run_service, session_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from starlette.types import Receive, Scope, Send
 
     from honeylink.settings import Settings
     from tests.conftest import Device, Service
@@ -65,6 +71,25 @@ def wait_until_full(service: Service) -> None:
     while not service.loop.run(is_full()):
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+@contextmanager
+def nothing_is_read(service: Service) -> Iterator[None]:
+    """Hold up the service's loop: what arrives meanwhile is read in one pass of it."""
+    held, go_on = threading.Event(), threading.Event()
+
+    async def hold() -> None:
+        held.set()
+        go_on.wait(20)
+
+    with ThreadPoolExecutor(1) as pool:
+        holding = pool.submit(service.loop.run, hold())
+        assert held.wait(20)
+        try:
+            yield
+        finally:
+            go_on.set()
+        holding.result()
 
 
 def open_one(service: Service, device: Device) -> int:
@@ -130,3 +155,51 @@ def test_who_hangs_up_while_waiting_gets_no_session(service: Service) -> None:
         assert sessions == []
     [pool_row] = service.fetch("SELECT reserved_kbps FROM pools WHERE level = 0 AND pool_id = $1", leaver.device_id)
     assert pool_row["reserved_kbps"] == 0
+
+
+def test_of_those_that_arrive_together_no_more_are_let_in_than_may_be_in_progress(small: Service) -> None:
+    body = "[]"
+    wrong = head(small, "Content-Type: application/json", f"Content-Length: {len(body)}")
+    peers = [Peer(small) for _ in range(5 * MAX_OPENING)]
+    try:
+        for peer in peers:
+            peer.send(head(small, method="GET"))
+            assert peer.answer().status_code == 200
+        with nothing_is_read(small):
+            for peer in peers:
+                peer.send(wrong, body)
+        # What is wrong with it is only found once it is let in.
+        assert sorted(peer.answer().status_code for peer in peers) == [400] * MAX_OPENING + [503] * 4 * MAX_OPENING
+    finally:
+        for peer in peers:
+            peer.leave()
+
+
+def test_a_crowd_begins_a_few_at_a_time_in_the_order_in_which_it_came() -> None:
+    begun: list[int] = []
+
+    async def app(scope: Scope, _: Receive, __: Send) -> None:
+        begun.append(scope["number"])
+
+    async def receive_nothing() -> dict[str, str]:
+        return {}
+
+    async def send_nothing(_: object) -> None:
+        return
+
+    async def run() -> list[int]:
+        overload = Overload(app, lambda _: False, MAX_BODY_BYTES, STATUS_LINE)
+        crowd = [
+            asyncio.create_task(overload({"number": number}, receive_nothing, send_nothing)) for number in range(100)
+        ]
+        in_a_pass = []
+        while not all(each.done() for each in crowd):
+            before = len(begun)
+            await asyncio.sleep(0)
+            in_a_pass.append(len(begun) - before)
+            if len(in_a_pass) == 2:
+                crowd[70].cancel()
+        return in_a_pass
+
+    assert max(asyncio.run(run())) == 16
+    assert begun == [number for number in range(100) if number != 70]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import pytest
 
 from honeylink.domain.access import Principal, Role
+from honeylink.domain.admission import decide
 from honeylink.domain.sessions import Mode, Priority, SessionRequest, StreamRequest
 from honeylink.errors import BandwidthExceeded, ClientGone, DependencyUnavailable, NotFound
 from tests.conftest import run_service
@@ -66,6 +68,33 @@ def test_many_share_a_commit(service: Service) -> None:
     # The first leaves at once and alone; the others share what follows.
     assert commits_of(service, session_ids) <= 3
     assert {held_kbps(service, device) for device in devices} == {100}
+
+
+def test_the_loop_serves_others_while_a_large_group_is_decided_on(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = [service.new_device() for _ in range(50)]
+    passes = 0
+    decided_in: list[int] = []
+    caller = principal(service)
+
+    def noting(*arguments: Any) -> Any:
+        decided_in.append(passes)
+        return decide(*arguments)
+
+    async def count_passes() -> None:
+        nonlocal passes
+        while len(decided_in) < len(devices) and passes < 1_000_000:
+            passes += 1
+            await asyncio.sleep(0)
+
+    async def run() -> None:
+        sessions = service.services.sessions
+        await asyncio.gather(count_passes(), *(sessions.open(caller, request(device, 100)) for device in devices))
+
+    monkeypatch.setattr("honeylink.services.opening.decide", noting)
+    service.loop.run(run())
+    assert max(Counter(decided_in).values()) <= 16
 
 
 def test_a_group_does_not_compete_with_itself(service: Service) -> None:

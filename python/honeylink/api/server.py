@@ -40,6 +40,9 @@ _log = structlog.get_logger(__name__)
 
 _MAX_HEADER_BYTES = 32_768
 _BACKLOG = 2048
+# uvloop accepts one connection from each listening socket in a pass of its loop (libuv pull request 3696): when a fleet
+# comes back all at once, its last would wait for hundreds of passes. So one socket listens as so many.
+_ACCEPTED_IN_A_PASS_MAX = 16
 _KEEP_ALIVE_SECONDS = 30
 
 
@@ -69,7 +72,8 @@ async def serve(
         sweeping = asyncio.create_task(services.expiry.run(), name="expiry")
         listening = asyncio.create_task(services.changes.run(), name="changes")
         with server.stopped_by_signals():
-            serving = asyncio.create_task(server.serve([listener]), name="server")
+            listeners = [listener, *(listener.dup() for _ in range(_ACCEPTED_IN_A_PASS_MAX - 1))]
+            serving = asyncio.create_task(server.serve(listeners), name="server")
             host, port = listener.getsockname()[:2]
             _log.info("serving", host=host, port=port)
             companion = asyncio.create_task(beside(services), name="beside") if beside else sweeping
@@ -109,9 +113,10 @@ class _Server(uvicorn.Server):
     """
 
     def __init__(self, settings: Settings, services: Services) -> None:
-        overload = Overload(services.sessions.overloaded, settings.max_body_bytes, STATUS_LINE)
+        app = create_app(settings, services)
+        overload = Overload(app, services.sessions.overloaded, settings.max_body_bytes, STATUS_LINE)
         config = uvicorn.Config(
-            create_app(settings, services),
+            overload,
             http=_protocol(settings, overload),
             ws="none",
             lifespan="off",

@@ -69,11 +69,19 @@ class LoadLimit:
         """Whether there was more to do than can be done."""
         return self._limit < self._limit_max
 
-    def refuses(self, now: float) -> bool:
-        """Whether one more would be too many; it counts as refused then."""
+    @property
+    def refusing(self) -> bool:
+        """Whether one was refused of late."""
+        return self._refused > 0
+
+    def refuses(self, now: float, coming: int = 0) -> bool:
+        """Whether one more than those in progress, and those that are still to enter, would be too many.
+
+        It counts as refused then.
+        """
         if self._in_progress == 0 and now - self._began > _IDLE_SECONDS:
             self._limit = self._limit_max
-        if self._in_progress < self.limit:
+        if self._in_progress + coming < self.limit:
             return False
         self._refused += 1
         return True

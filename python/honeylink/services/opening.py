@@ -53,6 +53,10 @@ __all__ = ["Opening"]
 
 # What fits a commit's time at full load. A larger group would only make its first member wait for its last.
 _GROUP_MAX = 64
+# Of a group, in one pass of the event loop: some milliseconds in which nobody else is served, and a quarter of that
+# while others wait to be refused.
+_AT_ONCE_MAX = 16
+_AT_ONCE_MAX_REFUSING = 4
 
 _log = structlog.get_logger(__name__)
 
@@ -100,9 +104,9 @@ class Opening:
         self._waiting: deque[_Waiting] = deque()
         self._group: asyncio.Task[None] | None = None
 
-    def overloaded(self) -> bool:
-        """Whether one more request would be one too many."""
-        return self._load.refuses(asyncio.get_running_loop().time())
+    def overloaded(self, coming: int = 0) -> bool:
+        """Whether one more request would be one too many, when so many are still on their way here."""
+        return self._load.refuses(asyncio.get_running_loop().time(), coming)
 
     async def open(self, caller: Principal, request: SessionRequest, wanted: Callable[[], bool]) -> OpenedSession:
         """Open a session with the next group.
@@ -203,7 +207,8 @@ class Opening:
                 stored = await session_store.create_sessions(
                     work, [new for new, _ in admitted.values()], self._session_endpoint
                 )
-        for each, (new, stream_keys) in admitted.items():
+        for index, (each, (new, stream_keys)) in enumerate(admitted.items()):
+            await self._breathe(index)
             times = stored.get(each.asked.session_id)
             if times is None or each.result.done():
                 wipe(stream_keys)
@@ -226,7 +231,8 @@ class Opening:
         """Decide on each after those before it; those that can't be decided on by what is known need another look."""
         admitted, again = {}, []
         taken = _Taken()
-        for each in live:
+        for index, each in enumerate(live):
+            await self._breathe(index)
             if not each.asked.wanted():
                 _refuse([each], ClientGone())
                 continue
@@ -248,6 +254,12 @@ class Opening:
                 else:
                     _refuse([each], refusal)
         return admitted, again
+
+    async def _breathe(self, index: int) -> None:
+        """Let others have their turn, every few of a group."""
+        at_once_max = _AT_ONCE_MAX_REFUSING if self._load.refusing else _AT_ONCE_MAX
+        if index % at_once_max == at_once_max - 1:
+            await asyncio.sleep(0)
 
     async def _snapshots(
         self, work: UnitOfWork, devices: set[tuple[UUID, str]], now: float

@@ -92,9 +92,9 @@ class Sessions:
         self._negotiation = negotiation
         self._device_priority_max = device_priority_max
 
-    def overloaded(self) -> bool:
-        """Whether one more session to open would be too many; costs next to nothing."""
-        return self._opening.overloaded()
+    def overloaded(self, coming: int = 0) -> bool:
+        """Whether one more session to open would be too many, when so many are still to come; costs next to nothing."""
+        return self._opening.overloaded(coming)
 
     async def open(
         self, caller: Principal, request: SessionRequest, wanted: Callable[[], bool] = lambda: True
