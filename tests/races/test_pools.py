@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 CLIENTS = 200
 OVERLOADED = str(Overloaded())
-CONNECTIONS = 48  # at once: more than the processes have connections to the database
+CONNECTIONS = CLIENTS  # at once: far more than the processes have connections to the database
 
 
 class Fleet:

@@ -18,23 +18,29 @@ pub(super) struct Codel {
     count: u32,
     last_count: u32,
     is_signalling: bool,
+    /// Whether the last packet was signalled, and the next time is still to follow from that.
+    has_signalled: bool,
 }
 
 impl Codel {
-    /// Whether the packet that is first at `now_ns`, and has waited for `wait_ns`, is to be signalled. A queue of one
-    /// packet is never too long, so the last one is never dropped.
-    pub fn signals(&mut self, now_ns: u64, wait_ns: u64, queued_bytes: u32, mtu_bytes: u32) -> bool {
-        let is_bad = self.is_bad(now_ns, wait_ns, queued_bytes, mtu_bytes);
+    /// Whether the packet that is first at `now_ns`, and has waited for `wait_ns`, is to be signalled. With no more than a
+    /// largest packet behind it a queue is never too long, so the last one is never dropped.
+    pub fn signals(&mut self, now_ns: u64, wait_ns: u64, behind_bytes: u32, mtu_bytes: u32) -> bool {
+        let is_bad = self.is_bad(now_ns, wait_ns, behind_bytes, mtu_bytes);
         if self.is_signalling {
+            let has_signalled = core::mem::replace(&mut self.has_signalled, false);
             if !is_bad {
                 self.is_signalling = false;
                 return false;
+            }
+            if has_signalled {
+                self.next_ns = self.next_ns.saturating_add(self.gap_ns());
             }
             if now_ns < self.next_ns {
                 return false;
             }
             self.count = self.count.saturating_add(1);
-            self.next_ns = self.next_ns.saturating_add(self.gap_ns());
+            self.has_signalled = true;
             return true;
         }
         if !is_bad {
@@ -50,8 +56,8 @@ impl Codel {
         true
     }
 
-    fn is_bad(&mut self, now_ns: u64, wait_ns: u64, queued_bytes: u32, mtu_bytes: u32) -> bool {
-        if wait_ns < TARGET_NS || queued_bytes <= mtu_bytes {
+    fn is_bad(&mut self, now_ns: u64, wait_ns: u64, behind_bytes: u32, mtu_bytes: u32) -> bool {
+        if wait_ns < TARGET_NS || behind_bytes <= mtu_bytes {
             self.bad_at_ns = 0;
             return false;
         }

@@ -111,7 +111,8 @@ impl LinkScheduler {
             let node = &self.nodes[stream as usize];
             let wait_ns = start_ns.saturating_sub(node.first.enqueued_ns);
             let cold = &mut self.colds[stream as usize];
-            if !cold.codel.signals(start_ns, wait_ns, node.bytes, self.options.mtu_bytes) {
+            let behind_bytes = node.bytes - node.first.size;
+            if !cold.codel.signals(start_ns, wait_ns, behind_bytes, self.options.mtu_bytes) {
                 return false;
             }
             match aqm {

@@ -3,6 +3,7 @@
 mod bounds;
 #[path = "../cases/mod.rs"]
 mod cases;
+mod contests;
 mod examples;
 mod oracle;
 mod plain;

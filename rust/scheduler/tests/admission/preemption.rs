@@ -17,12 +17,12 @@ fn least_kbps(stream: &StreamAsk) -> u64 {
     stream.min_bandwidth_kbps.unwrap_or(stream.bandwidth_kbps)
 }
 
-fn has_kbps(session: &ActiveSession) -> Vec<u64> {
+pub fn has_kbps(session: &ActiveSession) -> Vec<u64> {
     session.streams.iter().map(|stream| stream.bandwidth_kbps).collect()
 }
 
 impl Contest {
-    fn minima(&self) -> Vec<u64> {
+    pub fn minima(&self) -> Vec<u64> {
         self.request.streams.iter().map(least_kbps).collect()
     }
 
@@ -57,7 +57,7 @@ impl Contest {
     }
 
     /// All that one session could come to.
-    fn outcomes(&self, session: &ActiveSession, evict: bool) -> Vec<Vec<u64>> {
+    pub fn outcomes(&self, session: &ActiveSession, evict: bool) -> Vec<Vec<u64>> {
         let mut outcomes = vec![vec![]];
         for stream in &session.streams {
             let least = if self.may_take_from(session) { least_kbps(stream) } else { stream.bandwidth_kbps };
@@ -86,7 +86,7 @@ impl Contest {
     }
 
     /// What each session comes to by a verdict.
-    fn kept(&self, answer: &Admitted) -> Vec<Vec<u64>> {
+    pub fn kept(&self, answer: &Admitted) -> Vec<Vec<u64>> {
         let mut kept: Vec<Vec<u64>> = self.active.iter().map(has_kbps).collect();
         answer.evicted.iter().for_each(|&session| kept[session].fill(0));
         answer.shrunk.iter().for_each(|each| kept[each.session].clone_from(&each.allocations));

@@ -54,6 +54,19 @@ proptest! {
         prop_assert_eq!(plan_alone(&path, &request), verdict_by_brute_force(&path, &request));
     }
 
+    /// But where a pool's capacity has cut its share short: that grows with it, at the cost of the pools around.
+    #[test]
+    fn more_capacity_never_refuses_what_less_admitted(
+        path in any_path(), request in any_request(), at: Index, more in 0_u64..20,
+    ) {
+        let mut larger = path.clone();
+        let pool = at.get_mut(&mut larger);
+        if pool.guaranteed_kbps.is_none_or(|kbps| kbps <= pool.capacity_kbps) {
+            pool.capacity_kbps += more;
+        }
+        prop_assert!(admitted(plan_alone(&path, &request)).is_none() || admitted(plan_alone(&larger, &request)).is_some());
+    }
+
     #[test]
     fn streams_have_what_fits_and_no_kbps_less(path in any_path(), request in any_request()) {
         let streams = &request.streams;

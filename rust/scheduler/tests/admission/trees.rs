@@ -11,26 +11,26 @@ use crate::{
 
 /// A node with two tenants with two devices each, all charged alike.
 #[derive(Clone, Debug)]
-struct Tree {
+pub struct Tree {
     /// First the node, then the tenants, then the devices.
-    pools: Vec<Pool>,
+    pub pools: Vec<Pool>,
 }
 
-const NODE: usize = 0;
+pub const NODE: usize = 0;
 const TENANTS: [usize; 2] = [1, 2];
-const DEVICES: [usize; 4] = [3, 4, 5, 6];
+pub const DEVICES: [usize; 4] = [3, 4, 5, 6];
 
-fn parent(pool: usize) -> usize {
+pub fn parent(pool: usize) -> usize {
     if pool <= 2 { NODE } else { (pool - 1) / 2 }
 }
 
 impl Tree {
-    fn path(&self, device: usize) -> Vec<Pool> {
+    pub fn path(&self, device: usize) -> Vec<Pool> {
         [device, parent(device), NODE].map(|pool| self.pools[pool].clone()).to_vec()
     }
 
     /// What each pool withholds by its definition: the claims of the pools inside it.
-    fn settle(&mut self) {
+    pub fn settle(&mut self) {
         for outer in [1, 2, NODE] {
             let inside = (1..self.pools.len()).filter(|&pool| parent(pool) == outer);
             let claims: u64 = inside.map(|pool| oracle::claim_kbps(&self.pools[pool])).sum();
@@ -38,27 +38,27 @@ impl Tree {
         }
     }
 
-    fn reserve(&mut self, device: usize, kbps: u64) {
+    pub fn reserve(&mut self, device: usize, kbps: u64) {
         for pool in [device, parent(device), NODE] {
             self.pools[pool].reserved_kbps += kbps;
         }
         self.settle();
     }
 
-    fn release(&mut self, device: usize, kbps: u64) {
+    pub fn release(&mut self, device: usize, kbps: u64) {
         for pool in [device, parent(device), NODE] {
             self.pools[pool].reserved_kbps -= kbps;
         }
         self.settle();
     }
 
-    fn is_sound(&self) -> bool {
+    pub fn is_sound(&self) -> bool {
         self.pools.iter().all(oracle::is_within_ceiling)
     }
 }
 
 /// Shares are such that the pool around has room for what is kept of them.
-fn any_tree() -> impl Strategy<Value = Tree> {
+pub fn any_tree() -> impl Strategy<Value = Tree> {
     let limit = || option::weighted(0.6, 0_u64..20);
     let pool = || (1_u64..80, limit(), limit(), limit());
     (vec(pool(), 7), any_charge()).prop_filter_map("what is kept has room", |(pools, charge)| {

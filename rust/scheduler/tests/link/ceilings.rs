@@ -6,17 +6,17 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 use super::{
     cases::cases,
     replay::Replay,
-    run::{self, BYTE, Sent, Tree, any_arrivals, any_tree, drain, feed, push, take},
+    run::{self, BYTE, Sent, Tree, add_overhead, any_arrivals, any_tree, drain, feed, push, take},
 };
 
 /// In any window a ceiling lets through `ceil * window + burst + one packet`, at most.
-fn check_windows(kbps: u64, burst_bytes: u32, sent: &[Sent]) -> Result<(), String> {
+fn check_windows(kbps: u64, burst_bytes: u32, largest_bytes: u32, sent: &[Sent]) -> Result<(), String> {
     for (first, begin) in sent.iter().enumerate() {
         let mut bytes = 0;
         for end in &sent[first..] {
             bytes += u128::from(end.size);
             let window_ns = u128::from(end.start_ns - begin.start_ns);
-            let most = u128::from(kbps) * window_ns + u128::from(burst_bytes + 1514) * BYTE;
+            let most = u128::from(kbps) * window_ns + u128::from(burst_bytes + largest_bytes) * BYTE;
             if bytes * BYTE > most {
                 return Err(format!("{bytes} bytes in {window_ns} ns from {begin:?}"));
             }
@@ -26,18 +26,19 @@ fn check_windows(kbps: u64, burst_bytes: u32, sent: &[Sent]) -> Result<(), Strin
 }
 
 fn check_all_windows(tree: &Tree, all: &[(usize, Sent)]) -> Result<(), String> {
+    let largest_bytes = 1514 + tree.overhead_bytes;
     let of = |is_inside: &dyn Fn(usize) -> bool| -> Vec<Sent> {
         all.iter().filter(|(stream, _)| is_inside(*stream)).map(|&(_, sent)| sent).collect()
     };
     for (index, (_, class)) in tree.classes.iter().enumerate() {
         if let Some(kbps) = class.ceil_kbps {
             let inside = of(&|stream| tree.path(stream).contains(&index));
-            check_windows(kbps, class.burst_bytes, &inside)?;
+            check_windows(kbps, class.burst_bytes, largest_bytes, &inside)?;
         }
     }
     for (index, (_, stream)) in tree.streams.iter().enumerate() {
         if let Some(kbps) = stream.ceil_kbps {
-            check_windows(kbps, stream.burst_bytes, &of(&|other| other == index))?;
+            check_windows(kbps, stream.burst_bytes, largest_bytes, &of(&|other| other == index))?;
         }
     }
     Ok(())
@@ -56,10 +57,11 @@ proptest! {
             stream.rate_kbps = kbps;
         }
         let (mut link, handles) = tree.build(LinkOptions::default());
-        let arrivals = run::arrivals(&drawn, handles.len());
+        let mut arrivals = run::arrivals(&drawn, handles.len());
         let sent = run::play(&mut link, &handles, &arrivals);
-        let all: Vec<(usize, Sent)> =
+        let mut all: Vec<(usize, Sent)> =
             sent.into_iter().map(|sent| (run::position(&handles, sent.stream), sent)).collect();
+        add_overhead(tree.overhead_bytes, &mut arrivals, &mut all);
         let verdict = Replay::new(&tree).check(&arrivals, &all);
         prop_assert_eq!(verdict, Ok(()));
         prop_assert_eq!(check_all_windows(&tree, &all), Ok(()));
@@ -118,8 +120,9 @@ proptest! {
         sent.extend(feed(&mut link, &handles, &arrivals[fed..], &mut now_ns));
         sent.extend(drain(&mut link, now_ns));
         prop_assert_eq!(sent.len(), arrivals.len());
-        let all: Vec<(usize, Sent)> =
+        let mut all: Vec<(usize, Sent)> =
             sent.into_iter().map(|sent| (run::position(&handles, sent.stream), sent)).collect();
+        add_overhead(tree.overhead_bytes, &mut arrivals, &mut all);
         prop_assert_eq!(check_all_windows(&highest, &all), Ok(()));
     }
 }
@@ -155,4 +158,65 @@ fn another_ceiling_counts_what_was_sent_in_bytes() {
     assert_eq!(link.next_event_ns(1_000_000), Ok(Some(1_000_000 + 12_111_000)));
     link.reconfigure_stream(stream, 1_000_000, ceiling(1)).unwrap();
     assert_eq!(link.next_event_ns(1_000_000), Ok(Some(12_112_000_000)));
+}
+
+/// In a class that is shut until 24.3 ms something waits for its own ceiling, which opens at 13.5 ms; and a stream beside
+/// the class, of that handle, has something to send until then.
+fn link_with_one_that_waits() -> (LinkScheduler, u32) {
+    let mut link = LinkScheduler::new(100_000, LinkOptions::default()).unwrap();
+    let around = ClassConfig { ceil_kbps: Some(1_000), burst_bytes: 0, ..ClassConfig::default() };
+    let slower = StreamConfig { ceil_kbps: Some(900), burst_bytes: 0, ..StreamConfig::default() };
+    let loose = StreamConfig { ceil_kbps: Some(100_000), burst_bytes: 0, ..StreamConfig::default() };
+    let class = link.add_class(link.root(), around).unwrap();
+    let [waiting, other] = [slower, loose].map(|config| link.add_stream(class, config).unwrap());
+    let beside = link.add_stream(link.root(), loose).unwrap();
+    (0..2).for_each(|_| assert_eq!(push(&mut link, waiting, 1514, 0), 0));
+    assert_eq!(take(&mut link, 0, 9).len(), 1);
+    assert_eq!(push(&mut link, other, 1514, 12_112_000), 0);
+    (0..150).for_each(|_| assert_eq!(push(&mut link, beside, 1514, 12_112_000), 0));
+    let sent = take(&mut link, 12_500_000, 9);
+    assert!(sent.iter().any(|sent| sent.stream == other));
+    (link, beside)
+}
+
+#[test]
+fn the_next_event_is_exact_when_all_that_was_open_is_removed() {
+    let (mut link, beside) = link_with_one_that_waits();
+    link.remove(beside, 12_500_000).unwrap();
+    assert_eq!(link.next_event_ns(12_500_000), Ok(Some(24_345_120)));
+    assert_eq!(take(&mut link, 24_345_120, 9).len(), 1);
+}
+
+#[test]
+fn the_next_event_is_exact_when_all_that_was_open_is_shut() {
+    let (mut link, beside) = link_with_one_that_waits();
+    let shut = StreamConfig { ceil_kbps: Some(100), burst_bytes: 0, ..StreamConfig::default() };
+    link.reconfigure_stream(beside, 12_500_000, shut).unwrap();
+    assert_eq!(link.next_event_ns(12_500_000), Ok(Some(24_345_120)));
+    assert_eq!(take(&mut link, 24_345_120, 9).len(), 1);
+}
+
+#[test]
+fn the_next_event_is_exact_when_all_that_was_open_is_dropped_for_want_of_memory() {
+    let options = LinkOptions { memory_bytes: Some(5_000), ..LinkOptions::default() };
+    let mut link = LinkScheduler::new(100_000, options).unwrap();
+    let around = ClassConfig { ceil_kbps: Some(1_000), burst_bytes: 0, ..ClassConfig::default() };
+    let slower = StreamConfig { ceil_kbps: Some(900), burst_bytes: 0, ..StreamConfig::default() };
+    let class = link.add_class(link.root(), around).unwrap();
+    let waiting = link.add_stream(class, slower).unwrap();
+    let others = [(); 4].map(|()| link.add_stream(class, StreamConfig::default()).unwrap());
+    let beside = link.add_stream(link.root(), StreamConfig::default()).unwrap();
+    for size in [1514, 100] {
+        assert_eq!(push(&mut link, waiting, size, 0), 0);
+    }
+    assert_eq!(take(&mut link, 0, 9).len(), 1);
+    // The class is shut by the second of three packets; the third has not begun when memory runs short.
+    for stream in [beside, beside, others[3]] {
+        assert_eq!(push(&mut link, stream, 1514, 12_112_000), 0);
+    }
+    assert_eq!(take(&mut link, 12_300_000, 9).len(), 2);
+    others[..3].iter().for_each(|&stream| assert_eq!(push(&mut link, stream, 1200, 12_300_000), 0));
+    assert_eq!(link.stats(beside).unwrap().dropped_memory, 1);
+    assert_eq!(link.next_event_ns(12_300_000), Ok(Some(24_345_120)));
+    assert_eq!(take(&mut link, 24_345_120, 9).len(), 1);
 }

@@ -8,10 +8,8 @@ use proptest::prelude::*;
 
 use super::{
     cases::cases,
-    run::{self, FEW, Sent, Tree, any_arrivals, any_tree},
+    run::{self, FEW, Sent, Tree, add_overhead, any_arrivals, any_tree},
 };
-
-const LARGEST: u128 = 1514;
 
 /// One class: its children, each with its weight and the streams inside it.
 struct Family {
@@ -34,17 +32,18 @@ fn families(tree: &Tree) -> Vec<Family> {
 }
 
 /// What one of `count` children may be behind, in bytes times the sum of the weights.
-fn bound(count: usize, weight: u128, weights: u128) -> u128 {
+fn bound(count: usize, weight: u128, weights: u128, largest_bytes: u128) -> u128 {
     const UNIT: u128 = 1 << 40;
     if count <= FEW {
         // Virtual time has a unit; its rounding is less than a byte.
-        return (2 * LARGEST + 1) * weights;
+        return (2 * largest_bytes + 1) * weights;
     }
-    let slot_bytes = (UNIT / weight * LARGEST).next_power_of_two() * weight / UNIT + 1;
-    3 * slot_bytes * weights + 2 * LARGEST * weight
+    let slot_bytes = (UNIT / weight * largest_bytes).next_power_of_two() * weight / UNIT + 1;
+    3 * slot_bytes * weights + 2 * largest_bytes * weight
 }
 
 fn check(tree: &Tree, arrivals: &[run::Arrival], all: &[(usize, Sent)]) -> Result<(), String> {
+    let largest_bytes = u128::from(1514 + tree.overhead_bytes);
     for family in families(tree) {
         let weights = family.children.iter().map(|(weight, _)| weight).sum::<u128>() + tree.crowd as u128;
         let count = family.children.len() + tree.crowd;
@@ -67,7 +66,7 @@ fn check(tree: &Tree, arrivals: &[run::Arrival], all: &[(usize, Sent)]) -> Resul
                     queued -= 1;
                 }
                 least = least.min(behind);
-                if behind - least > bound(count, *weight, weights) as i128 {
+                if behind - least > bound(count, *weight, weights, largest_bytes) as i128 {
                     let bytes = (behind - least) / weights as i128;
                     return Err(format!("weight {weight} of {weights} is {bytes} bytes behind at {sent:?}"));
                 }
@@ -83,10 +82,11 @@ proptest! {
     #[test]
     fn no_child_falls_behind(tree in any_tree(false), drawn in any_arrivals(250)) {
         let (mut link, handles) = tree.build(LinkOptions::default());
-        let arrivals = run::arrivals(&drawn, handles.len());
+        let mut arrivals = run::arrivals(&drawn, handles.len());
         let sent = run::play(&mut link, &handles, &arrivals);
-        let all: Vec<(usize, Sent)> =
+        let mut all: Vec<(usize, Sent)> =
             sent.into_iter().map(|sent| (run::position(&handles, sent.stream), sent)).collect();
+        add_overhead(tree.overhead_bytes, &mut arrivals, &mut all);
         prop_assert_eq!(check(&tree, &arrivals, &all), Ok(()));
     }
 }
@@ -100,7 +100,7 @@ fn coming_and_going_brings_no_more() {
     for (crowd, most) in [(0, 101), (FEW, 112)] {
         let stream = |weight| (0, StreamConfig { weight: Some(weight), ..StreamConfig::default() });
         let streams = vec![stream(1), stream(1), stream(1_000)];
-        let tree = Tree { rate_kbps: 10_000, crowd, classes: Vec::new(), streams };
+        let tree = Tree { rate_kbps: 10_000, overhead_bytes: 0, crowd, classes: Vec::new(), streams };
         let (mut link, handles) = tree.build(LinkOptions::default());
         (0..200).for_each(|_| assert_eq!(run::push(&mut link, handles[0], 1250, 0), 0));
         assert_eq!(run::push(&mut link, handles[1], 1250, 0), 0);

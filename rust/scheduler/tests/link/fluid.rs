@@ -91,6 +91,7 @@ proptest! {
         let arrivals: Vec<Arrival> = packets.iter().enumerate().flat_map(of_stream).collect();
         let sent = run::play(&mut link, &handles, &arrivals);
 
+        let size = size + tree.overhead_bytes;
         let total = |&count: &usize| whole(count as u64 * u64::from(size));
         let mut fluid = Fluid { tree: &tree, left: packets.iter().map(total).collect() };
         let mut left: Vec<u64> = packets.iter().map(|&count| count as u64 * u64::from(size)).collect();
@@ -101,7 +102,7 @@ proptest! {
                 let apart = (whole(*left) - &fluid.left[stream]).to_f64().unwrap();
                 let levels = 1 + tree.path(stream).len();
                 let packets = if tree.crowd == 0 { 2.0 } else { 4.0 };
-                let most = packets * 1514.0 * levels as f64;
+                let most = packets * f64::from(1514 + tree.overhead_bytes) * levels as f64;
                 prop_assert!(apart.abs() <= most, "stream {stream} is {apart} bytes apart");
             }
         }

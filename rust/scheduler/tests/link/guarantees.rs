@@ -7,7 +7,7 @@ use proptest::{prelude::*, sample::Index};
 
 use super::{
     cases::cases,
-    run::{self, Arrival, BYTE, Sent, any_arrivals, drain, push, take},
+    run::{self, Arrival, BYTE, Sent, add_overhead, any_arrivals, any_overhead, drain, push, take},
 };
 
 const LINK_KBPS: u64 = 10_000;
@@ -27,10 +27,11 @@ fn link_of(configs: &[StreamConfig]) -> (LinkScheduler, Vec<u32>) {
 }
 
 /// A link and its root; or one that is faster, and a class whose ceiling is what the other one has.
-fn links() -> [(LinkScheduler, u32); 2] {
-    let link = LinkScheduler::new(LINK_KBPS, LinkOptions::default()).expect("a good link");
+fn links(overhead_bytes: u32) -> [(LinkScheduler, u32); 2] {
+    let options = LinkOptions { overhead_bytes, ..LinkOptions::default() };
+    let link = LinkScheduler::new(LINK_KBPS, options).expect("a good link");
     let root = link.root();
-    let mut faster = LinkScheduler::new(10 * LINK_KBPS, LinkOptions::default()).expect("a good link");
+    let mut faster = LinkScheduler::new(10 * LINK_KBPS, options).expect("a good link");
     let capped = ClassConfig { ceil_kbps: Some(LINK_KBPS), burst_bytes: 0, ..ClassConfig::default() };
     let class = faster.add_class(faster.root(), capped).expect("a good class");
     [(link, root), (faster, class)]
@@ -67,21 +68,31 @@ fn end_ns(sent: &Sent) -> u64 {
 /// the clock may stand at one of several times.
 struct Clock {
     kbps: u128,
+    /// The delay after which packets within rate and burst have to be gone, and the burst; without one they have the time
+    /// that they take at the rate.
+    delay: Option<(u128, u128)>,
     at: BTreeSet<u128>,
     queue: VecDeque<Arrival>,
 }
 
 impl Clock {
-    fn new(config: &StreamConfig) -> Self {
-        Self { kbps: config.rate_kbps.into(), at: BTreeSet::from([0]), queue: VecDeque::new() }
+    fn new(kbps: u64) -> Self {
+        Self { kbps: kbps.into(), delay: None, at: BTreeSet::from([0]), queue: VecDeque::new() }
+    }
+
+    fn with_delay(kbps: u64, delay_ns: u128, burst_bytes: u32) -> Self {
+        Self { delay: Some((delay_ns, burst_bytes.into())), ..Self::new(kbps) }
     }
 
     /// From when, and by when, the first packet is due, by each time that the clock may stand at.
     fn due(&self) -> impl Iterator<Item = (u128, u128)> + use<'_> {
         self.queue.front().filter(|_| self.kbps > 0).into_iter().flat_map(|first| {
             self.at.iter().map(|at| {
-                let from_ns = u128::from(first.at_ns).max(at.div_ceil(self.kbps));
-                (from_ns, from_ns + (u128::from(first.size) * BYTE).div_ceil(self.kbps))
+                let bytes = u128::from(first.size);
+                let ahead = self.delay.map_or(0, |(_, burst_bytes)| burst_bytes.saturating_sub(bytes) * BYTE);
+                let from_ns = u128::from(first.at_ns).max(at.saturating_sub(ahead).div_ceil(self.kbps));
+                let own_ns = (bytes * BYTE).div_ceil(self.kbps);
+                (from_ns, from_ns + self.delay.map_or(own_ns, |(delay_ns, _)| delay_ns))
             })
         })
     }
@@ -112,11 +123,10 @@ impl Clock {
 
 /// Looks at all streams for each packet: if any is due, the one with the first deadline must have gone.
 fn check_deadline_order(
-    configs: &[StreamConfig],
+    mut clocks: Vec<Clock>,
     arrivals: &[Arrival],
     all: &[(usize, Sent)],
 ) -> Result<(), String> {
-    let mut clocks: Vec<Clock> = configs.iter().map(Clock::new).collect();
     let mut arrivals = arrivals.iter().peekable();
     for &(stream, sent) in all {
         while let Some(arrival) = arrivals.next_if(|arrival| arrival.at_ns <= sent.start_ns) {
@@ -136,13 +146,63 @@ fn check_deadline_order(
     Ok(())
 }
 
+/// The guarantees of streams at the root, as they are documented. A fixed delay leaves out the packet that may be on its
+/// way. What is to go as early as can be has the least delay with which nothing falls due that the link has no time for:
+/// at no moment more than it sends until then.
+fn clocks_of(configs: &[StreamConfig], overhead_bytes: u32) -> Vec<Clock> {
+    let link_kbps = u128::from(LINK_KBPS);
+    let largest_bytes = LARGEST as u32 + overhead_bytes;
+    let blocking_ns = (u128::from(largest_bytes) * BYTE).div_ceil(link_kbps);
+    let is_eager =
+        |config: &StreamConfig| config.priority == Priority::Latency && config.max_delay_us.is_none();
+    let burst =
+        |config: &StreamConfig| u128::from((config.burst_bytes + overhead_bytes).max(largest_bytes)) * BYTE;
+    let own_ns = |config: &StreamConfig| burst(config).div_ceil(config.rate_kbps.into());
+    let delay_ns = |config: &StreamConfig, earliest_ns: u128| match config.max_delay_us {
+        Some(us) => Some(u128::from(us * 1000).saturating_sub(blocking_ns)),
+        None => is_eager(config).then(|| own_ns(config).min(earliest_ns)),
+    };
+    // With that delay a stream owes by a moment its burst, and from then on its rate; or its rate from the start.
+    let owed_at = |at_ns: u128, earliest_ns: u128| -> u128 {
+        let of_stream = |config: &StreamConfig| {
+            let kbps = u128::from(config.rate_kbps);
+            match delay_ns(config, earliest_ns) {
+                Some(delay_ns) if !is_eager(config) || delay_ns < own_ns(config) => {
+                    at_ns.checked_sub(delay_ns).map_or(0, |since_ns| burst(config) + kbps * since_ns)
+                }
+                _ => kbps * at_ns,
+            }
+        };
+        configs.iter().map(of_stream).sum()
+    };
+    let is_kept = |earliest_ns: u128| {
+        let moments = configs.iter().filter_map(|config| delay_ns(config, earliest_ns));
+        moments.chain([earliest_ns]).all(|at_ns| owed_at(at_ns, earliest_ns) <= link_kbps * at_ns)
+    };
+    let (mut low, mut high) =
+        (0, configs.iter().filter(|config| is_eager(config)).map(own_ns).max().unwrap_or(0));
+    while low < high {
+        let middle = u128::midpoint(low, high);
+        if is_kept(middle) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    let clock = |config: &StreamConfig| match delay_ns(config, high) {
+        Some(delay_ns) => Clock::with_delay(config.rate_kbps, delay_ns, config.burst_bytes),
+        None => Clock::new(config.rate_kbps),
+    };
+    configs.iter().map(clock).collect()
+}
+
 /// Each packet has been sent by the guaranteed-rate clock, plus the time of a largest packet on the link: the clock goes on
 /// by the time of each packet at the rate, from its arrival or from where it stood (P. Goyal, H. Vin, "Generalized
 /// guaranteed rate scheduling algorithms", IEEE/ACM Transactions on Networking 5(4), 1997). So whatever is queued over
 /// a time gets its rate over that time.
-fn check_rate(kbps: u64, arrivals: &[Arrival], sent: &[Sent]) -> Result<(), String> {
+fn check_rate(kbps: u64, largest_bytes: u64, arrivals: &[Arrival], sent: &[Sent]) -> Result<(), String> {
     let kbps = u128::from(kbps);
-    let blocking_ns = (u128::from(LARGEST) * BYTE).div_ceil(LINK_KBPS.into());
+    let blocking_ns = (u128::from(largest_bytes) * BYTE).div_ceil(LINK_KBPS.into());
     let mut clock = 0;
     for (arrival, sent) in arrivals.iter().zip(sent) {
         clock = (u128::from(arrival.at_ns) * kbps).max(clock) + u128::from(arrival.size) * BYTE;
@@ -199,23 +259,52 @@ proptest! {
     #[test]
     fn each_stream_gets_its_rate_by_the_first_deadline(
         parts in prop::collection::vec(prop_oneof![1 => Just(0_u64), 4 => 1_u64..2_000], 1..6),
-        drawn in any_arrivals(200),
+        drawn in any_arrivals(200), overhead_bytes in any_overhead(),
     ) {
         let rates = all_of_the_link(&parts);
         let configs: Vec<StreamConfig> = rates.iter().map(|&kbps| stream(kbps)).collect();
-        for (mut link, around) in links() {
+        for (mut link, around) in links(overhead_bytes) {
             let handles = add_nested(&mut link, around, &configs);
-            let arrivals = run::arrivals(&drawn, handles.len());
+            let mut arrivals = run::arrivals(&drawn, handles.len());
             let sent = run::play(&mut link, &handles, &arrivals);
-            let all: Vec<(usize, Sent)> =
+            let mut all: Vec<(usize, Sent)> =
                 sent.into_iter().map(|sent| (run::position(&handles, sent.stream), sent)).collect();
-            prop_assert_eq!(check_deadline_order(&configs, &arrivals, &all), Ok(()));
+            add_overhead(overhead_bytes, &mut arrivals, &mut all);
+            let clocks = rates.iter().map(|&kbps| Clock::new(kbps)).collect();
+            prop_assert_eq!(check_deadline_order(clocks, &arrivals, &all), Ok(()));
             for (index, &kbps) in rates.iter().enumerate().filter(|&(_, &kbps)| kbps > 0) {
                 let arrived: Vec<Arrival> = arrivals.iter().filter(|a| a.stream == index).copied().collect();
                 let sent: Vec<Sent> = all.iter().filter(|(s, _)| *s == index).map(|&(_, sent)| sent).collect();
-                prop_assert_eq!(check_rate(kbps, &arrived, &sent), Ok(()));
+                prop_assert_eq!(check_rate(kbps, LARGEST + u64::from(overhead_bytes), &arrived, &sent), Ok(()));
             }
         }
+    }
+
+    /// The same where some have a delay of their own, and some are to go as early as can be.
+    #[test]
+    fn due_packets_go_by_deadline_whatever_their_delays(
+        asks in prop::collection::vec((any_ask(), prop::bool::weighted(0.3)), 1..8),
+        drawn in any_arrivals(200), overhead_bytes in any_overhead(),
+    ) {
+        let options = LinkOptions { overhead_bytes, ..LinkOptions::default() };
+        let mut link = LinkScheduler::new(LINK_KBPS, options).unwrap();
+        let root = link.root();
+        let (mut handles, mut configs) = (Vec::new(), Vec::new());
+        for (ask, has_rate) in asks {
+            let config = StreamConfig { ceil_kbps: None, ..ask.config };
+            let config = if has_rate { stream(config.rate_kbps) } else { config };
+            if let Ok(handle) = link.add_stream(root, config) {
+                handles.push(handle);
+                configs.push(config);
+            }
+        }
+        prop_assume!(!handles.is_empty());
+        let mut arrivals = run::arrivals(&drawn, handles.len());
+        let sent = run::play(&mut link, &handles, &arrivals);
+        let mut all: Vec<(usize, Sent)> =
+            sent.into_iter().map(|sent| (run::position(&handles, sent.stream), sent)).collect();
+        add_overhead(overhead_bytes, &mut arrivals, &mut all);
+        prop_assert_eq!(check_deadline_order(clocks_of(&configs, overhead_bytes), &arrivals, &all), Ok(()));
     }
 
     #[test]
@@ -404,7 +493,7 @@ fn assert_rate(kbps: u64, since_ns: u64, of: u32, count: usize, all: &[Sent]) {
 fn priority_leaves_others_their_rate_when_all_is_guaranteed() {
     let eager = |rate_kbps| StreamConfig { priority: Priority::Latency, ..stream(rate_kbps) };
     let configs = [vec![eager(5_000), stream(2_500)], vec![eager(50); 50]].concat();
-    for (mut link, around) in links() {
+    for (mut link, around) in links(0) {
         let handles: Vec<u32> =
             configs.iter().map(|&config| link.add_stream(around, config).expect("it fits")).collect();
         for (&handle, count) in handles.iter().zip([500, 250].into_iter().chain([1; 50])) {
@@ -466,6 +555,31 @@ fn kbps_in_a_second(link: &mut LinkScheduler, streams: [u32; 2], from_ms: u64) -
         }
     }
     bytes.map(|bytes| bytes * 8 / 1000)
+}
+
+/// What goes by a guarantee counts in the share: it is no gift on top of it. But one that is larger than the share runs up
+/// no debt that would have to be paid once it is gone.
+#[test]
+fn a_guarantee_counts_in_the_share_and_leaves_no_debt() {
+    let with = |rate_kbps, weight| StreamConfig { weight: Some(weight), ..stream(rate_kbps) };
+    let (mut link, handles) = link_of(&[with(4_000, 1_000), with(0, 1_000)]);
+    let [one, other] = kbps_in_a_second(&mut link, [handles[0], handles[1]], 0);
+    assert!(one.abs_diff(other) <= 200, "{one} and {other} kbps");
+
+    let (mut link, handles) = link_of(&[with(5_000, 1_000), with(0, 9_000)]);
+    assert!(kbps_of(&mut link, handles[0], &handles[1..]) >= 4_900);
+    link.reconfigure_stream(handles[0], 10_000_000_000, with(0, 1_000)).unwrap();
+    let [one, _] = kbps_in_a_second(&mut link, [handles[0], handles[1]], 10_000);
+    assert!((800..1_100).contains(&one), "{one} of 1000 kbps");
+}
+
+/// A stream that says nothing of itself weighs a hundredth of the link, as one with such a rate would.
+#[test]
+fn the_usual_weight_is_a_hundredth_of_the_link() {
+    let with = |weight| StreamConfig { weight: Some(weight), ..stream(0) };
+    let (mut link, handles) = link_of(&[stream(0), with(3 * LINK_KBPS as u32 / 100)]);
+    let [one, other] = kbps_in_a_second(&mut link, [handles[0], handles[1]], 0);
+    assert!(one.abs_diff(2_500) <= 100 && other.abs_diff(7_500) <= 100, "{one} and {other} kbps");
 }
 
 /// Two streams that ask for nothing are equal, whatever the link's rate was when each of them came.

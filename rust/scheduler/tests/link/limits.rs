@@ -1,8 +1,14 @@
 //! Queue limits, the memory cap, and signals to queues that stand.
 
-use honeylink_scheduler::{Aqm, ClassConfig, Drop, LinkOptions, LinkScheduler, StreamConfig};
+use std::collections::VecDeque;
 
-use super::run::{drain, push, take};
+use honeylink_scheduler::{Aqm, ClassConfig, Drop, LinkOptions, LinkScheduler, StreamConfig};
+use proptest::{collection::vec, prelude::*};
+
+use super::{
+    cases::cases,
+    run::{Arrival, Sent, drain, play, push, take},
+};
 
 fn link(options: LinkOptions) -> LinkScheduler {
     LinkScheduler::new(1_000, options).expect("a good link")
@@ -60,7 +66,7 @@ fn short_memory_is_taken_from_the_fattest_queue() {
 }
 
 /// 2 Mbit/s into 1 Mbit/s for two seconds, in packets of 1250 bytes: one every 5 ms, each takes 10 ms.
-fn overload(aqm: Option<Aqm>) -> (LinkScheduler, u32, Vec<super::run::Sent>) {
+fn overload(aqm: Option<Aqm>) -> (LinkScheduler, u32, Vec<Sent>) {
     let mut link = link(LinkOptions { aqm, ..LinkOptions::default() });
     let stream = link.add_stream(link.root(), StreamConfig::default()).unwrap();
     let mut sent = Vec::new();
@@ -94,6 +100,110 @@ fn a_queue_that_stands_is_signalled() {
 
     let (_, _, sent) = overload(None);
     assert!(sent.len() == 400 && sent.iter().all(|sent| !sent.is_marked));
+}
+
+/// The state machine of RFC 8289, section 5, in floating point and with its names.
+#[derive(Default)]
+struct Rfc8289 {
+    queue: VecDeque<(u64, Arrival)>,
+    first_above_time: f64,
+    drop_next: f64,
+    count: u32,
+    lastcount: u32,
+    dropping: bool,
+    /// A marked packet leaves all the same, so what follows from the one after it follows later.
+    has_marked: bool,
+}
+
+impl Rfc8289 {
+    const TARGET: f64 = 5e6;
+    const INTERVAL: f64 = 100e6;
+
+    fn control_law(&self, from: f64) -> f64 {
+        from + (Self::INTERVAL / f64::from(self.count).sqrt()).floor()
+    }
+
+    /// The next packet, and whether it is one to drop.
+    fn dodequeue(&mut self, now: f64) -> ((u64, Arrival), bool) {
+        let packet = self.queue.pop_front().expect("the last one is never dropped");
+        let behind_bytes: u32 = self.queue.iter().map(|(_, packet)| packet.size).sum();
+        if now - (packet.1.at_ns as f64) < Self::TARGET || behind_bytes <= 1514 {
+            self.first_above_time = 0.0;
+        } else if self.first_above_time == 0.0 {
+            self.first_above_time = now + Self::INTERVAL;
+        } else if now >= self.first_above_time {
+            return (packet, true);
+        }
+        (packet, false)
+    }
+
+    /// The number of the packet that leaves, and whether it is marked.
+    fn deque(&mut self, now: f64, aqm: Aqm) -> (u64, bool) {
+        let (mut packet, mut ok_to_drop) = self.dodequeue(now);
+        if self.dropping {
+            self.dropping = ok_to_drop;
+            if core::mem::take(&mut self.has_marked) && ok_to_drop {
+                self.drop_next = self.control_law(self.drop_next);
+            }
+            while self.dropping && now >= self.drop_next {
+                self.count += 1;
+                if aqm == Aqm::CodelMark {
+                    self.has_marked = true;
+                    return (packet.0, true);
+                }
+                (packet, ok_to_drop) = self.dodequeue(now);
+                self.dropping = ok_to_drop;
+                if ok_to_drop {
+                    self.drop_next = self.control_law(self.drop_next);
+                }
+            }
+            return (packet.0, false);
+        }
+        if !ok_to_drop {
+            return (packet.0, false);
+        }
+        let delta = self.count - self.lastcount;
+        let is_recent = now - self.drop_next < 16.0 * Self::INTERVAL;
+        self.count = if delta > 1 && is_recent { delta } else { 1 };
+        (self.drop_next, self.lastcount, self.dropping) = (self.control_law(now), self.count, true);
+        if aqm == Aqm::CodelMark {
+            return (packet.0, true);
+        }
+        (self.dodequeue(now).0.0, false)
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(500))]
+
+    /// Times of too much and of too little, so that signals begin, come closer, end and go on.
+    #[test]
+    fn signals_are_those_of_rfc_8289(
+        phases in vec((1_u64..250, prop_oneof![Just(500_000_u64), Just(1_500_000), 2_500_000..6_000_000_u64]), 1..12),
+        aqm in prop_oneof![Just(Aqm::CodelDrop), Just(Aqm::CodelMark)],
+    ) {
+        // A packet takes two milliseconds.
+        let mut link = LinkScheduler::new(5_000, LinkOptions { aqm: Some(aqm), ..LinkOptions::default() }).unwrap();
+        let config = StreamConfig { queue_packets: 10_000, ..StreamConfig::default() };
+        let stream = link.add_stream(link.root(), config).unwrap();
+        let gaps = phases.iter().flat_map(|&(count, gap_ns)| std::iter::repeat_n(gap_ns, count as usize));
+        let arrivals: Vec<Arrival> = gaps
+            .scan(0, |at_ns, gap_ns| {
+                *at_ns += gap_ns;
+                Some(Arrival { at_ns: *at_ns, stream: 0, size: 1250 })
+            })
+            .collect();
+        let mut reference = Rfc8289::default();
+        let mut to_come = (0_u64..).zip(arrivals.iter().copied()).peekable();
+        for sent in play(&mut link, &[stream], &arrivals) {
+            while let Some(packet) = to_come.next_if(|(_, packet)| packet.at_ns <= sent.start_ns) {
+                reference.queue.push_back(packet);
+            }
+            let expected = reference.deque(sent.start_ns as f64, aqm);
+            prop_assert_eq!((sent.sequence, sent.is_marked), expected, "{:?}", sent);
+        }
+        prop_assert!(reference.queue.is_empty() && to_come.next().is_none());
+    }
 }
 
 #[test]

@@ -87,6 +87,21 @@ pub fn feed(link: &mut LinkScheduler, handles: &[u32], arrivals: &[Arrival], now
     all
 }
 
+/// Adds each packet's overhead to its size: on the link, and for what is guaranteed, shared or capped, both are alike.
+pub fn add_overhead(overhead_bytes: u32, arrivals: &mut [Arrival], all: &mut [(usize, Sent)]) {
+    for arrival in arrivals {
+        arrival.size += overhead_bytes;
+    }
+    for (_, sent) in all {
+        sent.size += overhead_bytes;
+    }
+}
+
+/// Nothing, or what Ethernet, tunnels and such add.
+pub fn any_overhead() -> impl Strategy<Value = u32> {
+    prop_oneof![Just(0_u32), 1_u32..100]
+}
+
 pub fn position(handles: &[u32], handle: u32) -> usize {
     handles.iter().position(|&other| other == handle).expect("one of the streams")
 }
@@ -98,6 +113,7 @@ pub const FEW: usize = 16;
 #[derive(Clone, Debug)]
 pub struct Tree {
     pub rate_kbps: u64,
+    pub overhead_bytes: u32,
     /// Idle streams of weight 1 in each class.
     pub crowd: usize,
     pub classes: Vec<(usize, ClassConfig)>,
@@ -113,6 +129,7 @@ impl Tree {
 
     /// The link with this tree, and the handles of the classes, the root first, and of the streams.
     pub fn build_all(&self, options: LinkOptions) -> (LinkScheduler, Vec<u32>, Vec<u32>) {
+        let options = LinkOptions { overhead_bytes: self.overhead_bytes, ..options };
         let mut link = LinkScheduler::new(self.rate_kbps, options).expect("a good link");
         let mut classes = vec![link.root()];
         for &(parent, config) in &self.classes {
@@ -152,24 +169,32 @@ pub fn any_tree(with_ceilings: bool) -> impl Strategy<Value = Tree> {
     let class = (any::<prop::sample::Index>(), weight(), ceiling());
     let stream = (any::<prop::sample::Index>(), weight(), ceiling());
     let crowd = prop_oneof![Just(0), Just(FEW)];
-    (crowd, vec(class, 0..4), vec(stream, 1..6)).prop_map(|(crowd, classes, streams)| {
-        let count = classes.len();
-        let classes = classes.into_iter().enumerate().map(|(index, (parent, weight, ceiling))| {
-            let mut config = ClassConfig { weight: Some(weight), ..ClassConfig::default() };
-            if let Some((kbps, burst_bytes)) = ceiling {
-                (config.ceil_kbps, config.burst_bytes) = (Some(kbps), burst_bytes);
+    (any_overhead(), crowd, vec(class, 0..4), vec(stream, 1..6)).prop_map(
+        |(overhead_bytes, crowd, classes, streams)| {
+            let count = classes.len();
+            let classes = classes.into_iter().enumerate().map(|(index, (parent, weight, ceiling))| {
+                let mut config = ClassConfig { weight: Some(weight), ..ClassConfig::default() };
+                if let Some((kbps, burst_bytes)) = ceiling {
+                    (config.ceil_kbps, config.burst_bytes) = (Some(kbps), burst_bytes);
+                }
+                (parent.index(index + 1), config)
+            });
+            let streams = streams.into_iter().map(|(class, weight, ceiling)| {
+                let mut config = StreamConfig { weight: Some(weight), ..StreamConfig::default() };
+                if let Some((kbps, burst_bytes)) = ceiling {
+                    (config.ceil_kbps, config.burst_bytes) = (Some(kbps), burst_bytes);
+                }
+                (class.index(count + 1), config)
+            });
+            Tree {
+                rate_kbps: 10_000,
+                overhead_bytes,
+                crowd,
+                classes: classes.collect(),
+                streams: streams.collect(),
             }
-            (parent.index(index + 1), config)
-        });
-        let streams = streams.into_iter().map(|(class, weight, ceiling)| {
-            let mut config = StreamConfig { weight: Some(weight), ..StreamConfig::default() };
-            if let Some((kbps, burst_bytes)) = ceiling {
-                (config.ceil_kbps, config.burst_bytes) = (Some(kbps), burst_bytes);
-            }
-            (class.index(count + 1), config)
-        });
-        Tree { rate_kbps: 10_000, crowd, classes: classes.collect(), streams: streams.collect() }
-    })
+        },
+    )
 }
 
 /// Arrivals on any of the streams, in bursts, about as fast as 10 Mbit/s carry them.
