@@ -130,6 +130,11 @@ def test_default_life_above_the_longest(monkeypatch: pytest.MonkeyPatch) -> None
     assert "ttl_max_seconds" in message.lower()
 
 
+def test_a_node_pool_without_capacity(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = error_of(monkeypatch, HONEYLINK_NODE_POOL_PREEMPTION="true")
+    assert "HONEYLINK_NODE_POOL_PREEMPTION: expected HONEYLINK_NODE_POOL_KBPS beside it, found none" in message
+
+
 class TestFile:
     @pytest.fixture
     def file(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:

@@ -392,7 +392,9 @@ class BandwidthExceeded(Conflict):
             fits = ", ".join(f"{name} {kbps} kbps" for name, kbps in counter_offer.items())
             advice = f"what would fit: {fits}"
         else:
-            advice = f"ask for at most {admissible_kbps} kbps" if admissible_kbps else "nothing more fits now"
+            advice = "nothing more fits now"
+            if admissible_kbps:
+                advice = f"their minima do not fit; one stream of at most {admissible_kbps} kbps would"
         super().__init__(
             f"requested {requested_kbps} kbps, pool {limiting_pool} has {available_kbps} kbps left; {advice}"
         )

@@ -120,7 +120,7 @@ class Settings(BaseSettings):
     node_pool_charge: Literal["payload", "wire"] = Field(
         "payload",
         description="What a stream costs that pool: what it carries, or what it sends, its parity too. This and the "
-        "next two count where the capacity is set.",
+        "next two need the capacity beside them.",
     )
     node_pool_preemption: bool = Field(
         False, description="Whether sessions may lose bandwidth of that pool to stronger ones."
@@ -163,6 +163,13 @@ class Settings(BaseSettings):
     def _ttl_order(self) -> Settings:
         if self.ttl_default_seconds > self.ttl_max_seconds:
             raise ValueError(f"{_PREFIX}TTL_DEFAULT_SECONDS: expected at most {_PREFIX}TTL_MAX_SECONDS")
+        return self
+
+    @model_validator(mode="after")
+    def _node_pool_has_capacity(self) -> Settings:
+        beside = sorted(self.model_fields_set & {"node_pool_charge", "node_pool_preemption", "node_pool_min_hold_ms"})
+        if beside and self.node_pool_kbps is None:
+            raise ValueError(f"{_PREFIX}{beside[0].upper()}: expected {_PREFIX}NODE_POOL_KBPS beside it, found none")
         return self
 
     @property

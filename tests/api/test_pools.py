@@ -193,7 +193,9 @@ def test_a_change_holds_at_once_and_is_written_down(service: Service) -> None:
         "SELECT * FROM audit_events WHERE category = 'pool-change' AND device_id = $1", device.device_id
     )
     details = json.loads(event["details"])
-    assert (event["outcome"], details["was_capacity_kbps"], details["capacity_kbps"]) == ("success", 1000, 1100)
+    assert (event["outcome"], details["capacity_kbps"], details["preemption"]) == ("success", 1100, True)
+    assert (details["was"]["capacity_kbps"], details["was"]["preemption"]) == (1000, False)
+    assert details["was"].keys() == details.keys() - {"pool", "force", "was"}
     assert event["actor"].startswith("token:operator")
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
-from honeylink.api.requests import RequestModel
+from honeylink.api.requests import DEVICE_ID, PRINTABLE, SEMVER, RequestModel, shorten
 from honeylink.errors import TooLarge, TooSlow, ValidationFailed
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def _validate(model: type[M], value: object, settings: Settings, faults: dict[st
     try:
         valid = model.model_validate(value)
     except ValidationError as error:
-        for fault in error.errors(include_url=False, include_input=False):
+        for fault in error.errors(include_url=False):
             pointer = _pointer(*fault["loc"])
             if not _UNPRINTABLE.search(pointer):
                 faults.setdefault(pointer, _message(fault))
@@ -182,15 +182,25 @@ _WORDS = {
     "too_long": "expected at most {max_length} of them, found {actual_length}",
     "string_too_short": "expected at least {min_length} characters",
     "string_too_long": "expected at most {max_length} characters",
-    "string_pattern_mismatch": "expected text that matches {pattern}",
 }
+_WORDS_OF_PATTERNS = {
+    DEVICE_ID: "expected 4 to 64 letters, digits, dots, hyphens or underscores, the first a letter or digit",
+    SEMVER: "expected a semantic version such as 1.4.0-rc.1",
+    PRINTABLE: "expected text without control characters",
+}
+# Nothing of them is shown, for what they hold may be a secret, if only by mistake.
+_NOT_SHOWN = {"pairing_code", "public_key"}
 
 
 def _message(fault: ErrorDetails) -> str:
-    words = _WORDS.get(fault["type"])
+    context = fault.get("ctx", {})
+    words = _WORDS.get(fault["type"]) or _WORDS_OF_PATTERNS.get(context.get("pattern", ""))
     if words is not None:
-        return words.format_map(fault.get("ctx", {}))
-    return fault["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+        message = words.format_map(context)
+    else:
+        message = fault["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    is_told = fault["type"] in {"value_error", "extra_forbidden"} or "found" in message
+    return message if is_told or _NOT_SHOWN & {*fault["loc"]} else f"{message}, found {shorten(fault['input'])}"
 
 
 def _where(value: object, pointer: str) -> str:

@@ -56,6 +56,7 @@ SEMVER = (
     r"(\+([0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*))?$"
 )
 
+DEVICE_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{3,63}$"
 PRINTABLE = r"^[^\u0000-\u001F\u007F-\u009F]*$"
 """What every text is, as the document says it; `body` refuses the rest wherever it stands, with a better message."""
 
@@ -127,7 +128,7 @@ def _integer(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53 else value
 
 
-DeviceId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{3,63}$")]
+DeviceId = Annotated[str, StringConstraints(pattern=DEVICE_ID)]
 TimeBound = Annotated[datetime, BeforeValidator(_rfc3339), WithJsonSchema({"type": "string", "format": "date-time"})]
 PublicKey = Annotated[
     str,

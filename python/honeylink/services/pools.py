@@ -7,7 +7,7 @@ can promise the same bandwidth, and no session comes between what is checked and
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
 from uuid_utils.compat import uuid7
@@ -16,7 +16,7 @@ from honeylink.domain.access import SYSTEM_TENANT_ID, Permission
 from honeylink.domain.admission import Pool, PoolLevel, Rivals, plan_shrink
 from honeylink.domain.audit import AuditEvent, Category, Outcome
 from honeylink.domain.paging import Cursor, Page
-from honeylink.domain.pools import Force, check_change
+from honeylink.domain.pools import Force, PoolChange, check_change
 from honeylink.errors import NotFound, PoolConflict, ValidationFailed
 from honeylink.services.audit import event_by
 from honeylink.store import audit as audit_store
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from honeylink.domain.access import Principal
     from honeylink.domain.admission import Shrunk
-    from honeylink.domain.pools import PoolChange
     from honeylink.services.access import Access
     from honeylink.store.database import Database, UnitOfWork
 
@@ -243,4 +242,5 @@ def _position(cursor: Cursor) -> tuple[datetime, PoolLevel, str]:
 
 
 def _details(pool: Pool, change: PoolChange) -> dict[str, object]:
-    return {"pool": pool.name, "was_capacity_kbps": pool.capacity_kbps, **asdict(change)}
+    was = {each.name: getattr(pool, each.name) for each in fields(PoolChange) if each.name != "force"}
+    return {"pool": pool.name, **asdict(change), "was": was}
