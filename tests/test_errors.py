@@ -124,7 +124,7 @@ def test_the_codes_are_as_drawn_and_each_has_a_status() -> None:
         (errors.TooManyStreams(17, 16), "expected at most 16 streams, found 17"),
         (
             errors.BandwidthExceeded(9, 5, "device:d", 5),
-            "requested 9 kbps, pool device:d has 5 kbps left; their minima do not fit; one stream of at most 5 kbps would",
+            "requested 9 kbps, pool device:d has 5 kbps left; the minima don't fit; one stream of at most 5 kbps would",
         ),
         (
             errors.BandwidthExceeded(9, 5, "device:d", 0),

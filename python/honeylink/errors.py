@@ -394,7 +394,7 @@ class BandwidthExceeded(Conflict):
         else:
             advice = "nothing more fits now"
             if admissible_kbps:
-                advice = f"their minima do not fit; one stream of at most {admissible_kbps} kbps would"
+                advice = f"the minima don't fit; one stream of at most {admissible_kbps} kbps would"
         super().__init__(
             f"requested {requested_kbps} kbps, pool {limiting_pool} has {available_kbps} kbps left; {advice}"
         )
