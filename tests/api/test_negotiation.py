@@ -259,7 +259,9 @@ def test_a_stronger_session_shrinks_weaker_ones_before_it_ends_any(service: Serv
     weaker_but_rigid = opened(service, device, stream(300))
     strong = opened(service, device, stream(200), setup_priority=5)
     assert read(service, strong)["hold_priority"] == 5
+    before = everything(service)
     shown = preview(service, device, stream(300), setup_priority=1)
+    assert everything(service) == before
     alarm = opened(service, device, stream(300), setup_priority=1)
     assert allocations(alarm) == [300]
     assert shown["victims"] == [

@@ -78,8 +78,10 @@ def test_a_statement_that_waits_too_long_is_cut_off_and_the_next_one_works(loop:
 
 def test_work_that_finds_no_free_connection_in_time(loop: LoopThread, dsn: str) -> None:
     async def wait() -> None:
-        async with opened(dsn, timeout_seconds=SHORT_SECONDS, pool_size=1) as database, database.work():
-            await revision(database)
+        # Whoever has the only connection may keep it for longer than the other one may wait.
+        async with opened(dsn, timeout_seconds=60, pool_size=1) as database, database.work():
+            with database.shared_budget(SHORT_SECONDS):
+                await revision(database)
 
     away(wait(), loop)
 

@@ -23,6 +23,9 @@
 #![forbid(unsafe_code)]
 
 pub mod admission;
+#[cfg(test)]
+#[path = "../tests/cases/mod.rs"]
+mod cases;
 mod link;
 
 pub use admission::{

@@ -137,6 +137,7 @@ impl Taking<'_> {
         }
         for victim in 0..self.victims.len() {
             let Victim { pools, may_be_evicted, has_kbps, .. } = &self.victims[victim];
+            // Who has nothing of a pool that is still short would only be given it back.
             if *may_be_evicted && pools.iter().any(|&pool| self.left_kbps[pool] < 0) {
                 self.leave_with(victim, vec![0; has_kbps.len()]);
             }

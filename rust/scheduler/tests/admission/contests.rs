@@ -136,18 +136,13 @@ impl TreeContest {
         let victims: Vec<usize> =
             (0..active.len()).filter(|&session| kept[session] != has[session]).collect();
         assert!(victims.is_empty() || !self.is_allowed(&minima, &has), "the newcomer shrinks first");
-        if self.is_protected() {
-            return;
-        }
-        assert!(
-            answer.evicted.is_empty() || !self.has_a_way(false),
-            "victims are shrunk before any is evicted"
-        );
         for victim in victims {
             let mut spared = kept.clone();
             spared[victim].clone_from(&has[victim]);
             assert!(!self.is_allowed(&minima, &spared), "victim {victim} could be spared");
         }
+        let is_settled = self.is_protected() || answer.evicted.is_empty();
+        assert!(is_settled || !self.has_a_way(false), "victims are shrunk before any is evicted");
     }
 }
 

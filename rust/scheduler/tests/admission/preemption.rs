@@ -406,6 +406,41 @@ fn of_a_session_that_has_more_than_its_pool_keeps_the_rest_comes_free() {
 }
 
 #[test]
+fn beside_a_share_too_the_weakest_loses_first() {
+    let beside = |id, hold_priority| {
+        let pool_ids = ["other", "other", "node"].map(String::from).to_vec(); // named twice, it still loses once
+        ActiveSession { pool_ids, ..session(id, hold_priority, 50, Some(10), 0) }
+    };
+    let active = [beside("strong", 1), beside("weak", 0)];
+    let other = Pool { guaranteed_kbps: Some(60), ..Pool::new("other", Level::Tenant, 100, 100) };
+    let node = node(100, &active);
+    let sessions: Vec<&ActiveSession> = active.iter().collect();
+    let verdict =
+        plan(std::slice::from_ref(&node), &ask(40, None, 2), &sessions, 0, &[other]).expect("sound");
+    assert_eq!(
+        admitted(verdict).expect("what was lent").shrunk,
+        [Shrunk { session: 1, allocations: vec![10] }]
+    );
+}
+
+/// What a pool beside the path withholds for those inside it, it has given away as well, so it has borrowed more.
+#[test]
+fn what_a_pool_withholds_counts_against_its_share() {
+    let mut borrower = session("b", 0, 50, Some(10), 0);
+    borrower.pool_ids = vec!["other".into(), "node".into()];
+    let bare = Pool { guaranteed_kbps: Some(60), ..Pool::new("other", Level::Tenant, 100, 50) };
+    let node = node(50, std::slice::from_ref(&borrower));
+    let decide = |other: &Pool| {
+        let others = std::slice::from_ref(other);
+        admitted(
+            plan(std::slice::from_ref(&node), &ask(20, None, 1), &[&borrower], 0, others).expect("sound"),
+        )
+    };
+    assert_eq!(decide(&bare), None, "it has not even its share");
+    assert!(decide(&Pool { withheld_kbps: 30, ..bare }).is_some());
+}
+
+#[test]
 fn a_borrower_gives_back_what_was_lent_and_no_more() {
     let mut borrower = session("b", 0, 100, Some(10), 0);
     borrower.pool_ids = vec!["other".into(), "node".into()];

@@ -54,6 +54,22 @@ proptest! {
         prop_assert_eq!(plan_alone(&path, &request), verdict_by_brute_force(&path, &request));
     }
 
+    /// Somebody may say less of what a pool withholds than one inside it keeps; he gets no more than there is.
+    #[test]
+    fn no_pool_is_over_its_capacity_whatever_is_said_to_be_withheld(
+        path in any_path(), request in any_request(), withheld in prop::collection::vec(0_u64..10, 3),
+    ) {
+        let mut path = path;
+        for (pool, withheld_kbps) in path.iter_mut().zip(withheld) {
+            pool.withheld_kbps = withheld_kbps;
+        }
+        if let Some(Admitted { allocations, .. }) = admitted(plan_alone(&path, &request)) {
+            for (pool, charged) in path.iter().zip(oracle::charges_kbps(&path, &request.streams, &allocations)) {
+                prop_assert!(pool.reserved_kbps + charged <= pool.capacity_kbps, "{pool:?}");
+            }
+        }
+    }
+
     /// But where a pool's capacity has cut its share short: that grows with it, at the cost of the pools around.
     #[test]
     fn more_capacity_never_refuses_what_less_admitted(

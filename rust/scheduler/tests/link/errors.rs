@@ -103,7 +103,22 @@ fn guarantees_beyond_a_ceiling_or_the_link_are_refused() {
     assert!(matches!(link.reconfigure_class(class, 0, lower), Err(LinkError::OverCommitted { .. })));
     assert!(link.reconfigure_stream(last, 0, stream(7_001)).is_err());
     link.remove(last, 0).unwrap();
+    // What a class is guaranteed is kept for it, whoever is in it.
+    let empty = link.add_class(root, ClassConfig { rate_kbps: 2_000, ..ClassConfig::default() }).unwrap();
+    assert!(matches!(link.add_stream(root, stream(5_001)), Err(LinkError::OverCommitted { .. })));
+    link.remove(empty, 0).unwrap();
     link.add_stream(root, stream(7_000)).expect("there is room again");
+}
+
+/// A link that is too slow for the delays that it has promised, and so stays as it is, promises what it did before.
+#[test]
+fn a_rate_that_is_refused_leaves_delays_as_they_were() {
+    let mut link = link();
+    let root = link.root();
+    let within = |max_delay_us| StreamConfig { max_delay_us: Some(max_delay_us), ..stream(100) };
+    (0..2).for_each(|_| assert!(link.add_stream(root, within(6_000)).is_ok()));
+    assert!(matches!(link.set_rate(0, 3_500), Err(LinkError::BreaksDelay { .. })));
+    assert!(link.add_stream(root, within(4_000)).is_ok());
 }
 
 #[test]
@@ -205,7 +220,8 @@ fn time_never_goes_back() {
     assert_eq!(message(link.enqueue(&[stream], &[1], 999, &mut [0])), expected);
     assert_eq!(message(link.remove(stream, 999)), expected);
     assert_eq!(message(link.set_rate(999, 1)), expected);
-    assert_eq!(take(&mut link, 1_000, 9).len(), 1);
+    assert_eq!(take(&mut link, 2_000, 9).len(), 1);
+    assert_eq!(message(link.next_event_ns(1_999)), "now_ns: expected at least 2000, found 1999");
 }
 
 #[test]

@@ -285,6 +285,7 @@ proptest! {
     fn due_packets_go_by_deadline_whatever_their_delays(
         asks in prop::collection::vec((any_ask(), prop::bool::weighted(0.3)), 1..8),
         drawn in any_arrivals(200), overhead_bytes in any_overhead(),
+        changes in prop::collection::vec((any::<Index>(), prop::option::of(any_ask())), 0..3),
     ) {
         let options = LinkOptions { overhead_bytes, ..LinkOptions::default() };
         let mut link = LinkScheduler::new(LINK_KBPS, options).unwrap();
@@ -299,6 +300,21 @@ proptest! {
             }
         }
         prop_assume!(!handles.is_empty());
+        for (at, ask) in changes {
+            if handles.len() == 1 {
+                break;
+            }
+            let at = at.index(handles.len());
+            let Some(ask) = ask else {
+                link.remove(handles.remove(at), 0).unwrap();
+                configs.remove(at);
+                continue;
+            };
+            let config = StreamConfig { ceil_kbps: None, ..ask.config };
+            if link.reconfigure_stream(handles[at], 0, config).is_ok() {
+                configs[at] = config;
+            }
+        }
         let mut arrivals = run::arrivals(&drawn, handles.len());
         let sent = run::play(&mut link, &handles, &arrivals);
         let mut all: Vec<(usize, Sent)> =
@@ -364,7 +380,7 @@ proptest! {
     #[test]
     fn a_delay_that_was_promised_is_kept_beside_ceilings(
         classes in prop::collection::vec((any::<Index>(), prop::option::of((300_u64..9_000, 0_u32..30_000))), 1..4),
-        asks in prop::collection::vec((any::<Index>(), any_ask()), 1..12),
+        asks in prop::collection::vec((any::<Index>(), any_ask(), any::<bool>()), 1..12),
     ) {
         let mut link = LinkScheduler::new(LINK_KBPS, LinkOptions::default()).unwrap();
         let mut around = vec![link.root()];
@@ -375,8 +391,15 @@ proptest! {
         }
         let hog = StreamConfig { weight: Some(1_000_000), ..stream(0) };
         let hogs: Vec<u32> = around.iter().map(|&class| link.add_stream(class, hog).unwrap()).collect();
-        let kept: Vec<(u32, Ask)> = asks.into_iter().filter_map(|(class, ask)| {
-            link.add_stream(around[class.index(around.len())], ask.config).ok().map(|handle| (handle, ask))
+        let kept: Vec<(u32, Ask)> = asks.into_iter().filter_map(|(class, mut ask, is_tight)| {
+            let class = around[class.index(around.len())];
+            if is_tight && ask.config.max_delay_us.is_some() {
+                let shortest = StreamConfig { max_delay_us: Some(1), ..ask.config };
+                if let Err(LinkError::DelayOutOfReach { least_us, .. }) = link.add_stream(class, shortest) {
+                    ask.config.max_delay_us = least_us.or(ask.config.max_delay_us);
+                }
+            }
+            link.add_stream(class, ask.config).ok().map(|handle| (handle, ask))
         }).collect();
         // What is left of the link somebody else is guaranteed, and needs.
         let fillers: Vec<u32> = (0..14).rev().filter_map(|bit| link.add_stream(around[0], stream(1 << bit)).ok()).collect();

@@ -1,6 +1,6 @@
 //! Queue limits, the memory cap, and signals to queues that stand.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use honeylink_scheduler::{Aqm, ClassConfig, Drop, LinkOptions, LinkScheduler, StreamConfig};
 use proptest::{collection::vec, prelude::*};
@@ -235,6 +235,18 @@ fn what_is_removed_is_dropped_and_counted() {
     let again = link.add_stream(link.root(), StreamConfig::default()).unwrap();
     assert!(![class, inner, stream].contains(&again), "a handle never comes back");
     assert!(drain(&mut link, 5_000_000).iter().all(|sent| sent.stream == other));
+}
+
+/// A handle has room for 4096 uses of a record; after that it is another record's turn.
+#[test]
+fn a_handle_never_comes_back() {
+    let mut link = link(LinkOptions::default());
+    let mut all = HashSet::new();
+    for _ in 0..10_000 {
+        let stream = link.add_stream(link.root(), StreamConfig::default()).unwrap();
+        assert!(all.insert(stream), "{stream} has been there before");
+        link.remove(stream, 0).unwrap();
+    }
 }
 
 #[test]

@@ -15,6 +15,7 @@ enum Change {
     Link(u64),
     Class(usize, u64),
     Stream(usize, u64),
+    AddStream(usize, u64),
     Remove(usize),
     RemoveClass(usize),
 }
@@ -33,6 +34,10 @@ impl Change {
                 let config = StreamConfig { rate_kbps: kbps / 10, ceil_kbps: Some(kbps), ..old };
                 link.reconfigure_stream(handles.streams[stream], now_ns, config)
             }
+            Self::AddStream(class, kbps) => {
+                let config = StreamConfig { rate_kbps: kbps / 10, ..StreamConfig::default() };
+                link.add_stream(handles.classes[class], config).map(|_| ())
+            }
             Self::Remove(stream) => link.remove(handles.streams[stream], now_ns),
             Self::RemoveClass(class) => link.remove(handles.classes[class], now_ns),
         }
@@ -50,7 +55,7 @@ fn build(tree: &Tree, options: LinkOptions) -> (LinkScheduler, Handles) {
 }
 
 /// Makes one change before the packets of each third moment, feeds those of one moment in batches of `batch`, and
-/// between moments fetches `fetch` packets, if any. Gives what came out, and which packets and changes were refused.
+/// between moments fetches `fetch` packets, perhaps none. Gives what came out, and which packets and changes were refused.
 fn play(
     link: &mut LinkScheduler,
     handles: &Handles,
@@ -64,7 +69,7 @@ fn play(
     let mut changes = changes.iter();
     for (number, moment) in arrivals.chunk_by(|a, b| a.at_ns == b.at_ns).enumerate() {
         let at_ns = moment[0].at_ns;
-        if fetch > 0 && at_ns > last_ns {
+        if at_ns > last_ns {
             all.extend(take(link, at_ns - 1, fetch));
         }
         last_ns = at_ns;
@@ -103,7 +108,7 @@ fn options() -> impl Strategy<Value = LinkOptions> {
 }
 
 fn changes() -> impl Strategy<Value = Vec<(usize, Index, u64)>> {
-    prop::collection::vec((0_usize..9, any::<Index>(), 300_u64..12_000), 0..20)
+    prop::collection::vec((0_usize..11, any::<Index>(), 300_u64..12_000), 0..20)
 }
 
 proptest! {
@@ -126,7 +131,8 @@ proptest! {
             0..2 => Change::Link(*kbps),
             2..5 => Change::Class(at.index(handles.classes.len()), *kbps),
             5..7 => Change::Stream(at.index(handles.streams.len()), *kbps),
-            7 => Change::Remove(at.index(handles.streams.len())),
+            7..9 => Change::AddStream(at.index(handles.classes.len()), *kbps),
+            9 => Change::Remove(at.index(handles.streams.len())),
             _ => Change::RemoveClass(at.index(handles.classes.len())),
         }).collect();
         let expected = play(&mut one, &handles, &arrivals, &changes, usize::MAX, 1000);

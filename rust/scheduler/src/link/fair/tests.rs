@@ -177,7 +177,7 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3000))]
+    #![proptest_config(crate::cases::cases(3000))]
 
     #[test]
     fn whose_turn_it_is_is_who_the_definition_says(
