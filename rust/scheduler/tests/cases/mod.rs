@@ -6,5 +6,7 @@ use proptest::prelude::ProptestConfig;
 pub fn cases(usual: u32) -> ProptestConfig {
     let factor = std::env::var("CASES_FACTOR").map_or(1, |factor| factor.parse().expect("a whole number"));
     let config = ProptestConfig::with_cases(usual * factor);
-    ProptestConfig { max_local_rejects: config.max_local_rejects * factor, ..config }
+    let (max_local_rejects, max_global_rejects) =
+        (config.max_local_rejects * factor, config.max_global_rejects * factor);
+    ProptestConfig { max_local_rejects, max_global_rejects, ..config }
 }

@@ -280,15 +280,17 @@ proptest! {
         }
     }
 
-    /// The same where some have a delay of their own, and some are to go as early as can be.
+    /// The same where some have a delay of their own, and some are to go as early as can be; also if the link has had
+    /// another rate.
     #[test]
     fn due_packets_go_by_deadline_whatever_their_delays(
         asks in prop::collection::vec((any_ask(), prop::bool::weighted(0.3)), 1..8),
         drawn in any_arrivals(200), overhead_bytes in any_overhead(),
         changes in prop::collection::vec((any::<Index>(), prop::option::of(any_ask())), 0..3),
+        first_kbps in prop_oneof![Just(LINK_KBPS), LINK_KBPS / 2..LINK_KBPS * 2],
     ) {
         let options = LinkOptions { overhead_bytes, ..LinkOptions::default() };
-        let mut link = LinkScheduler::new(LINK_KBPS, options).unwrap();
+        let mut link = LinkScheduler::new(first_kbps, options).unwrap();
         let root = link.root();
         let (mut handles, mut configs) = (Vec::new(), Vec::new());
         for (ask, has_rate) in asks {
@@ -315,6 +317,11 @@ proptest! {
                 configs[at] = config;
             }
         }
+        while link.set_rate(0, LINK_KBPS).is_err() {
+            link.remove(handles.pop().expect("what is guaranteed to nobody fits"), 0).unwrap();
+            configs.pop();
+        }
+        prop_assume!(!handles.is_empty());
         let mut arrivals = run::arrivals(&drawn, handles.len());
         let sent = run::play(&mut link, &handles, &arrivals);
         let mut all: Vec<(usize, Sent)> =
@@ -500,6 +507,24 @@ fn a_small_urgent_stream_waits_for_one_packet_at_most() {
     assert!(waits_ns.iter().all(|&wait_ns| wait_ns <= 2 * 1_211_200 + 80_000), "{waits_ns:?}");
 }
 
+/// Forty others are due at the same time, within 97 ms. What ceilings elsewhere may hold back is no reason to wait for them,
+/// as nobody was promised a delay.
+#[test]
+fn an_urgent_packet_does_not_wait_for_what_ceilings_hold_back() {
+    let control = StreamConfig { priority: Priority::Latency, ..stream(50) };
+    let (mut link, handles) = link_of(&[vec![control], vec![stream(125); 40]].concat());
+    let class = capped(&mut link, 1_000);
+    (0..64).for_each(|_| assert!(link.add_stream(class, stream(10)).is_ok()));
+    for &handle in &handles[1..] {
+        (0..4).for_each(|_| assert_eq!(push(&mut link, handle, LARGEST as u32, 0), 0));
+    }
+    let at_ns = 10_000_000;
+    push(&mut link, handles[0], 100, at_ns);
+    let sent = drain(&mut link, at_ns);
+    let control = sent.iter().find(|sent| sent.stream == handles[0]).expect("it was sent");
+    assert!(end_ns(control) - at_ns <= 1_211_200 + 80_000, "{control:?}, enqueued at {at_ns}");
+}
+
 /// Of so many largest packets, all queued since `since_ns`, each starts by the end of its time at the rate.
 fn assert_rate(kbps: u64, since_ns: u64, of: u32, count: usize, all: &[Sent]) {
     let sent: Vec<&Sent> = all.iter().filter(|sent| sent.stream == of).collect();
@@ -541,6 +566,88 @@ fn a_burst_that_fits_nowhere_starves_nobody() {
     assert_rate(9_900, 0, handles[1], 10_000, &sent);
 }
 
+/// A stream with the shortest delay that the link promises for such a burst, and that delay.
+fn with_least_delay(link: &mut LinkScheduler, burst_bytes: u32) -> (u32, u64) {
+    let config = |delay_us| StreamConfig { burst_bytes, max_delay_us: Some(delay_us), ..stream(10) };
+    let root = link.root();
+    match link.add_stream(root, config(1)) {
+        Err(LinkError::DelayOutOfReach { least_us: Some(least_us), .. }) => {
+            (link.add_stream(root, config(least_us)).unwrap(), least_us)
+        }
+        other => panic!("a delay of a microsecond: {other:?}"),
+    }
+}
+
+/// A burst of largest packets, all of which have to have been sent within the delay.
+fn assert_in_time(link: &mut LinkScheduler, (handle, delay_us): (u32, u64), count: usize, at_ns: u64) {
+    take(link, at_ns - 1, 10_000);
+    (0..count).for_each(|_| assert_eq!(push(link, handle, LARGEST as u32, at_ns), 0));
+    let by_ns = at_ns + delay_us * 1000;
+    let sent = take(link, by_ns, 10_000);
+    let sent: Vec<u64> = sent.iter().filter(|sent| sent.stream == handle).map(end_ns).collect();
+    assert_eq!(sent.len(), count, "packets that were begun in time");
+    assert!(sent.iter().all(|&end_ns| end_ns <= by_ns), "{sent:?} by {by_ns}");
+}
+
+fn capped(link: &mut LinkScheduler, ceil_kbps: u64) -> u32 {
+    let config = ClassConfig { ceil_kbps: Some(ceil_kbps), ..ClassConfig::default() };
+    link.add_class(link.root(), config).expect("a good class")
+}
+
+/// Its ceiling lets a burst through in three seconds. If it were due by then as a whole, the last of it, which the ceiling has
+/// held back, would go ahead of what is promised to another stream, and the link has reckoned with all of it earlier.
+#[test]
+fn an_eager_burst_behind_a_ceiling_makes_nobody_late() {
+    let (mut link, hog) = link_of(&[stream(8_000)]);
+    let eager = StreamConfig { priority: Priority::Latency, burst_bytes: 600_000, ..stream(10) };
+    let class = capped(&mut link, 1_600);
+    let eager = link.add_stream(class, eager).unwrap();
+    let promised = with_least_delay(&mut link, 20 * LARGEST as u32);
+    for (handle, count) in [(hog[0], 3_000), (eager, 396)] {
+        (0..count).for_each(|_| assert_eq!(push(&mut link, handle, LARGEST as u32, 0), 0));
+    }
+    assert_in_time(&mut link, promised, 20, 2_885_000_000);
+}
+
+/// A burst that may take 1.2 s keeps 64 slow streams waiting until they are all due at once. Their ceiling makes half of them
+/// late, and while it lets those through they go ahead of what is promised.
+#[test]
+fn what_a_ceiling_held_back_makes_nobody_late() {
+    let (mut link, _) = link_of(&[]);
+    let class = capped(&mut link, 2_000);
+    let slow: Vec<u32> = (0..64).map(|_| link.add_stream(class, stream(10)).unwrap()).collect();
+    let long = StreamConfig { burst_bytes: 820 * 1514, max_delay_us: Some(1_205_000), ..stream(10) };
+    let long = link.add_stream(link.root(), long).unwrap();
+    let promised = with_least_delay(&mut link, 36 * LARGEST as u32);
+    (0..820).for_each(|_| assert_eq!(push(&mut link, long, LARGEST as u32, 0), 0));
+    for &handle in &slow {
+        assert_eq!(push(&mut link, handle, LARGEST as u32, 0), 0);
+    }
+    assert_in_time(&mut link, promised, 36, LARGEST * 8_000_000 / 10);
+}
+
+/// In each of 16 classes somebody without a guarantee has just used up the ceiling, so that the others' packets have to
+/// wait until they are due all at once.
+#[test]
+fn what_passed_a_ceiling_undue_makes_nobody_late() {
+    let (mut link, hog) = link_of(&[stream(8_000)]);
+    let classes: Vec<u32> = (0..16).map(|_| capped(&mut link, 100)).collect();
+    let mut add = |kbps| -> Vec<u32> {
+        classes.iter().map(|&class| link.add_stream(class, stream(kbps)).unwrap()).collect()
+    };
+    let (rated, rivals) = (add(100), add(0));
+    let promised = with_least_delay(&mut link, LARGEST as u32);
+    for &handle in rivals.iter().chain(&rivals) {
+        assert_eq!(push(&mut link, handle, LARGEST as u32, BEGIN_NS), 0);
+    }
+    let since_ns = BEGIN_NS + 33 * 1_211_200;
+    take(&mut link, since_ns - 1, 100);
+    for (handle, count) in rated.iter().map(|&handle| (handle, 4)).chain([(hog[0], 400)]) {
+        (0..count).for_each(|_| assert_eq!(push(&mut link, handle, LARGEST as u32, since_ns), 0));
+    }
+    assert_in_time(&mut link, promised, 1, since_ns + LARGEST * 8_000_000 / 100);
+}
+
 /// What was sent counts in bytes when the rate changes: a packet takes twelve seconds at 1 kbit/s, at 5,000 two
 /// milliseconds. And what went ahead as a burst counts as one packet for who has none any more.
 #[test]
@@ -561,6 +668,32 @@ fn another_rate_is_guaranteed_at_once() {
         let packet_ns = LARGEST * 8_000_000 / 5_000;
         assert_rate(5_000, since_ns + packet_ns, handles[0], 100, &sent);
     }
+}
+
+/// A packet on its way takes longer on a slower link. So a packet with a delay of its own is due earlier, even if it is
+/// queued already: after 7.6 ms here instead of 8.8, and the other one after 8.2.
+#[test]
+fn what_is_queued_keeps_its_delay_on_a_slower_link() {
+    let promised = StreamConfig { max_delay_us: Some(10_000), ..stream(500) };
+    let (mut link, handles) = link_of(&[promised, stream(1_000)]);
+    assert_eq!(push(&mut link, handles[0], 1514, 0), 0);
+    assert_eq!(push(&mut link, handles[1], 1025, 0), 0);
+    link.set_rate(0, 5_000).unwrap();
+    let order: Vec<u32> = drain(&mut link, 0).iter().map(|sent| sent.stream).collect();
+    assert_eq!(order, handles);
+}
+
+/// Memory is short, and drops a small packet that was due soon. The one behind it has more time than another stream's.
+#[test]
+fn what_comes_first_after_a_drop_has_its_own_deadline() {
+    let options = LinkOptions { memory_bytes: Some(4_050), ..LinkOptions::default() };
+    let mut link = LinkScheduler::new(LINK_KBPS, options).unwrap();
+    let [fat, other] = [1_000, 2_000].map(|kbps| link.add_stream(link.root(), stream(kbps)).unwrap());
+    for (handle, size) in [(fat, 64), (fat, 1514), (fat, 1514), (other, 1000)] {
+        assert_eq!(push(&mut link, handle, size, 0), 0);
+    }
+    let order: Vec<u32> = drain(&mut link, 0).iter().map(|sent| sent.stream).collect();
+    assert_eq!(order, [other, fat, fat]);
 }
 
 /// What two streams get that are always busy, in kbit/s, in the second from `from_ms`.

@@ -144,12 +144,7 @@ impl Many {
         let shift = account.shift(clock);
         // Starts at most a slot ahead are what the bits of `reach` rely on.
         account.rejoin(clock.now, 1 << shift);
-        let mut start = account.start;
-        if start == clock.now {
-            start = self.unblocked_start(start, shift);
-            self.accounts[place as usize].start = start;
-        }
-        let start = floor(start, shift);
+        let start = floor(account.start, shift);
         let group = self.group(shift);
         if group.used != 0 && !is_after(group.start, start) {
             self.insert(place, shift);
@@ -161,21 +156,6 @@ impl Many {
             clock.reach(start);
         }
         self.sort(clock, shift);
-    }
-
-    /// A group that would be blocked at once starts where the longer one finishes, at most a slot ahead: the order of
-    /// finishes among the groups that are ready rests on it.
-    fn unblocked_start(&self, now: u64, shift: u32) -> u64 {
-        let longer = self.sets[State::Ready as usize] & from(shift + 1);
-        if longer == 0 {
-            return now;
-        }
-        let finish = self.finish(longer.trailing_zeros());
-        if !is_after(floor(now, shift).wrapping_add(2 << shift), finish) {
-            return now;
-        }
-        let limit = floor(now, shift).wrapping_add(1 << shift);
-        if is_after(limit, finish) { finish } else { limit }
     }
 
     pub fn first(&mut self, clock: &mut Clock) -> Option<(u32, &mut Account)> {
@@ -285,7 +265,9 @@ impl Many {
         self.sort(clock, shift);
     }
 
-    /// Puts a group, whose start has changed, into the set it belongs to, and so the shorter ones that it may have blocked.
+    /// Puts a group, whose start has changed, into the set it belongs to, and so the shorter ones that it may have blocked: one
+    /// by one from the longest, so among groups that are ready the shorter ends first. (The paper lets all go at once, and for
+    /// that has who comes back, and would be blocked, start later.)
     fn sort(&mut self, clock: &Clock, shift: u32) {
         let was_ready = self.sets[State::Ready as usize] >> shift & 1 == 1;
         self.put(clock, shift);
