@@ -7,7 +7,8 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -15,11 +16,13 @@ import pytest
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from honeylink.api.overload import Overload
+from honeylink.domain.access import Role
 from tests.api.peer import MAX_BODY_BYTES, Peer, check_alive, check_problem, head
 from tests.conftest import run_service, session_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from starlette.types import Receive, Scope, Send
 
@@ -37,12 +40,12 @@ def small(make_settings: Callable[..., Settings]) -> Iterator[Service]:
 
 
 @contextmanager
-def no_session_opens(service: Service) -> Iterator[None]:
-    """Hold the tenants' pools, so that what is to be opened waits in the database."""
+def holding(service: Service, lock: str) -> Iterator[None]:
+    """Hold what a statement locks."""
 
     async def hold() -> asyncpg.Connection[asyncpg.Record]:
         connection = await asyncpg.connect(service.dsn)
-        await connection.execute("BEGIN; SELECT 1 FROM pools WHERE level = 1 FOR UPDATE")
+        await connection.execute(f"BEGIN; {lock}")
         return connection
 
     connection = service.loop.run(hold())
@@ -50,6 +53,11 @@ def no_session_opens(service: Service) -> Iterator[None]:
         yield
     finally:
         service.loop.run(connection.close())
+
+
+def no_session_opens(service: Service) -> AbstractContextManager[None]:
+    """What is to be opened waits in the database, for the tenants' pools."""
+    return holding(service, "SELECT 1 FROM pools WHERE level = 1 FOR UPDATE")
 
 
 def wait_for_lock_waiter(service: Service) -> None:
@@ -175,6 +183,18 @@ def test_of_those_that_arrive_together_no_more_are_let_in_than_may_be_in_progres
             peer.leave()
 
 
+def test_who_is_on_the_way_counts_before_it_is_in_progress(small: Service) -> None:
+    *first, last = [small.new_device() for _ in range(MAX_OPENING + 1)]
+    unknown = [replace(device, token=small.token(Role.OPERATOR)) for device in first]
+    with ThreadPoolExecutor(MAX_OPENING) as pool:
+        with holding(small, "LOCK TABLE tokens"):
+            opening = [pool.submit(open_one, small, device) for device in unknown]
+            wait_until_full(small)
+            assert open_one(small, last) == 503
+        assert [each.result() for each in opening] == [201] * MAX_OPENING
+    assert open_one(small, last) == 201
+
+
 def test_a_crowd_begins_a_few_at_a_time_in_the_order_in_which_it_came() -> None:
     begun: list[int] = []
 
@@ -188,7 +208,7 @@ def test_a_crowd_begins_a_few_at_a_time_in_the_order_in_which_it_came() -> None:
         return
 
     async def run() -> list[int]:
-        overload = Overload(app, lambda _: False, MAX_BODY_BYTES, STATUS_LINE)
+        overload = Overload(app, lambda _: False, nullcontext, MAX_BODY_BYTES, STATUS_LINE)
         crowd = [
             asyncio.create_task(overload({"number": number}, receive_nothing, send_nothing)) for number in range(100)
         ]

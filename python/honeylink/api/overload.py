@@ -16,6 +16,7 @@ import json
 import re
 import secrets
 from collections import deque
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from honeylink.api.endpoints import PREFIXES
@@ -25,13 +26,15 @@ from honeylink.errors import Overloaded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 __all__ = ["Overload"]
 
 _ROUTE = "/sessions"
-_STARTS = tuple(f"POST {prefix}{_ROUTE} HTTP/1.1\r\n".encode() for prefix in PREFIXES)
+_PATHS = tuple(f"{prefix}{_ROUTE}" for prefix in PREFIXES)
+_STARTS = tuple(f"POST {path} HTTP/1.1\r\n".encode() for path in _PATHS)
 # With one of these a request ends elsewhere, or wants more than an answer.
 _NOT_PLAIN = (b"\r\ntransfer-encoding:", b"\r\nexpect:", b"\r\nconnection: close", b"\r\nupgrade:")
 _LENGTH = b"\r\ncontent-length:"
@@ -50,16 +53,23 @@ class Overload:
 
     Args:
         app: the application.
-        overloaded: whether one more session to open would be too many, when so many are still to begin.
+        overloaded: whether one more session to open would be too many, when so many are still to be served.
+        expecting: counts what is done inside among them by itself, until it is in progress.
         max_body_bytes: how long a body may be that is thrown away.
         status_line: the first line of an answer, by status.
     """
 
     def __init__(
-        self, app: ASGIApp, overloaded: Callable[[int], bool], max_body_bytes: int, status_line: dict[int, bytes]
+        self,
+        app: ASGIApp,
+        overloaded: Callable[[int], bool],
+        expecting: Callable[[], AbstractContextManager[None]],
+        max_body_bytes: int,
+        status_line: dict[int, bytes],
     ) -> None:
         self._app = app
         self._overloaded = overloaded
+        self._expecting = expecting
         self._max_body_bytes = max_body_bytes
         self._due: list[Callable[[], None]] = []
         self._let_in = 0
@@ -78,6 +88,12 @@ class Overload:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request when it is its turn."""
+        opens = scope.get("method") == "POST" and scope["path"] in _PATHS
+        with self._expecting() if opens else nullcontext():
+            await self._turn()
+            await self._app(scope, receive, send)
+
+    async def _turn(self) -> None:
         loop = asyncio.get_running_loop()
         if self._waiting or self._begun >= self._begun_max():
             turn = loop.create_future()
@@ -87,7 +103,6 @@ class Overload:
             if not self._begun:
                 loop.call_soon(self._next_pass)
             self._begun += 1
-        await self._app(scope, receive, send)
 
     def _begun_max(self) -> int:
         return _BEGUN_IN_A_PASS_MAX_REFUSING if self._due else _BEGUN_IN_A_PASS_MAX
@@ -108,9 +123,9 @@ class Overload:
         """
         if not received.startswith(_STARTS):
             return None
-        if not self._overloaded(self._let_in + len(self._waiting)):
+        if not self._overloaded(self._let_in):
             if not self._let_in:
-                # Runs before anything that this pass lets in has begun, and after all that it lets in.
+                # Runs before anything that this pass lets in is expected, and after all that it lets in.
                 asyncio.get_running_loop().call_soon(self._forget_let_in)
             self._let_in += 1
             return None

@@ -114,7 +114,13 @@ class _Server(uvicorn.Server):
 
     def __init__(self, settings: Settings, services: Services) -> None:
         app = create_app(settings, services)
-        overload = Overload(app, services.sessions.overloaded, settings.max_body_bytes, STATUS_LINE)
+        overload = Overload(
+            app,
+            services.sessions.overloaded,
+            services.sessions.expecting,
+            settings.max_body_bytes,
+            STATUS_LINE,
+        )
         config = uvicorn.Config(
             overload,
             http=_protocol(settings, overload),

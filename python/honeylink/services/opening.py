@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,7 +36,7 @@ from honeylink.services.snapshots import Snapshot
 from honeylink.store import sessions as session_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from uuid import UUID
 
     from honeylink.domain.access import Principal
@@ -59,6 +61,9 @@ _AT_ONCE_MAX = 16
 _AT_ONCE_MAX_REFUSING = 4
 
 _log = structlog.get_logger(__name__)
+
+_arrive: ContextVar[Callable[[], None] | None] = ContextVar("arrive", default=None)
+"""What a request that is expected calls when it arrives."""
 
 
 @dataclass(slots=True, eq=False)
@@ -101,12 +106,31 @@ class Opening:
         self._session_endpoint = session_endpoint
         self._max_streams = max_streams
         self._load = LoadLimit(max_opening)
+        self._expected = 0
         self._waiting: deque[_Waiting] = deque()
         self._group: asyncio.Task[None] | None = None
 
     def overloaded(self, coming: int = 0) -> bool:
-        """Whether one more request would be one too many, when so many are still on their way here."""
-        return self._load.refuses(asyncio.get_running_loop().time(), coming)
+        """Whether one more request would be one too many, beside those expected and so many more."""
+        return self._load.refuses(asyncio.get_running_loop().time(), self._expected + coming)
+
+    @contextmanager
+    def expecting(self) -> Iterator[None]:
+        """Expect one more request: it comes from inside, or not at all."""
+        is_expected = True
+
+        def arrive() -> None:
+            nonlocal is_expected
+            self._expected -= is_expected
+            is_expected = False
+
+        self._expected += 1
+        token = _arrive.set(arrive)
+        try:
+            yield
+        finally:
+            arrive()
+            _arrive.reset(token)
 
     async def open(self, caller: Principal, request: SessionRequest, wanted: Callable[[], bool]) -> OpenedSession:
         """Open a session with the next group.
@@ -125,10 +149,12 @@ class Opening:
             Overloaded: there are too many in progress.
             DependencyUnavailable: database or key provider are away or too slow.
         """
-        if self.overloaded():
-            raise Overloaded
         loop = asyncio.get_running_loop()
         entered = loop.time()
+        if arrive := _arrive.get():
+            arrive()
+        if self._load.refuses(entered):
+            raise Overloaded
         asked = Asked.now(caller, request, entered + self._database.remaining_seconds(), wanted)
         waiting = _Waiting(asked, loop.create_future())
         self._waiting.append(waiting)

@@ -18,6 +18,7 @@ from honeylink.telemetry import ADMISSION_REFUSALS, SESSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from uuid import UUID
 
     from honeylink.domain.access import Principal
@@ -95,6 +96,10 @@ class Sessions:
     def overloaded(self, coming: int = 0) -> bool:
         """Whether one more session to open would be too many, when so many are still to come; costs next to nothing."""
         return self._opening.overloaded(coming)
+
+    def expecting(self) -> AbstractContextManager[None]:
+        """Count what is done inside among those still to come, until it opens a session or ends."""
+        return self._opening.expecting()
 
     async def open(
         self, caller: Principal, request: SessionRequest, wanted: Callable[[], bool] = lambda: True
