@@ -180,6 +180,7 @@ impl LinkScheduler {
             self.curves[id as usize] = self.renewed_curve(id, &config, delay);
             self.place_again(id, now_ns);
         }
+        self.place_eager_again();
     }
 
     /// Puts a node, which was taken from its stages to be changed, back.

@@ -264,6 +264,20 @@ impl LinkScheduler {
             class = self.parent_of(class);
             self.update_own_earliest(class);
         }
+        self.place_eager_again();
+    }
+
+    /// What is queued already, and is to go as early as can be, goes by what all classes can do now. By what they could
+    /// do before, it would be in the way of those who are promised something since.
+    pub(super) fn place_eager_again(&mut self) {
+        if self.queued_bytes == 0 || self.classes[ROOT as usize].eager.is_empty() {
+            return;
+        }
+        for id in 0..self.nodes.len() as u32 {
+            if self.nodes[id as usize].is(Node::CURVE) && self.colds[id as usize].eager.is_some() {
+                self.place_again(id, self.now_ns);
+            }
+        }
     }
 
     pub(super) fn update_own_earliest(&mut self, class: u32) {

@@ -383,11 +383,13 @@ proptest! {
         }
     }
 
-    /// Whatever stands around it, and whatever else is guaranteed there. In every class somebody wants all of it.
+    /// Whatever stands around it, and whatever else is guaranteed there. In every class somebody wants all of it. Some come
+    /// later, when others have been busy for a while.
     #[test]
     fn a_delay_that_was_promised_is_kept_beside_ceilings(
         classes in prop::collection::vec((any::<Index>(), prop::option::of((300_u64..9_000, 0_u32..30_000))), 1..4),
-        asks in prop::collection::vec((any::<Index>(), any_ask(), any::<bool>()), 1..12),
+        asks in prop::collection::vec((any::<Index>(), any_ask(), any::<bool>(), any::<bool>()), 1..12),
+        later_ns in 0_u64..40_000_000,
     ) {
         let mut link = LinkScheduler::new(LINK_KBPS, LinkOptions::default()).unwrap();
         let mut around = vec![link.root()];
@@ -398,30 +400,42 @@ proptest! {
         }
         let hog = StreamConfig { weight: Some(1_000_000), ..stream(0) };
         let hogs: Vec<u32> = around.iter().map(|&class| link.add_stream(class, hog).unwrap()).collect();
-        let kept: Vec<(u32, Ask)> = asks.into_iter().filter_map(|(class, mut ask, is_tight)| {
-            let class = around[class.index(around.len())];
-            if is_tight && ask.config.max_delay_us.is_some() {
-                let shortest = StreamConfig { max_delay_us: Some(1), ..ask.config };
-                if let Err(LinkError::DelayOutOfReach { least_us, .. }) = link.add_stream(class, shortest) {
-                    ask.config.max_delay_us = least_us.or(ask.config.max_delay_us);
+        let flood = |link: &mut LinkScheduler, handles: &[u32], at_ns| {
+            for &handle in handles {
+                (0..450).for_each(|_| assert_eq!(push(link, handle, 1514, at_ns), 0));
+            }
+        };
+        let (mut kept, mut arrivals): (Vec<(u32, Ask)>, Vec<(u64, usize)>) = (Vec::new(), Vec::new());
+        for is_later in [false, true] {
+            let begin_ns = BEGIN_NS + u64::from(is_later) * later_ns;
+            for &(class, mut ask, is_tight, _) in asks.iter().filter(|(.., later)| *later == is_later) {
+                let class = around[class.index(around.len())];
+                if is_tight && ask.config.max_delay_us.is_some() {
+                    let shortest = StreamConfig { max_delay_us: Some(1), ..ask.config };
+                    if let Err(LinkError::DelayOutOfReach { least_us, .. }) = link.add_stream(class, shortest) {
+                        ask.config.max_delay_us = least_us.or(ask.config.max_delay_us);
+                    }
+                }
+                if let Ok(handle) = link.add_stream(class, ask.config) {
+                    let at_a_time = if ask.in_bursts { ask.config.burst_bytes / ask.size } else { 1 };
+                    let all_ns = greedy_ns(&ask.config, ask.size, ask.from_ns, at_a_time);
+                    arrivals.extend(all_ns.into_iter().map(|at_ns| (at_ns + begin_ns, kept.len())));
+                    kept.push((handle, ask));
                 }
             }
-            link.add_stream(class, ask.config).ok().map(|handle| (handle, ask))
-        }).collect();
-        // What is left of the link somebody else is guaranteed, and needs.
-        let fillers: Vec<u32> = (0..14).rev().filter_map(|bit| link.add_stream(around[0], stream(1 << bit)).ok()).collect();
-        let mut arrivals = Vec::new();
-        for (index, (_, ask)) in kept.iter().enumerate() {
-            let at_a_time = if ask.in_bursts { ask.config.burst_bytes / ask.size } else { 1 };
-            let all_ns = greedy_ns(&ask.config, ask.size, ask.from_ns, at_a_time).into_iter().map(|ns| ns + BEGIN_NS);
-            arrivals.extend(all_ns.map(|at_ns| (at_ns, index)));
-        }
-        arrivals.sort_unstable();
-        for &hog in hogs.iter().chain(&fillers) {
-            (0..450).for_each(|_| assert_eq!(push(&mut link, hog, 1514, BEGIN_NS), 0));
-        }
-        for &(at_ns, index) in &arrivals {
-            prop_assert_eq!(push(&mut link, kept[index].0, kept[index].1.size, at_ns), 0);
+            arrivals.sort_unstable();
+            if is_later {
+                // What is left of the link somebody else is guaranteed, and needs.
+                let fillers: Vec<u32> =
+                    (0..14).rev().filter_map(|bit| link.add_stream(around[0], stream(1 << bit)).ok()).collect();
+                flood(&mut link, &fillers, begin_ns);
+            } else {
+                flood(&mut link, &hogs, begin_ns);
+            }
+            let until_ns = if is_later { u64::MAX } else { BEGIN_NS + later_ns };
+            for &(at_ns, index) in arrivals.iter().filter(|(at_ns, _)| (begin_ns..until_ns).contains(at_ns)) {
+                prop_assert_eq!(push(&mut link, kept[index].0, kept[index].1.size, at_ns), 0);
+            }
         }
         let mut sent: Vec<Vec<Sent>> = vec![Vec::new(); kept.len()];
         for packet in take(&mut link, BEGIN_NS + 2_000_000_000, 30_000) {
@@ -624,6 +638,26 @@ fn what_a_ceiling_held_back_makes_nobody_late() {
         assert_eq!(push(&mut link, handle, LARGEST as u32, 0), 0);
     }
     assert_in_time(&mut link, promised, 36, LARGEST * 8_000_000 / 10);
+}
+
+/// Eager packets are queued that could go within 78 ms. Then something is promised that needs that time, on a link as it was
+/// or on one that has become slower; and they have to wait.
+#[test]
+fn what_was_queued_as_urgent_makes_nobody_late() {
+    let eager = StreamConfig { priority: Priority::Latency, ..stream(10) };
+    for first_kbps in [LINK_KBPS, 4 * LINK_KBPS] {
+        let mut link = LinkScheduler::new(first_kbps, LinkOptions::default()).unwrap();
+        let promised = StreamConfig { burst_bytes: 60 * 1514, max_delay_us: Some(80_000), ..stream(10) };
+        let add = |link: &mut LinkScheduler| link.add_stream(link.root(), promised).unwrap();
+        let early = (first_kbps != LINK_KBPS).then(|| add(&mut link));
+        let eager: Vec<u32> = (0..64).map(|_| link.add_stream(link.root(), eager).unwrap()).collect();
+        for &handle in &eager {
+            assert_eq!(push(&mut link, handle, LARGEST as u32, BEGIN_NS), 0);
+        }
+        link.set_rate(BEGIN_NS, LINK_KBPS).unwrap();
+        let handle = early.unwrap_or_else(|| add(&mut link));
+        assert_in_time(&mut link, (handle, 80_000), 60, BEGIN_NS + 1);
+    }
 }
 
 /// In each of 16 classes somebody without a guarantee has just used up the ceiling, so that the others' packets have to
