@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,14 +17,15 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from honeylink.api.overload import Overload
 from honeylink.domain.access import Role
+from honeylink.services.opening import Expected
 from tests.api.peer import MAX_BODY_BYTES, Peer, check_alive, check_problem, head
 from tests.conftest import run_service, session_body
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import Message, Receive, Scope, Send
 
     from honeylink.settings import Settings
     from tests.conftest import Device, Service
@@ -195,31 +196,87 @@ def test_who_is_on_the_way_counts_before_it_is_in_progress(small: Service) -> No
     assert open_one(small, last) == 201
 
 
+def test_who_waits_for_a_slow_client_does_not_count(small: Service) -> None:
+    device = small.new_device()
+    assert open_one(small, device) == 201
+    body = json.dumps(session_body(device))
+    peers = [Peer(small) for _ in range(MAX_OPENING)]
+    try:
+        for peer in peers:
+            lines = (f"Authorization: Bearer {device.token}", f"Content-Length: {len(body)}")
+            peer.send(head(small, "Content-Type: application/json", *lines), body[:10])
+        check_alive(small)  # on another connection, so what came before has been read
+        assert open_one(small, device) == 201
+    finally:
+        for peer in peers:
+            peer.leave()
+
+
+def serve_crowd(
+    app: Callable[[Scope, Receive, Send], Awaitable[None]], count: Callable[[int], None], receive: Receive, send: Send
+) -> list[asyncio.Task[None]]:
+    """A hundred that ask for sessions at the same moment."""
+    overload = Overload(app, lambda _: False, lambda: Expected(count), MAX_BODY_BYTES, STATUS_LINE)
+    scopes = [{"method": "POST", "path": "/sessions", "number": number} for number in range(100)]
+    return [asyncio.create_task(overload(scope, receive, send)) for scope in scopes]
+
+
+async def receive_nothing() -> Message:
+    return {}
+
+
+async def send_nothing(_: Message) -> None:
+    return
+
+
 def test_a_crowd_begins_a_few_at_a_time_in_the_order_in_which_it_came() -> None:
     begun: list[int] = []
+    counted: list[int] = []
 
     async def app(scope: Scope, _: Receive, __: Send) -> None:
         begun.append(scope["number"])
 
-    async def receive_nothing() -> dict[str, str]:
-        return {}
-
-    async def send_nothing(_: object) -> None:
-        return
-
     async def run() -> list[int]:
-        overload = Overload(app, lambda _: False, nullcontext, MAX_BODY_BYTES, STATUS_LINE)
-        crowd = [
-            asyncio.create_task(overload({"number": number}, receive_nothing, send_nothing)) for number in range(100)
-        ]
+        crowd = serve_crowd(app, counted.append, receive_nothing, send_nothing)
         in_a_pass = []
         while not all(each.done() for each in crowd):
             before = len(begun)
             await asyncio.sleep(0)
             in_a_pass.append(len(begun) - before)
+            assert sum(counted) == sum(not each.done() for each in crowd)
             if len(in_a_pass) == 2:
                 crowd[70].cancel()
         return in_a_pass
 
     assert max(asyncio.run(run())) == 16
     assert begun == [number for number in range(100) if number != 70]
+
+
+def test_what_is_up_to_the_client_does_not_count() -> None:
+    counted: list[int] = []
+    seen: dict[str, int] = {}
+
+    def look(at: str) -> None:
+        seen[at] = sum(counted)
+
+    async def app(_: Scope, receive: Receive, send: Send) -> None:
+        look("before the body")
+        await receive()
+        look("after the body")
+        await send({})
+
+    async def receive() -> Message:
+        look("waiting for the body")
+        return {}
+
+    async def send(_: Message) -> None:
+        look("waiting to be read")
+
+    async def run() -> None:
+        first, *others = serve_crowd(app, counted.append, receive, send)
+        for other in others:
+            other.cancel()
+        await first
+
+    asyncio.run(run())
+    assert seen == {"before the body": 1, "waiting for the body": 0, "after the body": 1, "waiting to be read": 0}

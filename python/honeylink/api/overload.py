@@ -16,7 +16,6 @@ import json
 import re
 import secrets
 from collections import deque
-from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from honeylink.api.endpoints import PREFIXES
@@ -26,9 +25,10 @@ from honeylink.errors import Overloaded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
 
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from honeylink.services.opening import Expected
 
 __all__ = ["Overload"]
 
@@ -54,7 +54,7 @@ class Overload:
     Args:
         app: the application.
         overloaded: whether one more session to open would be too many, when so many are still to be served.
-        expecting: counts what is done inside among them by itself, until it is in progress.
+        expecting: counts one more among them, until it is in progress or answered.
         max_body_bytes: how long a body may be that is thrown away.
         status_line: the first line of an answer, by status.
     """
@@ -63,7 +63,7 @@ class Overload:
         self,
         app: ASGIApp,
         overloaded: Callable[[int], bool],
-        expecting: Callable[[], AbstractContextManager[None]],
+        expecting: Callable[[], Expected],
         max_body_bytes: int,
         status_line: dict[int, bytes],
     ) -> None:
@@ -88,10 +88,18 @@ class Overload:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request when it is its turn."""
-        opens = scope.get("method") == "POST" and scope["path"] in _PATHS
-        with self._expecting() if opens else nullcontext():
+        if scope["method"] != "POST" or scope["path"] not in _PATHS:
             await self._turn()
             await self._app(scope, receive, send)
+            return
+        with self._expecting() as expected:
+
+            async def send_last(message: Message) -> None:
+                expected.arrive()  # whatever it is, it is answered
+                await send(message)
+
+            await self._turn()
+            await self._app(scope, lambda: expected.apart(receive()), send_last)
 
     async def _turn(self) -> None:
         loop = asyncio.get_running_loop()

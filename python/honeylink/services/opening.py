@@ -14,10 +14,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import structlog
 
@@ -36,7 +35,8 @@ from honeylink.services.snapshots import Snapshot
 from honeylink.store import sessions as session_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
+    from types import TracebackType
     from uuid import UUID
 
     from honeylink.domain.access import Principal
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     Snapshots = dict[tuple[UUID, str], Snapshot]
 
-__all__ = ["Opening"]
+__all__ = ["Expected", "Opening"]
 
 # What fits a commit's time at full load. A larger group would only make its first member wait for its last.
 _GROUP_MAX = 64
@@ -62,8 +62,9 @@ _AT_ONCE_MAX_REFUSING = 4
 
 _log = structlog.get_logger(__name__)
 
-_arrive: ContextVar[Callable[[], None] | None] = ContextVar("arrive", default=None)
-"""What a request that is expected calls when it arrives."""
+_T = TypeVar("_T")
+
+_expected: ContextVar[Expected | None] = ContextVar("expected", default=None)
 
 
 @dataclass(slots=True, eq=False)
@@ -72,6 +73,47 @@ class _Waiting:
 
     asked: Asked
     result: asyncio.Future[OpenedSession]
+
+
+class Expected:
+    """One request on its way: what is done inside `with` leads to it, or to nothing.
+
+    It counts while it is the service that it waits for.
+
+    Args:
+        count: adds so many to those that count.
+    """
+
+    def __init__(self, count: Callable[[int], None]) -> None:
+        self._count = count
+        self._counts = False
+
+    def __enter__(self) -> Self:
+        self._set(counts=True)
+        _expected.set(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.arrive()
+
+    def arrive(self) -> None:
+        """It is there, or won't come."""
+        self._set(counts=False)
+
+    async def apart(self, client: Awaitable[_T]) -> _T:
+        """Wait for what is up to the client, who may take its time."""
+        counted = self._counts
+        self._set(counts=False)
+        try:
+            return await client
+        finally:
+            self._set(counts=counted)
+
+    def _set(self, *, counts: bool) -> None:
+        self._count(counts - self._counts)
+        self._counts = counts
 
 
 class Opening:
@@ -106,31 +148,20 @@ class Opening:
         self._session_endpoint = session_endpoint
         self._max_streams = max_streams
         self._load = LoadLimit(max_opening)
-        self._expected = 0
+        self._coming = 0
         self._waiting: deque[_Waiting] = deque()
         self._group: asyncio.Task[None] | None = None
 
     def overloaded(self, coming: int = 0) -> bool:
         """Whether one more request would be one too many, beside those expected and so many more."""
-        return self._load.refuses(asyncio.get_running_loop().time(), self._expected + coming)
+        return self._load.refuses(asyncio.get_running_loop().time(), self._coming + coming)
 
-    @contextmanager
-    def expecting(self) -> Iterator[None]:
-        """Expect one more request: it comes from inside, or not at all."""
-        is_expected = True
+    def expecting(self) -> Expected:
+        """One more request that is on its way here."""
+        return Expected(self._count_coming)
 
-        def arrive() -> None:
-            nonlocal is_expected
-            self._expected -= is_expected
-            is_expected = False
-
-        self._expected += 1
-        token = _arrive.set(arrive)
-        try:
-            yield
-        finally:
-            arrive()
-            _arrive.reset(token)
+    def _count_coming(self, more: int) -> None:
+        self._coming += more
 
     async def open(self, caller: Principal, request: SessionRequest, wanted: Callable[[], bool]) -> OpenedSession:
         """Open a session with the next group.
@@ -151,8 +182,8 @@ class Opening:
         """
         loop = asyncio.get_running_loop()
         entered = loop.time()
-        if arrive := _arrive.get():
-            arrive()
+        if expected := _expected.get():
+            expected.arrive()
         if self._load.refuses(entered):
             raise Overloaded
         asked = Asked.now(caller, request, entered + self._database.remaining_seconds(), wanted)

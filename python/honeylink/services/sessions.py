@@ -18,7 +18,6 @@ from honeylink.telemetry import ADMISSION_REFUSALS, SESSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
     from uuid import UUID
 
     from honeylink.domain.access import Principal
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from honeylink.services.access import Access
     from honeylink.services.asking import OpenedSession
     from honeylink.services.negotiation import Negotiation
-    from honeylink.services.opening import Opening
+    from honeylink.services.opening import Expected, Opening
     from honeylink.store.database import Database, UnitOfWork
 
 __all__ = ["Preview", "Sessions", "Victim"]
@@ -97,8 +96,8 @@ class Sessions:
         """Whether one more session to open would be too many, when so many are still to come; costs next to nothing."""
         return self._opening.overloaded(coming)
 
-    def expecting(self) -> AbstractContextManager[None]:
-        """Count what is done inside among those still to come, until it opens a session or ends."""
+    def expecting(self) -> Expected:
+        """Counts what is done inside among those still to come, until it opens a session or ends."""
         return self._opening.expecting()
 
     async def open(

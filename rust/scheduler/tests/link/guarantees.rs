@@ -405,7 +405,8 @@ proptest! {
                 (0..450).for_each(|_| assert_eq!(push(link, handle, 1514, at_ns), 0));
             }
         };
-        let (mut kept, mut arrivals): (Vec<(u32, Ask)>, Vec<(u64, usize)>) = (Vec::new(), Vec::new());
+        let mut kept: Vec<(u32, Ask)> = Vec::new();
+        let mut arrivals: Vec<(u64, usize)> = Vec::new();
         for is_later in [false, true] {
             let begin_ns = BEGIN_NS + u64::from(is_later) * later_ns;
             for &(class, mut ask, is_tight, _) in asks.iter().filter(|(.., later)| *later == is_later) {
