@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
@@ -267,6 +268,23 @@ class TestFraming:
                 peer.send(head(service, "Content-Type: application/json", length), body[:sent_bytes])
         check_alive(service)
         assert len(service.fetch("SELECT FROM sessions")) == before
+
+
+def test_who_sends_faster_than_it_is_answered_does_not_fill_the_memory(service: Service) -> None:
+    requests = 1500 * head(service, "X-Filler: " + 1000 * "x", method="GET", path="/nowhere")
+
+    def unanswered() -> int:
+        return max(len(each.pipeline) for each in gc.get_objects() if type(each).__name__ == "DeadlineProtocol")
+
+    most = 0
+    with Peer(service) as peer, ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(peer.send, requests)
+        for number in range(1500):
+            assert peer.answer().status_code == 404
+            if number % 50 == 0:
+                most = max(most, unanswered())
+        assert sending.result()
+    assert most < 300, "as many as are read at once"
 
 
 def test_a_connection_that_has_ended_leaves_nothing_for_the_garbage_collector(service: Service, device: Device) -> None:

@@ -230,6 +230,12 @@ def _protocol(settings: Settings, overload: Overload) -> type[HttpToolsProtocol]
             self._header_bytes = 0
             super().on_message_complete()
 
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            if self.pipeline:
+                # It reads on after each answer, so who sends faster than it answers would fill the memory.
+                self.flow.pause_reading()
+
         def shutdown(self) -> None:
             self._send_refusal()
             super().shutdown()
