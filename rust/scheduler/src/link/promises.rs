@@ -40,10 +40,12 @@ impl Traffic {
     }
 }
 
-/// What is guaranteed to streams.
+/// What is guaranteed to classes and streams.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Guaranteed {
     pub rate_kbps: u64,
+    /// The part of it that falls due: that of streams. What a class has beyond its streams' is a share, and no packet's.
+    pub due_kbps: u64,
     pub streams: u64,
     /// What ceilings may have held back of it at most: it falls due on top of what the rate brings.
     pub held_bytes: u64,
@@ -53,6 +55,7 @@ impl Guaranteed {
     pub const fn plus(self, other: Self) -> Self {
         Self {
             rate_kbps: self.rate_kbps + other.rate_kbps,
+            due_kbps: self.due_kbps + other.due_kbps,
             streams: self.streams + other.streams,
             held_bytes: self.held_bytes + other.held_bytes,
         }
@@ -61,6 +64,7 @@ impl Guaranteed {
     pub const fn minus(self, other: Self) -> Self {
         Self {
             rate_kbps: self.rate_kbps - other.rate_kbps,
+            due_kbps: self.due_kbps - other.due_kbps,
             streams: self.streams - other.streams,
             held_bytes: self.held_bytes - other.held_bytes,
         }
@@ -133,7 +137,7 @@ impl Promises {
         let later = self.by_delay.range(split_ns..).map(pair);
         // What is owed at a time t is what was held back + burst + rate t - spared, summed over the delays that have ended
         // by then, in kbit/s times nanoseconds.
-        let mut rate = u128::from(guaranteed.rate_kbps.saturating_sub(promised_kbps));
+        let mut rate = u128::from(guaranteed.due_kbps - promised_kbps);
         let at_one_kbps = |bytes| u128::from(bytes) * u128::from(Pace::BYTE_NS_AT_ONE_KBPS);
         let (mut burst, mut spared) = (at_one_kbps(guaranteed.held_bytes), 0);
         sooner.chain(more).chain(later).all(|(traffic, delay_ns)| {
@@ -193,7 +197,7 @@ mod tests {
     }
 
     fn rate(rate_kbps: u64) -> Guaranteed {
-        Guaranteed { rate_kbps, ..Guaranteed::default() }
+        Guaranteed { rate_kbps, due_kbps: rate_kbps, ..Guaranteed::default() }
     }
 
     fn traffic() -> impl Strategy<Value = Traffic> {

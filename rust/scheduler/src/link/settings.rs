@@ -111,7 +111,8 @@ impl LinkScheduler {
     /// What is guaranteed to a stream.
     pub(super) fn guaranteed_to(&self, config: &StreamConfig) -> Guaranteed {
         let streams = u64::from(config.rate_kbps > 0);
-        let own = Guaranteed { rate_kbps: config.rate_kbps, streams, held_bytes: 0 };
+        let rate_kbps = config.rate_kbps;
+        let own = Guaranteed { rate_kbps, due_kbps: rate_kbps, streams, held_bytes: 0 };
         self.guaranteed_by(&Config::Stream(*config), own)
     }
 

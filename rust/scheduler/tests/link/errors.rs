@@ -121,6 +121,22 @@ fn a_rate_that_is_refused_leaves_delays_as_they_were() {
     assert!(link.add_stream(root, within(4_000)).is_ok());
 }
 
+/// A class keeps its rate when the streams in it are gone, but that is a share: it falls due for nobody, and takes nothing
+/// from a delay that was promised beside it.
+#[test]
+fn who_goes_makes_no_promise_harder_to_keep() {
+    let mut link = link();
+    let root = link.root();
+    let class = link.add_class(root, ClassConfig { rate_kbps: 5_000, ..ClassConfig::default() }).unwrap();
+    let within = |max_delay_us| StreamConfig { max_delay_us: Some(max_delay_us), ..stream(100) };
+    let slow = StreamConfig { rate_kbps: 5_000, ..within(100_000) };
+    let goes = link.add_stream(class, slow).unwrap();
+    assert!(link.add_stream(root, within(3_000)).is_ok());
+    link.remove(goes, 0).unwrap();
+    assert!(matches!(link.set_rate(0, 5_100), Err(LinkError::BreaksDelay { .. })));
+    assert!(link.add_stream(class, stream(100)).is_ok());
+}
+
 #[test]
 fn no_delay_is_promised_under_a_ceiling() {
     let mut link = link();
