@@ -122,12 +122,12 @@ clean: ## remove all that was built; the data in .honeylink stays
 
 .venv/run.stamp: requirements/run.lock .venv/bin/python
 	$(say) 'Installing the packages of requirements/run.lock (a minute at most)'
-	@$(pip) --require-hashes -r requirements/run.lock
+	@$(pip) --no-deps --require-hashes -r requirements/run.lock
 	@touch $@
 
 .venv/%.stamp: requirements/%.lock .venv/run.stamp
 	$(say) 'Installing the packages of requirements/$*.lock (a minute at most)'
-	@$(pip) --require-hashes -r requirements/$*.lock
+	@$(pip) --no-deps --require-hashes -r requirements/$*.lock
 	@touch $@
 
 # A release build, for the tests too: they shall prove what is shipped. maturin shows the compiler at work, which pip
