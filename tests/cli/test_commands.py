@@ -8,6 +8,7 @@ import pty
 import socket
 import subprocess
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -60,7 +61,7 @@ def check_one_line(result: subprocess.CompletedProcess[str], *parts: str, code: 
 def test_help_names_the_commands() -> None:
     shown = honeylink("--help")
     assert shown.returncode == 0
-    for command in ("serve", "quickstart", "migrate", "bench", "link", "token", "pools", "version"):
+    for command in ("serve", "quickstart", "migrate", "bench", "link", "token", "tenant", "pools", "version"):
         assert command in shown.stdout
 
 
@@ -100,6 +101,8 @@ def test_tokens(settings: dict[str, object]) -> None:
     assert made.returncode == 0, made.stderr
     answer = json.loads(made.stdout)
     assert answer.pop("token").startswith("hl1_")
+    tenant_id = answer.pop("tenant_id")
+    assert str(UUID(tenant_id)) == tenant_id
     assert answer == {"tenant": "acme", "name": "ops", "role": "operator"}
     check_one_line(honeylink("token", "create", *names, **settings), "'ops'", "'acme'")
     revoked = honeylink("token", "revoke", *names, **settings)
@@ -111,6 +114,23 @@ def test_tokens(settings: dict[str, object]) -> None:
     assert device.returncode == 2
     assert device.stdout == ""
     assert "registered" in device.stderr
+
+
+def test_tenants_are_listed_with_their_ids(settings: dict[str, object]) -> None:
+    ids = {}
+    for tenant in ("umbrella", "acme"):
+        made = honeylink("token", "create", "--tenant", tenant, "--name", "ops", **settings)
+        ids[tenant] = json.loads(made.stdout)["tenant_id"]
+    listed = json.loads(honeylink("tenant", "list", **settings).stdout)
+    assert listed == {"tenants": [{"tenant": tenant, "tenant_id": ids[tenant]} for tenant in ("acme", "umbrella")]}
+    shown = on_terminal("tenant", "list", **settings)
+    assert all(word in shown for word in (*ids, *ids.values()))
+
+
+def test_a_tenant_that_no_path_could_name_is_not_made(settings: dict[str, object]) -> None:
+    result = honeylink("token", "create", "--tenant", "a/b", "--name", "ops", **settings)
+    check_one_line(result, "tenant: expected a name that can be a step of a path, found 'a/b'")
+    assert json.loads(honeylink("tenant", "list", **settings).stdout) == {"tenants": []}
 
 
 def test_pools_check(settings: dict[str, object], tmp_path: Path, loop: LoopThread) -> None:

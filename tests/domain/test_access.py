@@ -6,7 +6,15 @@ from uuid import UUID
 
 import pytest
 
-from honeylink.domain.access import SYSTEM_TENANT_ID, Permission, Principal, Role, authorize, check_name
+from honeylink.domain.access import (
+    SYSTEM_TENANT_ID,
+    Permission,
+    Principal,
+    Role,
+    authorize,
+    check_name,
+    check_tenant_name,
+)
 from honeylink.errors import Forbidden, ValidationFailed
 
 POOLS = {Permission.READ_POOL, Permission.READ_POOLS}
@@ -58,7 +66,9 @@ def test_the_systems_tenant() -> None:
     assert str(SYSTEM_TENANT_ID) == "00000000-0000-0000-0000-000000000000"
 
 
-@pytest.mark.parametrize("name", ["", " acme", "a" * 65, "a\nb", "\x1b[31m", "\udcff"])
+@pytest.mark.parametrize(
+    "name", ["", " acme", "a" * 65, "a\nb", "\x1b[31m", "\udcff", "a\u202eb", "a\u200bb", "a\u2028b"]
+)
 def test_names_that_none_can_have(name: str) -> None:
     with pytest.raises(ValidationFailed, match="tenant: expected 1 to 64 printable characters"):
         check_name("tenant", name)
@@ -66,4 +76,16 @@ def test_names_that_none_can_have(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["a", "acme", "Acme & Söhne", "a" * 64])
 def test_names(name: str) -> None:
+    assert check_name("tenant", name) == name
+    assert check_tenant_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["a/b", "/", "a\\b", ".", "..", "", "a\u2066b"])
+def test_names_that_no_new_tenant_can_have(name: str) -> None:
+    with pytest.raises(ValidationFailed, match="tenant: expected "):
+        check_tenant_name(name)
+
+
+@pytest.mark.parametrize("name", ["a/b", ".."])
+def test_names_that_tenants_may_have_from_before(name: str) -> None:
     assert check_name("tenant", name) == name

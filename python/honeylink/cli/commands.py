@@ -38,8 +38,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 tokens = typer.Typer(help="Make and revoke bearer tokens.", no_args_is_help=True)
+tenants = typer.Typer(help="Look at tenants.", no_args_is_help=True)
 pools = typer.Typer(help="Look at bandwidth pools.", no_args_is_help=True)
 app.add_typer(tokens, name="token")
+app.add_typer(tenants, name="tenant")
 app.add_typer(pools, name="pools")
 
 _out = Console(highlight=False)
@@ -125,8 +127,9 @@ def create_token(tenant: Tenant, name: Name, role: Role = Role.OPERATOR) -> None
     """
     if role is Role.DEVICE:
         raise typer.BadParameter("expected admin, operator or auditor; a device gets its token when it is registered")
-    token = _with_services(lambda services: services.tenants.create_token(tenant, role, name)).encode()
-    _show({"tenant": tenant, "name": name, "role": role.value, "token": token}, token)
+    token = _with_services(lambda services: services.tenants.create_token(tenant, role, name))
+    made = {"tenant": tenant, "tenant_id": str(token.tenant_id), "name": name, "role": role.value}
+    _show({**made, "token": token.encode()}, token.encode())
 
 
 @tokens.command("revoke")
@@ -134,6 +137,18 @@ def revoke_token(tenant: Tenant, name: Name) -> None:
     """Revoke a token for good."""
     _with_services(lambda services: services.tenants.revoke_token(tenant, name))
     _show({"tenant": tenant, "name": name, "revoked": True}, f"revoked {name}")
+
+
+@tenants.command("list")
+def list_tenants() -> None:
+    """Show every tenant's name and id: `/tenants/{tenant}/pool` takes either."""
+    found = _with_services(lambda services: services.tenants.list())
+    table = Table("tenant", "tenant_id", "since")
+    table.columns[1].no_wrap = True  # it is to be copied
+    for each in found:
+        table.add_row(escape(each.name), str(each.tenant_id), f"{each.created_at:%Y-%m-%d}")
+    rows = [{"tenant": each.name, "tenant_id": str(each.tenant_id)} for each in found]
+    _show({"tenants": rows}, table)
 
 
 @pools.command("check")

@@ -8,11 +8,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 from uuid import UUID
 
+from honeylink.domain.text import unfit_for_name
 from honeylink.errors import Forbidden, ValidationFailed
 
-__all__ = ["SYSTEM_TENANT_ID", "Permission", "Principal", "Role", "authorize", "check_name"]
+if TYPE_CHECKING:
+    from datetime import datetime
+
+__all__ = [
+    "SYSTEM_TENANT_ID",
+    "Permission",
+    "Principal",
+    "Role",
+    "Tenant",
+    "authorize",
+    "check_name",
+    "check_tenant_name",
+]
 
 SYSTEM_TENANT_ID = UUID(int=0)
 """Owner of what belongs to no tenant: the node pool, and refused attempts that name none."""
@@ -92,6 +106,15 @@ _ALLOWED: dict[Role, frozenset[Permission]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Tenant:
+    """An owner of devices, pools and tokens."""
+
+    tenant_id: UUID
+    name: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """The holder of a verified token."""
 
@@ -111,15 +134,30 @@ def check_name(kind: str, name: str) -> str:
     """A name of a tenant or a token, which the audit trail and tables of the command line show as it is.
 
     Raises:
-        ValidationFailed: it is no 1 to 64 printable characters.
+        ValidationFailed: it is not 1 to 64 characters fit for a name, or has spaces around it.
 
     Example:
         >>> check_name("tenant", "acme")
         'acme'
     """
-    if not 0 < len(name) <= _NAME_MAX or not name.isprintable() or name != name.strip():
+    if not 0 < len(name) <= _NAME_MAX or name != name.strip() or unfit_for_name(name) is not None:
         raise ValidationFailed([("", f"{kind}: expected 1 to {_NAME_MAX} printable characters, found {name!r:.80}")])
     return name
+
+
+def check_tenant_name(name: str) -> str:
+    """The name of a tenant that is to be made. It is one step of a path: `/tenants/acme/pool`.
+
+    Raises:
+        ValidationFailed: it is no name, or a path can't hold it: clients, proxies and servers read `%2F` as `/`.
+
+    Example:
+        >>> check_tenant_name("Acme & Söhne")
+        'Acme & Söhne'
+    """
+    if not {"/", "\\"}.isdisjoint(name) or name in {".", ".."}:
+        raise ValidationFailed([("", f"tenant: expected a name that can be a step of a path, found {name!r:.80}")])
+    return check_name("tenant", name)
 
 
 def authorize(principal: Principal, permission: Permission, device_id: str | None = None) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from uuid_utils.compat import uuid7
 
-from honeylink.domain.access import SYSTEM_TENANT_ID, check_name
+from honeylink.domain.access import SYSTEM_TENANT_ID, check_name, check_tenant_name
 from honeylink.domain.audit import AuditEvent, Category, Outcome
 from honeylink.domain.tokens import SECRET_BYTES, BearerToken
 from honeylink.errors import Conflict, NotFound
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
 
-    from honeylink.domain.access import Role
+    from honeylink.domain.access import Role, Tenant
     from honeylink.keys.keyring import Keyring
     from honeylink.store.database import Database, UnitOfWork
 
@@ -38,7 +38,7 @@ class Tenants:
         """Make a token for a tenant, and the tenant itself if it is new.
 
         Returns:
-            The token; only its hash is kept.
+            The token, which also tells the tenant's id; only its hash is kept.
 
         Raises:
             ValidationFailed: a name that none can have.
@@ -71,9 +71,16 @@ class Tenants:
             if not await token_store.revoke_token(work, tenant_id, name, event):
                 raise NotFound("live token", name)
 
+    async def list(self) -> list[Tenant]:
+        """All tenants but the system's own, by name."""
+        async with self._database.work() as work:
+            tenants = await tenant_store.list_tenants(work)
+        return [tenant for tenant in tenants if tenant.tenant_id != SYSTEM_TENANT_ID]
+
     async def _ensure_tenant(self, work: UnitOfWork, name: str) -> UUID:
         tenant_id = await tenant_store.find_tenant_id(work, name)
         if tenant_id is None:
+            check_tenant_name(name)
             candidate = uuid7()
             data_key = await self._keyring.new_data_key(candidate, uuid7())
             await tenant_store.create_tenant(work, candidate, name, self._default_pool_kbps, data_key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from honeylink.domain.access import Tenant
 from honeylink.domain.keys import WrappedDataKey, WrappedKey
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from honeylink.store.database import UnitOfWork
 
-__all__ = ["create_tenant", "find_data_key", "find_tenant_id", "list_sample_data_keys"]
+__all__ = ["create_tenant", "find_data_key", "find_tenant_id", "list_sample_data_keys", "list_tenants"]
 
 
 async def create_tenant(work: UnitOfWork, tenant_id: UUID, name: str, pool_kbps: int, data_key: WrappedDataKey) -> None:
@@ -35,6 +36,11 @@ async def find_tenant_id(work: UnitOfWork, name: str) -> UUID | None:
     """The id of the tenant of that name, or None."""
     row = await work.fetchrow("find_tenant_by_name", name=name)
     return None if row is None else row["tenant_id"]
+
+
+async def list_tenants(work: UnitOfWork) -> list[Tenant]:
+    """All tenants, by name."""
+    return [Tenant(**row) for row in await work.fetch("list_tenants")]
 
 
 async def find_data_key(work: UnitOfWork, tenant_id: UUID) -> WrappedDataKey | None:

@@ -20,6 +20,10 @@ SELECT tenant_id FROM tenant;
 -- The tenant of that name.
 SELECT tenant_id FROM tenants WHERE name = :name;
 
+-- name: list_tenants
+-- All tenants, by name.
+SELECT tenant_id, name, created_at FROM tenants ORDER BY name;
+
 -- name: find_data_key^
 -- The tenant's newest data key, wrapped.
 SELECT dek_id, provider, key_id, key_version, ciphertext
