@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from honeylink.api import examples
-from honeylink.domain.admission import Charge
+from honeylink.domain.admission import Charge, PoolLevel
 from honeylink.domain.audit import Category, Outcome
 from honeylink.domain.devices import DeviceStatus
 from honeylink.domain.sessions import FecRule, Mode, Priority, SessionStatus
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from honeylink.domain.admission import Pool
     from honeylink.domain.audit import AuditRecord
     from honeylink.domain.devices import Device
-    from honeylink.domain.paging import Page
     from honeylink.domain.sessions import FecParameters, Session, Stream
     from honeylink.errors import BandwidthExceeded
     from honeylink.services.asking import OpenedSession
@@ -298,11 +297,6 @@ class SessionPage(_Answer):
     items: list[SessionAnswer]
     next_cursor: str | None
 
-    @classmethod
-    def of(cls, page: Page[Session]) -> Self:
-        """As an answer shows it."""
-        return cls(items=[SessionAnswer.of(each) for each in page.items], next_cursor=page.next_cursor)
-
 
 class RegisteredDeviceAnswer(_Answer):
     """A device that has just been registered."""
@@ -377,11 +371,6 @@ class DevicePage(_Answer):
     items: list[DeviceAnswer]
     next_cursor: str | None
 
-    @classmethod
-    def of(cls, page: Page[Device]) -> Self:
-        """As an answer shows it."""
-        return cls(items=[DeviceAnswer.of(each) for each in page.items], next_cursor=page.next_cursor)
-
 
 class PoolAnswer(_Answer):
     """A pool: what it is, and what of it is in use."""
@@ -390,6 +379,7 @@ class PoolAnswer(_Answer):
 
     pool: str = Field(description="As refusals name it: `level:id`.")
     level: Literal["device", "tenant", "node"]
+    tenant_id: UUID | None = Field(None, exclude_if=_is_none, description="Of a tenant's pool: the tenant's id.")
     capacity_kbps: int
     charge: Charge
     guaranteed_kbps: int | None
@@ -408,6 +398,7 @@ class PoolAnswer(_Answer):
         return cls(
             pool=pool.name,
             level=pool.level.label,
+            tenant_id=pool.tenant_id if pool.level is PoolLevel.TENANT else None,
             capacity_kbps=pool.capacity_kbps,
             charge=pool.charge,
             guaranteed_kbps=pool.guaranteed_kbps,
@@ -427,11 +418,6 @@ class PoolPage(_Answer):
 
     items: list[PoolAnswer]
     next_cursor: str | None
-
-    @classmethod
-    def of(cls, page: Page[Pool]) -> Self:
-        """As an answer shows it."""
-        return cls(items=[PoolAnswer.of(each) for each in page.items], next_cursor=page.next_cursor)
 
 
 class AuditEventAnswer(_Answer):
@@ -468,11 +454,6 @@ class AuditPage(_Answer):
 
     items: list[AuditEventAnswer]
     next_cursor: str | None
-
-    @classmethod
-    def of(cls, page: Page[AuditRecord]) -> Self:
-        """As an answer shows it."""
-        return cls(items=[AuditEventAnswer.of(each) for each in page.items], next_cursor=page.next_cursor)
 
 
 class HealthAnswer(_Answer):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from honeylink.api.answers import AuditPage
-from honeylink.api.endpoints import Answer, Endpoint
+from honeylink.api.answers import AuditEventAnswer, AuditPage
+from honeylink.api.endpoints import Endpoint
+from honeylink.api.pages import answer_page
 from honeylink.api.requests import AuditQuery
 
 if TYPE_CHECKING:
-    from honeylink.api.endpoints import Call
+    from honeylink.api.endpoints import Answer, Call
 
 __all__ = ["ENDPOINTS"]
 
@@ -18,7 +19,7 @@ async def list_events(call: Call) -> Answer:
     """Read the audit trail, newest first."""
     query = call.input
     page = await call.services.audit.list(call.caller, query.to_domain(), query.cursor, query.limit)
-    return Answer(AuditPage.of(page))
+    return await answer_page(page, AuditEventAnswer.of)
 
 
 ENDPOINTS = (Endpoint("GET", "/audit/events", "Read the audit trail", list_events, AuditPage, query=AuditQuery),)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from honeylink.api.answers import DeviceAnswer, DevicePage, PairedDeviceAnswer, RegisteredDeviceAnswer
 from honeylink.api.endpoints import Answer, Endpoint
+from honeylink.api.pages import answer_page
 from honeylink.api.requests import DeviceBody, PageQuery, PairingBody, RevocationBody
 from honeylink.domain.devices import DeviceStatus
 
@@ -50,7 +51,7 @@ async def get_device(call: Call) -> Answer:
 async def list_devices(call: Call) -> Answer:
     """List devices, newest first."""
     page = await call.services.devices.list(call.caller, call.input.cursor, call.input.limit)
-    return Answer(DevicePage.of(page))
+    return await answer_page(page, DeviceAnswer.of)
 
 
 ENDPOINTS = (

@@ -61,9 +61,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A result to be rendered."""
+    """A result."""
 
-    body: BaseModel
+    body: BaseModel | bytes
+    """What is to be rendered, or has been."""
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -112,7 +113,9 @@ class Endpoint:
                 reason = getattr(error, "reason", None) or repr(error.__cause__ or error)
                 _log.warning("request.unavailable", reason=reason, trace_id=current_trace_id())
             return problem_response(error)
-        return Response(answer.body.model_dump_json(), self.status, answer.headers, "application/json")
+        body = answer.body
+        content = body if isinstance(body, bytes) else body.model_dump_json()
+        return Response(content, self.status, answer.headers, "application/json")
 
 
 def _always() -> bool:

@@ -150,6 +150,7 @@ POOL_BODY: JsonDict = {"capacity_kbps": 90_000, "guaranteed_kbps": 60_000, "lend
 POOL: JsonDict = {
     "pool": "tenant:acme",
     "level": "tenant",
+    "tenant_id": "01999e2c-6a00-7000-8000-000000000005",
     "capacity_kbps": 90_000,
     "charge": "payload",
     "guaranteed_kbps": 60_000,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from honeylink.api.answers import PoolAnswer, PoolPage
 from honeylink.api.endpoints import Answer, Endpoint
+from honeylink.api.pages import answer_page
 from honeylink.api.requests import PageQuery, PoolBody
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ __all__ = ["ENDPOINTS"]
 
 async def list_pools(call: Call) -> Answer:
     """List the tenant's pools and the one that all tenants share, newest first."""
-    return Answer(PoolPage.of(await call.services.pools.list(call.caller, call.input.cursor, call.input.limit)))
+    page = await call.services.pools.list(call.caller, call.input.cursor, call.input.limit)
+    return await answer_page(page, PoolAnswer.of)
 
 
 async def get_tenant_pool(call: Call) -> Answer:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from honeylink.api.answers import OpenedSessionAnswer, PreviewAnswer, SessionAnswer, SessionPage
 from honeylink.api.endpoints import Answer, Endpoint
+from honeylink.api.pages import answer_page
 from honeylink.api.requests import SessionBody, SessionQuery
 from honeylink.errors import NotFound
 
@@ -35,7 +36,7 @@ async def list_sessions(call: Call) -> Answer:
     """List sessions, newest first."""
     query = call.input
     page = await call.services.sessions.list(call.caller, query.device_id, query.status, query.cursor, query.limit)
-    return Answer(SessionPage.of(page))
+    return await answer_page(page, SessionAnswer.of)
 
 
 async def get_session(call: Call) -> Answer:

@@ -11,14 +11,18 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Generic, TypeVar
-from uuid import UUID
 
+from honeylink.domain.text import parse_uuid, unfit_for_name
 from honeylink.errors import ValidationFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from uuid import UUID
 
-__all__ = ["Cursor", "Page"]
+__all__ = ["PAGE_MAX_BYTES", "Cursor", "Page"]
+
+PAGE_MAX_BYTES = 1_048_576
+"""What the items of a page come to at most, as JSON; but a page has one item, however large that is."""
 
 T = TypeVar("T")
 
@@ -56,7 +60,7 @@ class Cursor:
             cursor = cls(moment.astimezone(UTC), row_id) if moment.tzinfo is not None else None
         except (ValueError, TypeError, OverflowError, RecursionError):
             cursor = None
-        if cursor is None or not isinstance(cursor.row_id, str) or not cursor.row_id.isprintable():
+        if cursor is None or not isinstance(cursor.row_id, str) or unfit_for_name(cursor.row_id):
             raise ValidationFailed([("/cursor", "cursor: expected the next_cursor of an earlier page")])
         return cursor
 
@@ -68,20 +72,30 @@ class Cursor:
             ValidationFailed: this cursor is from another list.
         """
         try:
-            return UUID(self.row_id)
+            return parse_uuid(self.row_id)
         except ValueError:
             raise ValidationFailed([("/cursor", "cursor: expected one from this list")]) from None
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Some items, and the cursor of the next page if there is one."""
+    """Some items, each with its cursor, and whether there are more after them."""
 
     items: list[T]
-    next_cursor: str | None
+    cursors: list[Cursor]
+    has_more: bool
 
     @classmethod
     def cut(cls, rows: list[T], limit: int, key: Callable[[T], Cursor]) -> Page[T]:
         """The first `limit` of `rows`; one row more than that says that there is a next page."""
         items = rows[:limit]
-        return cls(items, key(items[-1]).encode() if len(rows) > limit else None)
+        return cls(items, [key(item) for item in items], len(rows) > limit)
+
+    def first(self, count: int) -> Page[T]:
+        """The page with its first `count` items alone; the rest is left to the next one."""
+        return Page(self.items[:count], self.cursors[:count], self.has_more or count < len(self.items))
+
+    @property
+    def next_cursor(self) -> str | None:
+        """The cursor of the next page, if there is one."""
+        return self.cursors[-1].encode() if self.has_more else None

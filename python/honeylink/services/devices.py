@@ -169,8 +169,8 @@ class Devices:
         await self._access.require(caller, Permission.LIST_DEVICES)
         before = Cursor.decode(cursor) if cursor is not None else None
         async with self._database.work() as work:
-            devices = await device_store.list_devices(work, caller.tenant_id, before, limit + 1)
-        return Page.cut(devices, limit, lambda device: Cursor(device.registered_at, device.device_id))
+            devices, has_more = await device_store.list_devices(work, caller.tenant_id, before, limit)
+        return Page(devices, [Cursor(device.registered_at, device.device_id) for device in devices], has_more)
 
     async def _data_key(self, work: UnitOfWork, caller: Principal) -> WrappedDataKey:
         data_key = await tenant_store.find_data_key(work, caller.tenant_id)

@@ -86,7 +86,7 @@ class Pools:
         async with self._database.work() as work:
             found = await pool_store.list_pools(work, caller.tenant_id, before, limit + 1)
         page = Page.cut(found, limit, lambda row: Cursor(row[1], row[0].name))
-        return Page([pool for pool, _ in page.items], page.next_cursor)
+        return Page([pool for pool, _ in page.items], page.cursors, page.has_more)
 
     async def change_device_pool(self, caller: Principal, device_id: str, change: PoolChange) -> Pool:
         """Make a device's pool what it shall be.

@@ -14,6 +14,7 @@ from honeylink.domain.devices import (
     DeviceStatus,
     PairingAttempt,
 )
+from honeylink.domain.paging import PAGE_MAX_BYTES
 from honeylink.store.audit import event_parameters
 
 if TYPE_CHECKING:
@@ -143,16 +144,24 @@ async def find_device(work: UnitOfWork, tenant_id: UUID, device_id: str) -> Devi
     return None if row is None else _device(row)
 
 
-async def list_devices(work: UnitOfWork, tenant_id: UUID, before: Cursor | None, limit: int) -> list[Device]:
-    """At most `limit` devices, newest first, that come after the cursor."""
+async def list_devices(
+    work: UnitOfWork, tenant_id: UUID, before: Cursor | None, limit: int
+) -> tuple[list[Device], bool]:
+    """At most `limit` devices, newest first, that come after the cursor.
+
+    Returns:
+        As many as stay within a page's bytes, but one at least; and whether there are more.
+    """
     rows = await work.fetch(
         "list_devices",
         tenant_id=tenant_id,
         before_at=before.at if before else None,
         before_id=before.row_id if before else None,
-        limit=limit,
+        limit=limit + 1,
+        max_bytes=PAGE_MAX_BYTES,
     )
-    return [_device(row) for row in rows]
+    is_full = len(rows) > limit or (len(rows) > 1 and rows[-1]["bytes"] >= PAGE_MAX_BYTES)
+    return [_device(row) for row in (rows[:-1] if is_full else rows)], is_full
 
 
 def _device(row: Record) -> Device:

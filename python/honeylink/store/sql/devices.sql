@@ -140,18 +140,39 @@ JOIN pools AS pool ON pool.tenant_id = device.tenant_id AND pool.level = 0 AND p
 WHERE device.tenant_id = :tenant_id AND device.device_id = :device_id;
 
 -- name: list_devices
--- A page of devices, newest first. The pools of the page alone are read, each by its key.
-SELECT device.device_id, device.status, device.public_key, device.firmware_version, device.capabilities,
-       device.metadata, device.registered_at, device.paired_at, pool.capacity_kbps AS pool_kbps
-FROM devices AS device
+-- A page of devices, newest first, each with the bytes of metadata up to it. It is walked row by row, so that nothing is read past the row with which it has grown too large; the first two are read whatever they hold. The pools of the page alone are read, each by its key.
+WITH RECURSIVE page AS (
+    SELECT newest.*, octet_length(newest.metadata)::bigint AS bytes, 1 AS place
+    FROM (
+        SELECT device_id, status, public_key, firmware_version, capabilities, metadata::text AS metadata,
+               registered_at, paired_at
+        FROM devices
+        WHERE tenant_id = :tenant_id
+          AND (registered_at, device_id)
+              < (coalesce(:before_at::timestamptz, 'infinity'), coalesce(:before_id::text, ''))
+        ORDER BY registered_at DESC, device_id DESC
+        LIMIT 1
+    ) AS newest
+    UNION ALL
+    SELECT next.*, page.bytes + octet_length(next.metadata), page.place + 1
+    FROM page
+    CROSS JOIN LATERAL (
+        SELECT device_id, status, public_key, firmware_version, capabilities, metadata::text AS metadata,
+               registered_at, paired_at
+        FROM devices
+        WHERE tenant_id = :tenant_id AND (registered_at, device_id) < (page.registered_at, page.device_id)
+        ORDER BY registered_at DESC, device_id DESC
+        LIMIT 1
+    ) AS next
+    WHERE page.place < :limit::integer AND (page.place = 1 OR page.bytes < :max_bytes::bigint)
+)
+SELECT page.device_id, page.status, page.public_key, page.firmware_version, page.capabilities, page.metadata,
+       page.registered_at, page.paired_at, page.bytes, pool.capacity_kbps AS pool_kbps
+FROM page
 CROSS JOIN LATERAL (
     SELECT pool.capacity_kbps
     FROM pools AS pool
-    WHERE pool.tenant_id = device.tenant_id AND pool.level = 0 AND pool.pool_id = device.device_id
+    WHERE pool.tenant_id = :tenant_id AND pool.level = 0 AND pool.pool_id = page.device_id
     LIMIT 1
 ) AS pool
-WHERE device.tenant_id = :tenant_id
-  AND (device.registered_at, device.device_id)
-      < (coalesce(:before_at::timestamptz, 'infinity'), coalesce(:before_id::text, ''))
-ORDER BY device.registered_at DESC, device.device_id DESC
-LIMIT :limit::integer;
+ORDER BY page.place;
