@@ -70,7 +70,8 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
         case {"streams": list(streams)} if is_good:
             if not has_its_hold(body):
                 body = {**body, "hold_priority": body["setup_priority"]}
-            case.body = {**body, "streams": [with_its_minimum(mended(stream)) for stream in streams]}
+            fixed = [with_its_minimum(mended(stream)) for stream in streams]
+            case.body = {**body, "streams": with_names_of_their_own(fixed)}
 
 
 @schemathesis.hook
@@ -142,6 +143,14 @@ def can_be_planned(stream: Any) -> bool:
 def mended(stream: Any) -> Any:
     """The stream without a loss that no parity makes up for."""
     return stream if can_be_planned(stream) else {**stream, "qos": {**stream["qos"], "loss_rate": 0}}
+
+
+def with_names_of_their_own(streams: list[Any]) -> list[Any]:
+    """The streams, those of equal names renamed."""
+    names = [stream["name"] for stream in streams]
+    if len(set(names)) == len(names):
+        return streams
+    return [{**stream, "name": f"stream-{number}"} for number, stream in enumerate(streams)]
 
 
 @schemathesis.hook

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 from html.parser import HTMLParser
@@ -193,7 +195,17 @@ def test_integers_are_those_of_json_schema(
 
 
 @pytest.mark.parametrize(
-    "metadata", [{"a": [{"b": "c"}, None, 1.5, True]}, {"a": "\u0007"}, {"\u0007": 1}, {"a": [["\u0085"]]}]
+    "metadata",
+    [
+        {"a": [{"b": "c"}, None, 1.5, True]},
+        {"a": "\u0007"},
+        {"\u0007": 1},
+        {"a": [["\u0085"]]},
+        {"a": "\u202e", "\u200d": 1},
+        {"k" * 128: {"k" * 128: 1}},
+        {"k" * 129: 1},
+        {"a": {"k" * 129: 1}},
+    ],
 )
 def test_metadata_is_what_its_schema_says(document: dict[str, Any], service: Service, metadata: dict[str, Any]) -> None:
     body = {**document["components"]["schemas"]["DeviceBody"]["example"], "device_id": "meta", "metadata": metadata}
@@ -257,6 +269,24 @@ def test_docs_show_all_and_load_nothing(document: dict[str, Any], service: Servi
     assert not page.tags & {"script", "link", "img", "iframe"}
     assert "url(" not in answer.text
     assert "streams[].qos.bandwidth_kbps" in page.text
+
+
+def test_a_browser_lets_the_docs_do_nothing_but_apply_their_style(service: Service) -> None:
+    with service.client("") as client:
+        answer = client.get("/docs")
+        document = client.get("/openapi.json")
+    policy = dict(directive.split(" ", 1) for directive in answer.headers["content-security-policy"].split("; "))
+    [style] = re.findall("<style>(.*?)</style>", answer.text, re.DOTALL)
+    assert policy == {
+        "default-src": "'none'",
+        "style-src": f"'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    assert not re.search(r"<[^>]+ style=", answer.text)
+    assert answer.headers["x-content-type-options"] == document.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "no-referrer"
 
 
 def test_docs_escape_what_they_show(service: Service) -> None:

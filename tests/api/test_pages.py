@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 ANSWER_MAX_BYTES = PAGE_MAX_BYTES + 1000
 
 
-def walk(
-    service: Service, path: str, limit: int, token: str | None = None
-) -> Iterator[tuple[list[dict[str, Any]], int]]:
+def walk(service: Service, path: str, token: str | None = None) -> Iterator[tuple[list[dict[str, Any]], int]]:
     """The pages of a list, each with the bytes of its answer."""
     cursor: dict[str, str] = {}
     with service.client(token) as client:

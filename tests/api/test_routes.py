@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import pytest
 
@@ -16,6 +17,7 @@ from tests.api.peer import (
     faults_of,
     head,
 )
+from tests.conftest import session_body
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,6 +81,10 @@ class TestRoutes:
             ("/sessions/%0a%1b[31m", 400),
             ("/devices/%00", 400),
             ("/devices/dev%C2%85ice", 400),
+            ("/devices/dev%E2%80%AEeci", 400),
+            ("/sessions/%E2%80%8B", 400),
+            ("/tenants/ac%E2%81%A6me/pool", 400),
+            ("/tenants/" + "a" * 65 + "/pool", 404),
             ("/devices/%ff%fe", 404),
             ("/devices/%ed%a0%80", 404),
             ("/devices/%zz", 404),
@@ -94,6 +100,27 @@ class TestRoutes:
         with Peer(service) as peer:
             peer.send(head(service, method="GET", path=prefix + path))
             check_problem(peer.answer(), status, {400: "ERR_VALIDATION", 404: "ERR_NOT_FOUND"}[status])
+
+    @pytest.mark.parametrize("method", ["GET", "DELETE"])
+    def test_a_session_id_has_one_spelling(self, service: Service, device: Device, method: str) -> None:
+        with service.client() as client:
+            session_id = client.post("/sessions", json=session_body(device, 1)).json()["session_id"]
+            value = UUID(session_id)
+            for other in (session_id.upper(), value.hex, value.urn, f"{{{session_id}}}", f"%20{session_id}"):
+                check_problem(client.request(method, f"/sessions/{other}"), 404, "ERR_NOT_FOUND")
+            assert client.get(f"/sessions/{session_id}").json()["status"] == "active"
+
+    def test_a_tenant_that_no_path_can_name_has_its_id(self, service: Service) -> None:
+        token = service.token(Role.ADMIN, tenant="umbrella")
+        service.fetch("UPDATE tenants SET name = 'a/b' WHERE name = 'umbrella'")
+        service.fetch("UPDATE pools SET pool_id = 'a/b' WHERE pool_id = 'umbrella'")
+        with service.client(token) as client:
+            [pool] = [each for each in client.get("/pools").json()["items"] if each["level"] == "tenant"]
+            assert pool["pool"] == "tenant:a/b"
+            assert client.get(f"/tenants/{pool['tenant_id']}/pool").json() == pool
+            for name in ("a/b", "a%2Fb"):
+                assert client.get(f"/tenants/{name}/pool").status_code == 404
+            assert client.get(f"/tenants/{pool['tenant_id'].upper()}/pool").status_code == 404
 
     @pytest.mark.parametrize(
         "authorization",
@@ -194,6 +221,15 @@ class TestQueries:
             answer = client.get(path, params={"cursor": cursor})
         if answer.status_code != 200:
             assert list(faults_of(answer)) == ["/cursor"]
+
+    @pytest.mark.parametrize("path", ["/sessions", "/audit/events"])
+    def test_a_cursor_spells_its_id_as_it_was_given_out(self, service: Service, path: str) -> None:
+        row_id = UUID("01999e2c-6a00-7000-8000-00000000abcd")
+        with service.client(service.token(Role.ADMIN)) as client:
+            for spelled in (str(row_id).upper(), row_id.hex, row_id.urn, f"{{{row_id}}}"):
+                row = json.dumps(["2026-01-01T00:00:00+00:00", spelled])
+                cursor = base64.urlsafe_b64encode(row.encode()).rstrip(b"=").decode()
+                assert list(faults_of(client.get(path, params={"cursor": cursor}))) == ["/cursor"]
 
     def test_cursor_of_another_list(self, service: Service) -> None:
         for _ in range(2):

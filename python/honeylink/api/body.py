@@ -1,7 +1,10 @@
 """Reading what a client sends as JSON: bounded in size, time and depth, and said exactly once.
 
-The standard library parses; the hooks and the walk below refuse what JSON allows but a record should not hold:
+The standard library parses; the hooks and the inspection below refuse what JSON allows but a record should not hold:
 duplicate keys, numbers without a value, text with control characters. RFC 8259 leaves all of these open.
+
+Whatever the bytes are, the work for each of them is bounded, and so is the answer: a body that is too deep or holds too
+many values is refused before its schema is looked at, and of many faults the first hundred are listed.
 """
 
 from __future__ import annotations
@@ -10,13 +13,17 @@ import asyncio
 import json
 import math
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
-from honeylink.api.requests import DEVICE_ID, PRINTABLE, SEMVER, RequestModel, shorten
-from honeylink.errors import TooLarge, TooSlow, ValidationFailed
+from honeylink.api.requests import RequestModel
+from honeylink.api.values import KEY_MAX_LENGTH, PATH_PATTERNS, SEMVER_PATTERN, RoundedNumber, shorten
+from honeylink.domain.devices import DEVICE_ID_PATTERN
+from honeylink.domain.text import NAME_PATTERN, unfit_for_name, unfit_for_text
+from honeylink.errors import NotFound, TooLarge, TooSlow, ValidationFailed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,11 +33,16 @@ if TYPE_CHECKING:
 
     from honeylink.settings import Settings
 
-__all__ = ["check_path", "read_body", "read_query"]
+    Path = tuple[int | str, ...]
 
-_MAX_DEPTH = 16
-# Control characters, DEL and C1 controls, and lone surrogates, which no UTF-8 can carry.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+__all__ = ["FAULTS_MAX", "PARAMETERS_MAX", "VALUES_MAX", "check_path", "parse_body", "read_body", "read_query"]
+
+DEPTH_MAX = 16
+VALUES_MAX = 4096
+"""Members of all arrays and objects of a body. The largest that can be right, 255 streams, has some 2,600."""
+FAULTS_MAX = 100
+_FAULTS_MAX_LETTERS = 20_000  # of pointers and messages: a hundred times what a long one has, and no longer answer
+PARAMETERS_MAX = 16
 
 M = TypeVar("M", bound=RequestModel)
 
@@ -41,7 +53,7 @@ async def read_body(request: Request, settings: Settings, model: type[M]) -> M:
     Raises:
         TooLarge: it is longer than `max_body_bytes`.
         TooSlow: it took longer than `body_timeout_seconds`.
-        ValidationFailed: it is no JSON, or does not fit; lists every fault.
+        ValidationFailed: it is no JSON, or does not fit; see `parse_body`.
     """
     media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if media_type != "application/json":
@@ -51,9 +63,22 @@ async def read_body(request: Request, settings: Settings, model: type[M]) -> M:
             raw = await _read(request, settings.max_body_bytes)
     except TimeoutError:
         raise TooSlow("body", settings.body_timeout_seconds) from None
+    return parse_body(raw, settings, model)
+
+
+def parse_body(raw: bytes, settings: Settings, model: type[M]) -> M:
+    """The bytes of a body as `model`.
+
+    Raises:
+        ValidationFailed: it is no JSON, is too deep or has too many values; or it does not fit, and then every fault is
+            listed, up to `FAULTS_MAX`.
+    """
     value = _parse(raw)
-    faults: dict[str, str] = {}
-    _walk(value, (), faults)
+    faults = _Faults(value)
+    inspection = _Inspection(value, faults)
+    inspection.look_at(value, ())
+    if inspection.too_deep:
+        raise faults.failure()
     return _validate(model, value, settings, faults)
 
 
@@ -61,26 +86,41 @@ def read_query(request: Request, settings: Settings, model: type[M]) -> M:
     """The request's query as `model`.
 
     Raises:
-        ValidationFailed: a parameter is unknown, given twice or does not fit; lists every fault.
+        ValidationFailed: there are too many parameters; or one is unknown, given twice or does not fit, and then every
+            fault is listed.
     """
-    pairs = request.query_params.multi_items()
-    names = [name for name, _ in pairs]
-    faults = {_pointer(name): "expected it once" for name in names if names.count(name) > 1}
-    for name, value in pairs:
-        if _UNPRINTABLE.search(name + value):
-            faults["" if _UNPRINTABLE.search(name) else _pointer(name)] = "expected text without control characters"
-    return _validate(model, dict(pairs), settings, faults)
+    if request.scope["query_string"].count(b"&") >= PARAMETERS_MAX:
+        raise ValidationFailed([("", f"expected at most {PARAMETERS_MAX} parameters, found more")])
+    given: dict[str, str] = {}
+    faults = _Faults(given)
+    for name, value in request.query_params.multi_items():
+        fault = _key_fault(name)
+        if fault is not None:
+            faults.add("", fault)
+            continue
+        if name in given:
+            faults.add(_pointer(name), "expected it once")
+        unfit = unfit_for_name(value)
+        if unfit is not None:
+            faults.add(_pointer(name), f"expected text without control or format characters, found {unfit}")
+        given[name] = value
+    return _validate(model, given, settings, faults)
 
 
 def check_path(parameters: Mapping[str, str]) -> dict[str, str]:
-    """The path's parameters, which are free text until something is looked up by them.
+    """The path's parameters, each of which may be an id of its kind.
 
     Raises:
-        ValidationFailed: one has control characters.
+        ValidationFailed: one has characters that no id and no name has.
+        NotFound: one is spelled as none of its kind is.
     """
-    for name, value in parameters.items():
-        if _UNPRINTABLE.search(value):
-            raise ValidationFailed([("", f"{name}: expected text without control characters")])
+    for parameter, value in parameters.items():
+        unfit = unfit_for_name(value)
+        if unfit is not None:
+            message = f"{parameter}: expected text without control or format characters, found {unfit}"
+            raise ValidationFailed([("", message)])
+        if re.fullmatch(PATH_PATTERNS[parameter], value) is None:
+            raise NotFound(parameter.removesuffix("_id"), value[:64])
     return dict(parameters)
 
 
@@ -109,63 +149,125 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) == len(pairs):
         return value
+    times = Counter(name for name, _ in pairs)
     duplicated = _Duplicated(value)
-    names = [name for name, _ in pairs]
-    duplicated.keys_twice = tuple(name for name in value if names.count(name) > 1)
+    duplicated.keys_twice = tuple(name for name, count in times.items() if count > 1)
     return duplicated
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_float=RoundedNumber.parse)
 
 
 def _parse(raw: bytes) -> Any:  # noqa: ANN401 - any JSON
     try:
-        return json.loads(raw.decode("utf-8"), object_pairs_hook=_object)
+        return _decoder.decode(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
         message = f"expected UTF-8, found byte 0x{raw[error.start]:02x} at offset {error.start}"
     except json.JSONDecodeError as error:
         message = f"expected JSON: {error.msg} at line {error.lineno} column {error.colno}"
     except RecursionError:
-        message = f"expected at most {_MAX_DEPTH} levels of nesting"
+        message = f"expected at most {DEPTH_MAX} levels of nesting"
     except ValueError:  # more digits than Python converts
         message = "expected numbers of a sane length"
     raise ValidationFailed([("", message)])
 
 
-def _walk(value: Any, path: tuple[int | str, ...], faults: dict[str, str]) -> None:  # noqa: ANN401 - any JSON
-    """Add to `faults` what is wrong with a JSON value whatever its schema, each with its pointer."""
-    if isinstance(value, str):
-        if _UNPRINTABLE.search(value):
-            faults[_pointer(*path)] = "expected text without control characters"
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            faults[_pointer(*path)] = "expected a finite number"
-    elif isinstance(value, dict | list) and len(path) >= _MAX_DEPTH:
-        faults[_pointer(*path)] = f"expected at most {_MAX_DEPTH} levels of nesting"
-    elif isinstance(value, dict):
-        if isinstance(value, _Duplicated):
-            faults.update({_pointer(*path, name): "expected each key once" for name in value.keys_twice})
-        for name, member in value.items():
-            if _UNPRINTABLE.search(name):
-                faults[_pointer(*path)] = "expected keys without control characters"
+class _Faults:
+    """What is wrong with a value, by JSON pointers: the first fault of each place, said with its place."""
+
+    def __init__(self, value: object) -> None:
+        self._value = value
+        self._messages: dict[str, str] = {}
+        self._letters = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._messages)
+
+    def add(self, pointer: str, message: str) -> None:
+        """Note a fault.
+
+        Raises:
+            ValidationFailed: it is one more than are listed.
+        """
+        if pointer in self._messages:
+            return
+        if len(self._messages) == FAULTS_MAX or self._letters > _FAULTS_MAX_LETTERS:
+            listed = list(self._messages.items())[: FAULTS_MAX - 1]
+            raise ValidationFailed([*listed, ("", "there are more faults than are listed here; fix these first")])
+        self._messages[pointer] = _where(self._value, pointer) + message
+        self._letters += len(pointer) + len(self._messages[pointer])
+
+    def failure(self) -> ValidationFailed:
+        """The error that lists them."""
+        return ValidationFailed(list(self._messages.items()))
+
+
+class _Inspection:
+    """Looks for what is wrong with JSON whatever its schema."""
+
+    def __init__(self, root: object, faults: _Faults) -> None:
+        self._root = root
+        self._faults = faults
+        self._values = 0
+        self.too_deep = False
+
+    def look_at(self, value: object, path: Path) -> None:
+        """Note the faults of a value and of all in it.
+
+        Raises:
+            ValidationFailed: it has too many values, which is then the only fault; or there are too many faults.
+        """
+        if isinstance(value, str):
+            unfit = unfit_for_text(value)
+            if unfit is not None:
+                self._faults.add(_pointer(*path), f"expected text without control characters, found {unfit}")
+        elif isinstance(value, float):
+            if not math.isfinite(value):
+                self._faults.add(_pointer(*path), "expected a finite number")
+        elif isinstance(value, (dict, list)):
+            self._values += len(value)
+            if self._values > VALUES_MAX:
+                message = f"expected at most {VALUES_MAX} values in a body, found more"
+                raise ValidationFailed([(_pointer(*path), _where(self._root, _pointer(*path)) + message)])
+            if len(path) < DEPTH_MAX:
+                self._look_at_members(value, path)
             else:
-                _walk(member, (*path, name), faults)
-    elif isinstance(value, list):
-        for position, member in enumerate(value):
-            _walk(member, (*path, position), faults)
+                self.too_deep = True
+                self._faults.add(_pointer(*path), f"expected at most {DEPTH_MAX} levels of nesting")
+
+    def _look_at_members(self, value: dict[str, Any] | list[Any], path: Path) -> None:
+        for step, member in enumerate(value) if isinstance(value, list) else value.items():
+            if isinstance(step, str) and (fault := _key_fault(step)) is not None:
+                self._faults.add(_pointer(*path), fault)
+            elif not (isinstance(member, str) and member.isprintable()) and member is not None:
+                self.look_at(member, (*path, step))
+        if isinstance(value, _Duplicated):
+            for name in value.keys_twice:
+                if _key_fault(name) is None:
+                    self._faults.add(_pointer(*path, name), "expected each key once")
 
 
-def _validate(model: type[M], value: object, settings: Settings, faults: dict[str, str]) -> M:
+def _key_fault(name: str) -> str | None:
+    """What is wrong with a key; if anything is, it is no step of a pointer."""
+    if len(name) > KEY_MAX_LENGTH:
+        return f"expected keys of at most {KEY_MAX_LENGTH} characters, found {shorten(name)}"
+    unfit = unfit_for_text(name)
+    return None if unfit is None else f"expected keys without control characters, found {unfit}"
+
+
+def _validate(model: type[M], value: object, settings: Settings, faults: _Faults) -> M:
     """`value` as `model`, or all that is wrong with it: the `faults` found before and those of the model."""
     valid = None
     try:
         valid = model.model_validate(value)
     except ValidationError as error:
         for fault in error.errors(include_url=False):
-            pointer = _pointer(*fault["loc"])
-            if not _UNPRINTABLE.search(pointer):
-                faults.setdefault(pointer, _message(fault))
+            if not any(isinstance(step, str) and _key_fault(step) for step in fault["loc"]):
+                faults.add(_pointer(*fault["loc"]), _message(fault))
     for pointer, message in model.cross_faults(value, settings):
-        faults.setdefault(pointer, message)
+        faults.add(pointer, message)
     if valid is None or faults:
-        raise ValidationFailed([(pointer, _where(value, pointer) + message) for pointer, message in faults.items()])
+        raise faults.failure()
     return valid
 
 
@@ -184,9 +286,9 @@ _WORDS = {
     "string_too_long": "expected at most {max_length} characters",
 }
 _WORDS_OF_PATTERNS = {
-    DEVICE_ID: "expected 4 to 64 letters, digits, dots, hyphens or underscores, the first a letter or digit",
-    SEMVER: "expected a semantic version such as 1.4.0-rc.1",
-    PRINTABLE: "expected text without control characters",
+    DEVICE_ID_PATTERN: "expected 4 to 64 letters, digits, dots, hyphens or underscores, the first a letter or digit",
+    SEMVER_PATTERN: "expected a semantic version such as 1.4.0-rc.1",
+    NAME_PATTERN: "expected text without control or format characters",
 }
 # Nothing of them is shown, for what they hold may be a secret, if only by mistake.
 _NOT_SHOWN = {"pairing_code", "public_key"}
@@ -209,16 +311,20 @@ def _where(value: object, pointer: str) -> str:
         case [], _:
             return ""
         case ["streams", position, *steps], {"streams": list(streams)}:
-            field = f", {steps[-1]}" if steps else ""
+            field = f", {_shown(steps[-1])}" if steps else ""
             return f"stream {_stream_name(streams, int(position))}{field}: "
         case [*_, field], _:
-            return f"{field}: "
+            return f"{_shown(field)}: "
     return ""
+
+
+def _shown(field: str) -> str:
+    return field if unfit_for_name(field) is None else repr(field)
 
 
 def _stream_name(streams: list[object], position: int) -> str:
     match streams[position]:
-        case {"name": str(name)} if not _UNPRINTABLE.search(name):
+        case {"name": str(name)} if unfit_for_name(name) is None:
             return repr(name[:64])
     return f"#{position + 1}"
 

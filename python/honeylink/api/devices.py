@@ -74,7 +74,7 @@ ENDPOINTS = (
         pair_device,
         PairedDeviceAnswer,
         body=PairingBody,
-        errors=("ERR_STATE",),
+        errors=("ERR_NOT_FOUND", "ERR_STATE"),
     ),
     Endpoint(
         "POST",

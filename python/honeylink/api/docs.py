@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from honeylink.api.requests import PRINTABLE
+from honeylink.domain.text import NAME_PATTERN, TEXT_PATTERN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["render_docs"]
+__all__ = ["DOCS_HEADERS", "render_docs"]
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1f2328; --soft: #636c76; --line: #dfe3e8; --page: #fff; --box: #f5f6f8; --link: #0a58ca;
@@ -43,6 +45,17 @@ summary { cursor: pointer; padding: .3rem 0; font-size: .92rem } summary b { dis
 @media (min-width: 62rem) { body { display: grid; grid-template-columns: 19rem 1fr }
   nav { position: sticky; top: 0; height: 100vh; overflow-y: auto; border-right: 1px solid var(--line) } main { padding: 0 2.5rem 4rem } }
 """  # noqa: E501 - a style sheet, dense to keep the page small
+
+_STYLE_SHA256 = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode("ascii")
+DOCS_HEADERS = {
+    "content-security-policy": (
+        f"default-src 'none'; style-src 'sha256-{_STYLE_SHA256}'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+}
+"""What a browser may do with the page: apply its own style, and nothing else."""
 
 _PATTERN_LETTERS_MAX = 50  # a longer one explains nothing; the description does
 
@@ -170,8 +183,10 @@ def _brief(schema: dict[str, Any]) -> str:
     words += [f"{low:,} to {high:,}"] if low is not None and high is not None else []
     words += [f"{low:,} or more"] if low is not None and high is None else []
     words += [f"at most {schema['maxLength']} characters"] if "maxLength" in schema else []
-    pattern = schema.get("pattern", PRINTABLE)  # the page has told of that one once, for all texts
-    words += [f"<code>{escape(pattern)}</code>"] if pattern != PRINTABLE and len(pattern) < _PATTERN_LETTERS_MAX else []
+    pattern = schema.get("pattern", "")
+    # The page has told of what all texts and names are once, at its top.
+    is_shown = pattern not in {"", TEXT_PATTERN, NAME_PATTERN} and len(pattern) < _PATTERN_LETTERS_MAX
+    words += [f"<code>{escape(pattern)}</code>"] if is_shown else []
     return ", ".join(words + default)
 
 

@@ -9,9 +9,12 @@ from pydantic.json_schema import models_json_schema
 from honeylink import __version__
 from honeylink.api import audit, devices, examples, pools, sessions
 from honeylink.api.answers import HealthAnswer, ReadinessAnswer
+from honeylink.api.body import FAULTS_MAX, VALUES_MAX
 from honeylink.api.endpoints import PREFIXES
 from honeylink.api.problems import MEDIA_TYPE, PROBLEMS, problem_body
-from honeylink.api.requests import PRINTABLE
+from honeylink.api.values import KEY_MAX_LENGTH, PATH_PATTERNS
+from honeylink.domain.paging import PAGE_MAX_BYTES
+from honeylink.domain.text import TEXT_PATTERN, UUID_PATTERN
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -63,16 +66,20 @@ _EXAMPLES: dict[str, tuple[str, dict[str, object]]] = {
 }
 
 _DESCRIPTION = """\
-Every resource is served under `/` and, the same, under `/api/v1`. Bodies are JSON in UTF-8, without control characters
-in any text. Times are RFC 3339 in UTC, bandwidths kbit/s, lists newest first: pass a page's `next_cursor` as `cursor`
-to have the next one.
+Every resource is served under `/` and, the same, under `/api/v1`. Bodies are JSON in UTF-8, of at most 16 levels and
+{values_max} values, without control characters in any text. Names and reasons have no format characters (Unicode's Cf)
+or line separators either. Ids are read as they are written: UUIDs in lower case with hyphens. Times are RFC 3339 in
+UTC, bandwidths kbit/s, lists newest first: pass a page's `next_cursor` as `cursor` to have the next one, until it is
+null; a page ends with fewer items than its `limit` when they come to {page_max_bytes} bytes.
 
-Every error is a problem (RFC 9457) that says what was expected and what was found; branch on its `error_code`. An
+Every error is a problem (RFC 9457) that says what was expected and what was found; branch on its `error_code`. Of the
+faults of a request the first {faults_max} are listed. An
 unknown path answers 404 `ERR_NOT_FOUND`, a wrong method 405 `ERR_METHOD` with `Allow`. A `traceparent` (W3C Trace
 Context) is continued, and every answer carries its own.
 """
 
-_TEXT = {"type": "string", "pattern": PRINTABLE}
+_TEXT = {"type": "string", "pattern": TEXT_PATTERN}
+_KEY = {**_TEXT, "maxLength": KEY_MAX_LENGTH}
 _HEADERS: dict[str, dict[str, Any]] = {
     "traceparent": {
         "description": "W3C Trace Context of this answer.",
@@ -96,7 +103,7 @@ _METADATA = {
         {"type": "array", "items": {"$ref": _REF.format(model="Metadata")}},
         {
             "type": "object",
-            "propertyNames": _TEXT,
+            "propertyNames": _KEY,
             "additionalProperties": {"$ref": _REF.format(model="Metadata")},
         },
     ],
@@ -115,6 +122,7 @@ _PROBLEM = {
         "trace_id": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
         "errors": {
             "type": "array",
+            "maxItems": FAULTS_MAX,
             "items": {
                 "type": "object",
                 "required": ["pointer", "message"],
@@ -161,7 +169,9 @@ def openapi_document(settings: Settings) -> dict[str, Any]:
             "title": "HoneyLink",
             "version": __version__,
             "summary": "Secure multi-stream sessions for devices on lossy links.",
-            "description": _DESCRIPTION,
+            "description": _DESCRIPTION.format(
+                values_max=VALUES_MAX, faults_max=FAULTS_MAX, page_max_bytes=PAGE_MAX_BYTES
+            ),
             "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
         },
         "servers": [{"url": prefix or "/"} for prefix in reversed(PREFIXES)],
@@ -193,7 +203,7 @@ def _schemas(settings: Settings) -> dict[str, Any]:
     session["ttl_seconds"]["anyOf"][0]["maximum"] = settings.ttl_max_seconds
     session["streams"]["description"] += f" More than {settings.max_streams} are a conflict."
     device["pool_kbps"]["default"] = settings.device_pool_kbps
-    device["metadata"] |= {"propertyNames": _TEXT, "additionalProperties": {"$ref": _REF.format(model="Metadata")}}
+    device["metadata"] |= {"propertyNames": _KEY, "additionalProperties": {"$ref": _REF.format(model="Metadata")}}
     return {**schemas, "Metadata": _METADATA, "Problem": _PROBLEM}
 
 
@@ -259,12 +269,12 @@ def _reference(model: type[BaseModel]) -> dict[str, str]:
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:
     names = [step[1:-1] for step in path.split("/") if step.startswith("{")]
-    schemas: dict[str, dict[str, Any]] = {
-        "session_id": {"type": "string", "format": "uuid"},
-        "tenant": {"type": "string", "pattern": "^[^/]{1,64}$"},
-        "device_id": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{3,63}$"},
-    }
-    return [{"name": name, "in": "path", "required": True, "schema": schemas[name]} for name in names]
+    return [{"name": name, "in": "path", "required": True, "schema": _path_schema(name)} for name in names]
+
+
+def _path_schema(name: str) -> dict[str, Any]:
+    schema = {"type": "string", "pattern": PATH_PATTERNS[name]}
+    return {**schema, "format": "uuid"} if PATH_PATTERNS[name] == UUID_PATTERN else schema
 
 
 def _query_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from honeylink.api.docs import render_docs
+from honeylink.api.docs import DOCS_HEADERS, render_docs
 from honeylink.api.openapi import openapi_document
 from honeylink.telemetry import REGISTRY
 
@@ -49,12 +49,13 @@ async def metrics(request: Request) -> Response:
 
 async def openapi(request: Request) -> Response:
     """The OpenAPI document."""
-    return Response(_openapi_text(request.app.state.settings), media_type="application/json")
+    text = _openapi_text(request.app.state.settings)
+    return Response(text, headers={"x-content-type-options": "nosniff"}, media_type="application/json")
 
 
 async def docs(request: Request) -> Response:
     """The OpenAPI document for reading."""
-    return HTMLResponse(_docs_text(request.app.state.settings))
+    return HTMLResponse(_docs_text(request.app.state.settings), headers=DOCS_HEADERS)
 
 
 @cache

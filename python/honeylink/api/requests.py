@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import base64
-import re
-from datetime import UTC, datetime
 from decimal import ROUND_DOWN, Context
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    TypeAdapter,
-    ValidationError,
-    WithJsonSchema,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from honeylink.api import examples
+from honeylink.api.values import (
+    SEMVER_PATTERN,
+    BurstPackets,
+    CursorText,
+    DeviceId,
+    HoldMs,
+    Kbps,
+    LossRate,
+    Metadata,
+    Name,
+    PageLimit,
+    PositiveKbps,
+    PublicKey,
+    Reason,
+    Seconds,
+    SessionPriority,
+    Share,
+    TimeBound,
+    shorten,
+    word_of,
+)
 from honeylink.domain.admission import Charge, plan_fec
 from honeylink.domain.audit import AuditFilter, Category
-from honeylink.domain.devices import DeviceRegistration
+from honeylink.domain.devices import METADATA_MAX_BYTES, DeviceRegistration
 from honeylink.domain.pools import Force, PoolChange
 from honeylink.domain.sessions import (
     DEFAULT_RECOVERY_TARGET,
@@ -38,36 +46,15 @@ from honeylink.domain.sessions import (
 from honeylink.errors import PlanParameterError, PlanUnreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from honeylink.settings import Settings
 
-W = TypeVar("W", bound=StrEnum)
-
-MAX_KBPS = 10**9  # a terabit a second: far above any link, and 16 of them far below what a bigint holds
-MAX_SESSION_PRIORITY = 1000
-MAX_HOLD_MS = 31_536_000_000  # a year, as the longest life of a session
-MAX_BURST_PACKETS = 10**6  # far longer than any group, so that a longer one would plan the same
-
-# The pattern that semver.org suggests.
-SEMVER = (
-    r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)"
-    r"(-((0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)(\.(0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*))*))?"
-    r"(\+([0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*))?$"
-)
-
-DEVICE_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{3,63}$"
-PRINTABLE = r"^[^\u0000-\u001F\u007F-\u009F]*$"
-"""What every text is, as the document says it; `body` refuses the rest wherever it stands, with a better message."""
+MAX_STREAMS = 255
+"""More are not even looked at; up to here it is the service's setting that refuses them, which may be as much."""
 
 Fault = tuple[str, str]
 """A JSON pointer, and what is wrong there."""
-
-
-def shorten(value: object) -> str:
-    """A value as an error shows it, however long it is."""
-    text = repr(value) if isinstance(value, (str, int, float, bool, type(None))) else type(value).__name__
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 class RequestModel(BaseModel):
@@ -86,70 +73,6 @@ class _Body(RequestModel):
     model_config = ConfigDict(strict=True)
 
 
-def _word_of(words: type[W]) -> Callable[[object], W]:
-    """A validator that reads one of an enum's words in any case, and names them all when it is none."""
-
-    def read(value: object) -> W:
-        try:
-            return words(str(value).lower())
-        except ValueError:
-            known = ", ".join(word.value for word in words)
-            raise ValueError(f"expected one of {known}, found {shorten(value)}") from None
-
-    return read
-
-
-def _public_key(value: str) -> str:
-    # 32 bytes in base64url leave four bits of the last letter unused; they have to be zero, so that a key has one text.
-    if not re.fullmatch(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", value):
-        raise ValueError("expected an X25519 public key: 32 bytes as 43 letters of base64url without padding")
-    return value
-
-
-def _rfc3339(value: object) -> datetime:
-    if isinstance(value, str) and re.fullmatch(
-        r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", value
-    ):
-        try:
-            return datetime.fromisoformat(value.upper()).astimezone(UTC)
-        except (ValueError, OverflowError):
-            pass
-    raise ValueError("expected a time as RFC 3339 has it, such as 2026-01-31T12:00:00Z")
-
-
-def _whole_number(value: object) -> int:
-    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,4}", value):
-        return int(value)
-    raise ValueError(f"expected a whole number, found {shorten(value)}")
-
-
-def _integer(value: object) -> object:
-    # JSON has one kind of number, and JSON Schema counts 5.0 as an integer. Past 2**53 a float is no exact number.
-    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53 else value
-
-
-DeviceId = Annotated[str, StringConstraints(pattern=DEVICE_ID)]
-TimeBound = Annotated[datetime, BeforeValidator(_rfc3339), WithJsonSchema({"type": "string", "format": "date-time"})]
-PublicKey = Annotated[
-    str,
-    AfterValidator(_public_key),
-    WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$"}),
-]
-Word = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=PRINTABLE)]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=PRINTABLE)]
-Kbps = Annotated[int, Field(ge=0, le=MAX_KBPS), BeforeValidator(_integer)]
-PositiveKbps = Annotated[int, Field(ge=1, le=MAX_KBPS), BeforeValidator(_integer)]
-SessionPriority = Annotated[int, Field(ge=0, le=MAX_SESSION_PRIORITY), BeforeValidator(_integer)]
-Seconds = Annotated[int, Field(ge=1), BeforeValidator(_integer)]
-LossRate = Annotated[float, Field(ge=0, lt=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
-BurstPackets = Annotated[float, Field(ge=1, le=MAX_BURST_PACKETS)]
-# Opaque, so the format is a name for "what next_cursor said": no pattern could tell a good one.
-CursorText = Annotated[
-    str, StringConstraints(min_length=1, max_length=512), WithJsonSchema({"type": "string", "format": "cursor"})
-]
-
-
 _LOSS_FIELDS = ("loss_rate", "loss_burst", "recovery_target")
 _LOSS = TypeAdapter(tuple[LossRate | None, BurstPackets | None, Share | None], config=ConfigDict(strict=True))
 
@@ -166,7 +89,7 @@ class Qos(_Body):
         }
     )
 
-    priority: Annotated[Priority, BeforeValidator(_word_of(Priority))] = Field(description="Read in any case.")
+    priority: Annotated[Priority, BeforeValidator(word_of(Priority))] = Field(description="Read in any case.")
     bandwidth_kbps: PositiveKbps
     min_bandwidth_kbps: PositiveKbps | None = Field(
         None,
@@ -233,8 +156,8 @@ def _qos_faults(pointer: str, qos: dict[str, object]) -> Iterator[Fault]:
 class StreamBody(_Body):
     """One flow of a session to open."""
 
-    name: Word
-    mode: Annotated[Mode, BeforeValidator(_word_of(Mode))] = Field(description="Read in any case.")
+    name: Name
+    mode: Annotated[Mode, BeforeValidator(word_of(Mode))] = Field(description="Read in any case.")
     qos: Qos
 
 
@@ -244,7 +167,7 @@ class SessionBody(_Body):
     model_config = ConfigDict(json_schema_extra={"example": examples.SESSION_BODY})
 
     device_id: DeviceId
-    streams: list[StreamBody] = Field(min_length=1, description="Each with a name of its own.")
+    streams: list[StreamBody] = Field(min_length=1, max_length=MAX_STREAMS, description="Each with a name of its own.")
     ttl_seconds: Seconds | None = Field(None, description="The session's life; left out: the service's default.")
     setup_priority: SessionPriority | None = Field(
         None,
@@ -270,7 +193,7 @@ class SessionBody(_Body):
             yield "/hold_priority", f"expected at least setup_priority, {shorten(setup)}, found {shorten(hold)}"
         streams = value.get("streams")
         seen = set()
-        for position, stream in enumerate(streams if isinstance(streams, list) else ()):
+        for position, stream in enumerate(streams if isinstance(streams, list) and len(streams) <= MAX_STREAMS else ()):
             if not isinstance(stream, dict):
                 continue
             name, qos = stream.get("name"), stream.get("qos")
@@ -309,9 +232,13 @@ class DeviceBody(_Body):
 
     device_id: DeviceId
     public_key: PublicKey = Field(description="X25519, 32 bytes as base64url without padding.")
-    firmware_version: str = Field(max_length=64, pattern=SEMVER, description="Semantic version 2.0.0.")
-    capabilities: list[Word] = Field([], max_length=64)
-    metadata: dict[str, Any] = Field({}, description="Whatever the owner wants to keep with the device.")
+    firmware_version: str = Field(max_length=64, pattern=SEMVER_PATTERN, description="Semantic version 2.0.0.")
+    capabilities: list[Name] = Field([], max_length=64)
+    metadata: Metadata = Field(
+        {},
+        description=f"Whatever the owner wants to keep with the device: at most {METADATA_MAX_BYTES} bytes of JSON, in "
+        "which numbers are 64-bit floats or whole, and count as written out (`1e308` as 309 digits).",
+    )
     pool_kbps: Kbps | None = Field(None, description="Capacity of the device's pool; left out: the service's default.")
 
     def to_domain(self) -> DeviceRegistration:
@@ -332,7 +259,7 @@ class PoolBody(_Body):
     model_config = ConfigDict(json_schema_extra={"example": examples.POOL_BODY})
 
     capacity_kbps: Kbps
-    charge: Annotated[Charge, BeforeValidator(_word_of(Charge))] = Field(
+    charge: Annotated[Charge, BeforeValidator(word_of(Charge))] = Field(
         Charge.PAYLOAD, description="What a stream costs: what it carries, or what it sends, its parity too."
     )
     guaranteed_kbps: Kbps | None = Field(None, description="Its share of the pool around it. Left out: none.")
@@ -343,10 +270,8 @@ class PoolBody(_Body):
         None, description="How much of its share others may use while it does not. Left out: all of it."
     )
     preemption: bool = Field(False, description="Whether sessions may lose bandwidth here to stronger ones.")
-    min_hold_ms: Annotated[int, Field(ge=0, le=MAX_HOLD_MS), BeforeValidator(_integer)] = Field(
-        0, description="For how long after its opening a session can't."
-    )
-    force: Annotated[Force, BeforeValidator(_word_of(Force))] | None = Field(
+    min_hold_ms: HoldMs = Field(0, description="For how long after its opening a session can't.")
+    force: Annotated[Force, BeforeValidator(word_of(Force))] | None = Field(
         None,
         description="How to come down to less than what is given away: `shrink` leaves sessions with less, down to "
         "their minima; `drain` lets nobody in until enough have ended. Left out: that is refused.",
@@ -362,7 +287,7 @@ class PairingBody(_Body):
 
     model_config = ConfigDict(json_schema_extra={"example": {"pairing_code": "K7QM-2XWD-94TB"}})
 
-    pairing_code: Word = Field(description="Read in any case, hyphens or not.", repr=False)
+    pairing_code: Name = Field(description="Read in any case, hyphens or not.", repr=False)
 
 
 class RevocationBody(_Body):
@@ -370,13 +295,15 @@ class RevocationBody(_Body):
 
     model_config = ConfigDict(json_schema_extra={"example": {"reason": "lost in the field"}})
 
-    reason: Text
+    reason: Reason
 
 
 class PageQuery(RequestModel):
     """Which page of a list."""
 
-    limit: Annotated[int, BeforeValidator(_whole_number)] = Field(50, ge=1, le=200)
+    limit: PageLimit = Field(
+        50, ge=1, le=200, description="Items of a page at most; one that grows large ends earlier. Go by `next_cursor`."
+    )
     cursor: CursorText | None = Field(None, description="The next_cursor of the page before.")
 
 

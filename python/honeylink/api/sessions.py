@@ -9,7 +9,6 @@ from honeylink.api.answers import OpenedSessionAnswer, PreviewAnswer, SessionAns
 from honeylink.api.endpoints import Answer, Endpoint
 from honeylink.api.pages import answer_page
 from honeylink.api.requests import SessionBody, SessionQuery
-from honeylink.errors import NotFound
 
 if TYPE_CHECKING:
     from honeylink.api.endpoints import Call
@@ -41,20 +40,12 @@ async def list_sessions(call: Call) -> Answer:
 
 async def get_session(call: Call) -> Answer:
     """Read a session."""
-    return Answer(SessionAnswer.of(await call.services.sessions.get(call.caller, _session_id(call))))
+    return Answer(SessionAnswer.of(await call.services.sessions.get(call.caller, UUID(call.path["session_id"]))))
 
 
 async def end_session(call: Call) -> Answer:
     """End a session and give its bandwidth back."""
-    return Answer(SessionAnswer.of(await call.services.sessions.end(call.caller, _session_id(call))))
-
-
-def _session_id(call: Call) -> UUID:
-    text = call.path["session_id"]
-    try:
-        return UUID(text)
-    except ValueError:
-        raise NotFound("session", text[:64]) from None
+    return Answer(SessionAnswer.of(await call.services.sessions.end(call.caller, UUID(call.path["session_id"]))))
 
 
 ENDPOINTS = (

@@ -10,17 +10,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from honeylink.errors import Forbidden, StateConflict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
 __all__ = [
+    "DEVICE_ID_PATTERN",
+    "METADATA_MAX_BYTES",
     "PAIRING_MAX_TRIES",
     "PAIRING_TTL_SECONDS",
     "Device",
@@ -29,9 +33,15 @@ __all__ = [
     "PairingAttempt",
     "check_paired",
     "check_pairing",
+    "floats_in",
+    "metadata_bytes",
     "normalize_pairing_code",
     "spell_pairing_code",
 ]
+
+DEVICE_ID_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{3,63}$"
+METADATA_MAX_BYTES = 16_384
+"""As `metadata_bytes` counts them: a page of fifty devices stays within a megabyte."""
 
 PAIRING_TTL_SECONDS = 600
 PAIRING_MAX_TRIES = 5
@@ -136,3 +146,30 @@ def normalize_pairing_code(text: str) -> str:
     """
     letters = "".join(letter for letter in text.upper() if letter in _ALPHABET)
     return "-".join(letters[start : start + _GROUP_LENGTH] for start in range(0, len(letters), _GROUP_LENGTH))
+
+
+def metadata_bytes(metadata: Mapping[str, object]) -> int:
+    """The bytes of UTF-8 that PostgreSQL writes for a device's metadata (`jsonb`) when it is read.
+
+    It writes numbers without an exponent: `1e308` has 309 digits. One more than it would is counted for `-0.0`.
+
+    Example:
+        >>> metadata_bytes({"site": "north"})
+        17
+        >>> metadata_bytes({"n": 1e308}) - metadata_bytes({"n": 1})
+        308
+    """
+    written = len(json.dumps(metadata, ensure_ascii=False).encode())
+    return written + sum(len(f"{Decimal(repr(number)):f}") - len(repr(number)) for number in floats_in(metadata))
+
+
+def floats_in(value: object) -> Iterator[float]:
+    """All floats of a JSON value."""
+    if isinstance(value, float):
+        yield value
+    elif isinstance(value, dict):
+        for member in value.values():
+            yield from floats_in(member)
+    elif isinstance(value, list):
+        for member in value:
+            yield from floats_in(member)
