@@ -200,7 +200,9 @@ LOW_ORDER = (
 )
 
 
-@pytest.mark.parametrize("point", [*LOW_ORDER, *(point | 1 << 255 for point in LOW_ORDER)])
+@pytest.mark.parametrize(
+    "point", [*LOW_ORDER, *(point | 1 << 255 for point in LOW_ORDER)], ids=lambda point: f"{point:x}"[-8:]
+)
 def test_a_public_key_of_low_order_is_refused(service: Service, point: int) -> None:
     key = base64.urlsafe_b64encode(point.to_bytes(32, "little")).rstrip(b"=").decode()
     answer = register(service, "device-weak", public_key=key)

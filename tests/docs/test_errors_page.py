@@ -54,7 +54,7 @@ def test_each_code_has_its_row_with_its_status() -> None:
 def test_extra_members_and_headers_stand_in_their_row(error: ServiceError) -> None:
     answer = problem_response(error)
     common = {"type", "title", "status", "detail", "error_code", "message", "trace_id"}
-    extra = set(re.findall(r'"(\w+)":', answer.body.decode())) - common - {"pointer", "name", "bandwidth_kbps"}
+    extra = set(re.findall(r'"(\w+)":', bytes(answer.body).decode())) - common - {"pointer", "name", "bandwidth_kbps"}
     headers = {name.title() for name in ("retry-after", "www-authenticate") if name in answer.headers}
     told = {name.title() if "-" in name else name for name in re.findall(r"`([\w-]+)`", ROWS[error.code][4])}
     assert extra | headers <= told

@@ -35,7 +35,16 @@ if TYPE_CHECKING:
 
     Path = tuple[int | str, ...]
 
-__all__ = ["FAULTS_MAX", "PARAMETERS_MAX", "VALUES_MAX", "check_path", "parse_body", "read_body", "read_query"]
+__all__ = [
+    "DEPTH_MAX",
+    "FAULTS_MAX",
+    "PARAMETERS_MAX",
+    "VALUES_MAX",
+    "check_path",
+    "parse_body",
+    "read_body",
+    "read_query",
+]
 
 DEPTH_MAX = 16
 VALUES_MAX = 4096
