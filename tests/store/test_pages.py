@@ -19,7 +19,7 @@ from uuid_utils.compat import uuid7
 
 from honeylink.domain.admission import PoolLevel
 from honeylink.domain.audit import AuditFilter, Category
-from honeylink.domain.paging import Cursor
+from honeylink.domain.paging import PAGE_MAX_BYTES, Cursor
 from honeylink.domain.sessions import SessionStatus
 from honeylink.store import audit, devices, pools, sessions
 from honeylink.store.database import UnitOfWork
@@ -378,6 +378,42 @@ def test_pages_of_devices(lists: Lists, place: int | None) -> None:
     assert [device.device_id for device in page] == newest_first[first : first + LIMIT - 1]
     assert {device.pool_kbps for device in page} <= {1000}
     check(reads)
+
+
+@pytest.mark.parametrize(
+    ("metadata_bytes", "first", "shown"),
+    [
+        (300_000, 0, 3),
+        (PAGE_MAX_BYTES // 4, 0, 3),
+        (3_000_000, 0, 1),
+        (3_000_000, ROWS - 2, 1),
+        (3_000_000, ROWS - 1, 1),
+    ],
+)
+def test_no_device_is_read_past_those_that_fill_a_page(
+    lists: Lists, metadata_bytes: int, first: int, shown: int
+) -> None:
+    newest_first = lists.fetch(DEVICE_IDS, OTHER)
+    large = newest_first[first : first + LIMIT]
+    change = "UPDATE devices SET metadata = $3 WHERE tenant_id = $1 AND device_id = ANY ($2)"
+    lists.fetch(change, OTHER, large, json.dumps("x" * (metadata_bytes - 2)))
+    before = None
+    if first:
+        query = "SELECT registered_at FROM devices WHERE tenant_id = $1 AND device_id = $2"
+        [at] = lists.fetch(query, OTHER, newest_first[first - 1])
+        before = Cursor(at, newest_first[first - 1])
+    found: list[bool] = []
+
+    async def read(work: UnitOfWork) -> list[Any]:
+        page, has_more = await devices.list_devices(work, OTHER, before, LIMIT)
+        found.append(has_more)
+        return page
+
+    page, reads = lists.read(read)
+    lists.fetch(change, OTHER, large, "{}")
+    assert [device.device_id for device in page] == large[:shown]
+    assert found == [len(large) > shown]
+    assert reads.rows <= shown + 1
 
 
 POOL_IDS = "SELECT pool_id FROM pools WHERE tenant_id IN ($1, $2) ORDER BY created_at DESC, level DESC, pool_id DESC"
