@@ -50,7 +50,7 @@ DEPTH_MAX = 16
 VALUES_MAX = 4096
 """Members of all arrays and objects of a body. The largest that can be right, 255 streams, has some 2,600."""
 FAULTS_MAX = 100
-_FAULTS_MAX_LETTERS = 20_000  # of pointers and messages: a hundred times what a long one has, and no longer answer
+_FAULTS_MAX_LETTERS = 20_000  # of pointers and messages, which the answer has thrice
 PARAMETERS_MAX = 16
 
 M = TypeVar("M", bound=RequestModel)

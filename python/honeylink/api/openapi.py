@@ -72,10 +72,9 @@ or line separators either. Ids are read as they are written: UUIDs in lower case
 UTC, bandwidths kbit/s, lists newest first: pass a page's `next_cursor` as `cursor` to have the next one, until it is
 null; a page ends with fewer items than its `limit` when they come to {page_max_bytes} bytes.
 
-Every error is a problem (RFC 9457) that says what was expected and what was found; branch on its `error_code`. Of the
-faults of a request the first {faults_max} are listed. An
-unknown path answers 404 `ERR_NOT_FOUND`, a wrong method 405 `ERR_METHOD` with `Allow`. A `traceparent` (W3C Trace
-Context) is continued, and every answer carries its own.
+Every error is a problem (RFC 9457) that says what was expected and what was found; branch on its `error_code`. A
+problem lists all faults of a request, up to {faults_max}. An unknown path answers 404 `ERR_NOT_FOUND`, a wrong method
+405 `ERR_METHOD` with `Allow`. A `traceparent` (W3C Trace Context) is continued, and every answer carries its own.
 """
 
 _TEXT = {"type": "string", "pattern": TEXT_PATTERN}
