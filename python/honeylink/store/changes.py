@@ -77,7 +77,9 @@ class Changes:
             await asyncio.sleep(_BEAT_SECONDS)
 
     async def _listen(self, connection: asyncpg.Connection[Any]) -> None:
-        await asyncio.wait_for(connection.add_listener(_CHANNEL, self._receive), _RETRY_SECONDS)
+        # Not `wait_for`, which until Python 3.12 may return a result to who was cancelled.
+        async with asyncio.timeout(_RETRY_SECONDS):
+            await connection.add_listener(_CHANNEL, self._receive)
         # Nobody listened until now, so what was cached meanwhile may have changed unheard.
         self._on_change(None)
         while not connection.is_closed():

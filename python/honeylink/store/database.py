@@ -106,8 +106,16 @@ class UnitOfWork:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
         """Statements that take effect together, or if the block raises not at all."""
-        async with self._connection.transaction():
+        transaction = self._connection.transaction()
+        await transaction.start()
+        try:
             yield
+        except asyncio.CancelledError:
+            raise  # the unit of work cuts the connection; a rollback would wait for a server that may be frozen
+        except BaseException:
+            await transaction.rollback()
+            raise
+        await transaction.commit()
 
 
 class _Connection(asyncpg.Connection):
@@ -201,15 +209,22 @@ class Database:
         Raises:
             DependencyUnavailable: the server is away, or the time is over.
         """
-        assert self._pool is not None, "expected an open database"  # noqa: S101 - a bug, not an input
+        pool = self._pool
+        assert pool is not None, "expected an open database"  # noqa: S101 - a bug, not an input
         loop = asyncio.get_running_loop()
         budget = _BUDGET.get() or _Budget(self._timeout_seconds)
         started = loop.time()
         try:
-            connection = await self._acquire(self._pool, max(budget.seconds, 0))
+            connection = await self._acquire(pool, max(budget.seconds, 0))
             watchdog = loop.call_at(started + budget.seconds, connection.terminate)
             try:
                 yield UnitOfWork(connection)
+            except asyncio.CancelledError:
+                # The driver would ask the server to cancel the statement and wait for its word, and where that does
+                # not come raise a TimeoutError in the place of this error: who is cancelled would go on.
+                if not _is_lost(connection):
+                    connection.terminate()
+                raise
             except ServiceError:
                 raise
             except asyncpg.UndefinedTableError as error:
@@ -221,7 +236,7 @@ class Database:
                 raise
             finally:
                 watchdog.cancel()
-                await self._pool.release(connection)
+                await pool.release(connection)
         finally:
             budget.seconds -= loop.time() - started
 
