@@ -222,6 +222,52 @@ async def test_orphan_of_a_killed_owner_is_replaced(data_dir: Path, owner_proces
     assert servers_in(data_dir) == []
 
 
+async def test_server_ends_with_its_killed_owner_and_keeps_what_it_acknowledged(
+    data_dir: Path, owner_process: subprocess.Popen[str]
+) -> None:
+    """In the middle of writing, with nobody there to take over."""
+    database = EmbeddedPostgres(data_dir)
+    acknowledged = []
+    async with connected(database) as connection:
+        await connection.execute("CREATE TABLE kept (value int)")
+        with pytest.raises((OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while True:
+                    await connection.execute("INSERT INTO kept VALUES ($1)", len(acknowledged))
+                    acknowledged.append(len(acknowledged))
+                    if len(acknowledged) == 20:
+                        os.killpg(owner_process.pid, signal.SIGKILL)
+    await gone(data_dir)
+    assert "fast shutdown request" in (data_dir / "postgres.log").read_text()
+    async with database:
+        assert await rows(database) in (acknowledged, [*acknowledged, len(acknowledged)])
+
+
+async def test_server_that_was_started_again_ends_with_its_killed_owner(
+    data_dir: Path, owner_process: subprocess.Popen[str]
+) -> None:
+    killed = postmaster(data_dir)
+    os.kill(killed, signal.SIGKILL)
+    async with connected(EmbeddedPostgres(data_dir)):
+        assert postmaster(data_dir) != killed
+    owner_process.kill()
+    await gone(data_dir)
+
+
+async def test_nothing_is_left_of_a_server_that_was_ended_in_order(data_dir: Path) -> None:
+    before = set(psutil.Process().children())
+    async with EmbeddedPostgres(data_dir):
+        os.kill(postmaster(data_dir), signal.SIGKILL)
+    assert {child for child in psutil.Process().children() if child not in before} == set()
+
+
+async def gone(data_dir: Path) -> None:
+    """Return once no server runs there any more."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while servers_in(data_dir):  # noqa: ASYNC110 -- another process's end is no event of ours
+            await asyncio.sleep(0.05)
+
+
 async def test_ctrl_c_in_the_terminal_does_not_reach_the_server(
     data_dir: Path, owner_process: subprocess.Popen[str]
 ) -> None:

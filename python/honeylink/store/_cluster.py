@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from honeylink.store._guard import Guard
 from honeylink.store._programs import ENVIRONMENT, VERSION, Account, DatabaseStartError, bin_dir, run
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class Cluster:
         self.lock = self.data_dir / "postgres.lock"
         self.socket_dir = _socket_dir(self.path)
         self._server: subprocess.Popen[bytes] | None = None
+        self._guard: Guard | None = None
         self._log_start_bytes = 0
         self._lock_fd: int | None = None
         self._closed = False
@@ -90,7 +92,7 @@ class Cluster:
         """Make this process the owner of the data directory; False while another one is."""
         import fcntl
 
-        with self._guarded():
+        with self._while_open():
             if self._lock_fd is not None:
                 return True
             descriptor = self._open(self.lock, os.O_RDWR)
@@ -109,7 +111,7 @@ class Cluster:
 
     def prepare(self) -> None:
         """Make the cluster if there is none. Not for a restart: one that vanished is not to be replaced."""
-        with self._guarded():
+        with self._while_open():
             version = self.path / "PG_VERSION"
             if not self.path.exists():
                 self._init(bin_dir(), Account.owning(self.data_dir))
@@ -121,10 +123,11 @@ class Cluster:
                 )
 
     def spawn(self) -> None:
-        """Start the server as a child, after ending one that a killed owner left behind."""
-        with self._guarded():
+        """Start the server as a child that does not outlive us, after ending one that a killed owner left behind."""
+        with self._while_open():
             if self.alive():
                 return
+            self._release_guard()
             programs, account = bin_dir(), Account.owning(self.path, self.data_dir)
             account.let_in(self.path, programs)
             account.own_tree(self.path)
@@ -135,10 +138,11 @@ class Cluster:
             log = self._open(self.log, os.O_WRONLY | os.O_APPEND)
             try:
                 self._log_start_bytes = os.fstat(log).st_size
+                self._guard = Guard(account)
                 # Its own session: Ctrl-C in a terminal must reach us first, so that requests can finish.
                 self._server = subprocess.Popen(  # noqa: S603 -- the words are ours
-                    self._command(programs),
-                    stdin=subprocess.DEVNULL,
+                    self._guard.command(self._command(programs)),
+                    stdin=self._guard.stdin,
                     stdout=log,
                     stderr=log,
                     cwd="/",
@@ -174,6 +178,7 @@ class Cluster:
             self._closed = True
             if self._server is not None:
                 _end(self._server)
+                self._release_guard()
                 if self.socket_dir != self.path:
                     with contextlib.suppress(OSError):
                         self.socket_dir.rmdir()
@@ -181,8 +186,13 @@ class Cluster:
                 os.close(self._lock_fd)
                 self._lock_fd = None
 
+    def _release_guard(self) -> None:
+        if self._guard is not None:
+            self._guard.release()
+            self._guard = None
+
     @contextlib.contextmanager
-    def _guarded(self) -> Iterator[None]:
+    def _while_open(self) -> Iterator[None]:
         with self._mutex:
             if self._closed:
                 raise DatabaseStartError("a database in use", "one that was stopped", "start it again")
