@@ -8,7 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -227,16 +227,9 @@ async def test_server_ends_with_its_killed_owner_and_keeps_what_it_acknowledged(
 ) -> None:
     """In the middle of writing, with nobody there to take over."""
     database = EmbeddedPostgres(data_dir)
-    acknowledged = []
     async with connected(database) as connection:
         await connection.execute("CREATE TABLE kept (value int)")
-        with pytest.raises((OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)):
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                while True:
-                    await connection.execute("INSERT INTO kept VALUES ($1)", len(acknowledged))
-                    acknowledged.append(len(acknowledged))
-                    if len(acknowledged) == 20:
-                        os.killpg(owner_process.pid, signal.SIGKILL)
+        acknowledged = await write_and_kill(connection, owner_process.pid)
     await gone(data_dir)
     assert "fast shutdown request" in (data_dir / "postgres.log").read_text()
     async with database:
@@ -259,6 +252,20 @@ async def test_nothing_is_left_of_a_server_that_was_ended_in_order(data_dir: Pat
     async with EmbeddedPostgres(data_dir):
         os.kill(postmaster(data_dir), signal.SIGKILL)
     assert {child for child in psutil.Process().children() if child not in before} == set()
+
+
+async def write_and_kill(connection: asyncpg.Connection[Any], owner: int) -> list[int]:
+    """Write row after row, kill the owner meanwhile, and return what was acknowledged before the server ended."""
+    acknowledged: list[int] = []
+    ended = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+    with suppress(*ended):
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                await connection.execute("INSERT INTO kept VALUES ($1)", len(acknowledged))
+                acknowledged.append(len(acknowledged))
+                if len(acknowledged) == 20:
+                    os.killpg(owner, signal.SIGKILL)
+    return acknowledged
 
 
 async def gone(data_dir: Path) -> None:
