@@ -16,7 +16,8 @@ import hypothesis
 import pytest
 import uvloop
 
-from honeylink.api.server import listen, serve
+from honeylink.cli.serving.listener import listen
+from honeylink.cli.serving.process import serve
 from honeylink.domain.access import Role
 from honeylink.settings import Settings
 from honeylink.store.embedded import EmbeddedPostgres

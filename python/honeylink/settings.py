@@ -154,7 +154,19 @@ class Settings(BaseSettings):
         "Under overload the process finds a lower limit itself.",
     )
     expiry_interval_seconds: float = Field(1, gt=0, le=3600, description="How often sessions past their end are swept.")
-    shutdown_timeout_seconds: int = Field(30, ge=1, le=30, description="How long a stopping server finishes requests.")
+    workers: int = Field(
+        1,
+        ge=1,
+        le=32,
+        description="Processes that `honeylink serve` serves with, behind one socket; one for each core.",
+    )
+    shutdown_timeout_seconds: int = Field(
+        30,
+        ge=1,
+        le=30,
+        description="How long after a signal to stop the process is gone, at the latest. Requests in flight have what "
+        "the embedded database does not need of it.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severity that is logged."
     )
@@ -176,6 +188,16 @@ class Settings(BaseSettings):
     def kek_file(self) -> Path:
         """The key file in use."""
         return self.key_file if self.key_file is not None else self.data_dir / "kek.key"
+
+    @property
+    def database_stop_seconds(self) -> int:
+        """How much of a stop is kept for the database: a third for the embedded one, hardly any for one's own."""
+        return -(-self.shutdown_timeout_seconds // (3 if self.database_dsn is None else 10))
+
+    @property
+    def drain_timeout_seconds(self) -> int:
+        """How long a stopping server finishes requests."""
+        return self.shutdown_timeout_seconds - self.database_stop_seconds
 
     @classmethod
     def settings_customise_sources(

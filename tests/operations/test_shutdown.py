@@ -64,8 +64,49 @@ def test_second_signal_does_not_wait(tmp_path: Path) -> None:
             served.send(signal.SIGTERM)
             eventually(lambda: is_refused(served.port), "new connections to be refused")
             served.send(signal.SIGTERM)
+            assert served.wait() == 128 + signal.SIGTERM
+    # It ends by itself, as with any other sudden end of its owner.
+    eventually(lambda: is_gone(database), "the database to end")
+
+
+def test_request_that_does_not_finish_is_not_waited_for(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    settings = {"data_dir": data_dir, "body_timeout_seconds": 300, "shutdown_timeout_seconds": 6}
+    with serving(tmp_path, **settings) as served:
+        header = (
+            "POST /sessions HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
+            f"Authorization: Bearer {new_token(None, data_dir)}\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n"
+        )
+        with socket.create_connection(("127.0.0.1", served.port), 30) as peer, peer.makefile("rb") as answers:
+            peer.sendall(header.encode())
+            assert answers.readline() == b"HTTP/1.1 100 Continue\r\n"
+            served.send(signal.SIGTERM)
             assert served.wait() == 0
-    assert not database.is_running()
+
+
+def test_what_nobody_has_thought_of_is_not_waited_for(tmp_path: Path) -> None:
+    """Spans go to a collector that takes them and never answers."""
+    data_dir = tmp_path / "data"
+    with socket.create_server(("127.0.0.1", 0)) as collector:
+        settings = {
+            "data_dir": data_dir,
+            "shutdown_timeout_seconds": 6,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.getsockname()[1]}",
+            "OTEL_EXPORTER_OTLP_TIMEOUT": 10_000,
+        }
+        with serving(tmp_path, **settings) as served, served.client() as client:
+            assert client.get("/readyz").status_code == 200
+            database = psutil.Process(served.logged("database.start")["pid"])
+            served.send(signal.SIGTERM)
+            assert served.wait() in {0, 1}
+            assert is_gone(database)
+
+
+def is_gone(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def is_refused(port: int) -> bool:

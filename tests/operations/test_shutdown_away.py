@@ -7,6 +7,7 @@ import signal
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from honeylink.store.database import Database
@@ -39,6 +40,23 @@ def test_ends_while_the_database_is_frozen(
             served.send(signal.SIGTERM)
             assert served.wait() == 0
     assert "Traceback" not in served.stderr.read_text()
+
+
+def test_ends_while_its_own_database_is_frozen(tmp_path: Path) -> None:
+    with serving(tmp_path, data_dir=tmp_path / "data", shutdown_timeout_seconds=6) as served:
+        database = psutil.Process(served.logged("database.start")["pid"])
+        database.suspend()  # first, so that it makes no more children
+        children = database.children(recursive=True)
+        for child in children:
+            child.suspend()
+        served.send(signal.SIGTERM)
+        try:
+            assert served.wait() == 0
+            assert not database.is_running()
+        finally:
+            for child in children:
+                child.resume()
+        assert psutil.wait_procs(children, 60)[1] == []
 
 
 @pytest.mark.parametrize("in_transaction", [False, True])

@@ -18,14 +18,21 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp
 
+    from honeylink.api.operations import Exposition
     from honeylink.services.runtime import Services
     from honeylink.settings import Settings
 
 __all__ = ["create_app"]
 
 
-def create_app(settings: Settings, services: Services) -> ASGIApp:
-    """The open services as an ASGI application."""
+def create_app(settings: Settings, services: Services, exposition: Exposition | None = None) -> ASGIApp:
+    """The open services as an ASGI application.
+
+    Args:
+        settings: how they are served.
+        services: what is served.
+        exposition: what `/metrics` answers; without it, what this process counts.
+    """
     endpoints = (*sessions.ENDPOINTS, *devices.ENDPOINTS, *pools.ENDPOINTS, *audit.ENDPOINTS)
     app = Starlette(
         routes=[*routes_of(endpoints), *operations.ROUTES],
@@ -35,6 +42,7 @@ def create_app(settings: Settings, services: Services) -> ASGIApp:
     app.router.redirect_slashes = False
     app.state.services = services
     app.state.settings = settings
+    app.state.exposition = exposition or operations.own_exposition
     return Observability(app)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from honeylink.services.runtime import Services
     from honeylink.settings import Settings
 
-__all__ = ["ROUTES"]
+__all__ = ["ROUTES", "Exposition", "own_exposition"]
+
+Exposition: TypeAlias = "Callable[[], Awaitable[bytes]]"
+"""Makes what `/metrics` answers, in Prometheus's text format."""
 
 
 async def healthz(_: Request) -> Response:
@@ -43,8 +46,14 @@ async def readyz(request: Request) -> Response:
 async def metrics(request: Request) -> Response:
     """Prometheus's text format."""
     services: Services = request.app.state.services
+    exposition: Exposition = request.app.state.exposition
     await services.operations.refresh_metrics()
-    return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+    return Response(await exposition(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+async def own_exposition() -> bytes:
+    """What this process counts, in Prometheus's text format."""
+    return generate_latest(REGISTRY)
 
 
 async def openapi(request: Request) -> Response:

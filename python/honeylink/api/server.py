@@ -6,14 +6,8 @@ parse in plain text. The protocol below adds what is missing; the application's 
 
 from __future__ import annotations
 
-import asyncio
-import errno
-import gc
 import json
 import secrets
-import signal
-import socket
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -24,96 +18,38 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from honeylink.api.app import create_app
 from honeylink.api.overload import Overload
 from honeylink.api.problems import MEDIA_TYPE, problem_body
-from honeylink.errors import ServiceError, SettingsError, TooLarge, TooSlow, ValidationFailed
-from honeylink.services.runtime import open_services, set_up_node_pool
+from honeylink.errors import ServiceError, TooLarge, TooSlow, ValidationFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
-    from types import FrameType
+    import asyncio
+    from collections.abc import Iterator
 
+    from honeylink.api.operations import Exposition
     from honeylink.services.runtime import Services
     from honeylink.settings import Settings
 
-__all__ = ["listen", "serve"]
+__all__ = ["Server"]
 
 _log = structlog.get_logger(__name__)
 
 _MAX_HEADER_BYTES = 32_768
-_BACKLOG = 2048
-# uvloop accepts one connection from each listening socket in a pass of its loop (libuv pull request 3696): when a fleet
-# comes back all at once, its last would wait for hundreds of passes. So one socket listens as so many.
-_ACCEPTED_IN_A_PASS_MAX = 16
 _KEEP_ALIVE_SECONDS = 30
 
 
-async def serve(
-    settings: Settings,
-    listener: socket.socket,
-    beside: Callable[[Services], Coroutine[None, None, None]] | None = None,
-) -> None:
-    """Open the services and serve them on `listener` until SIGINT or SIGTERM, then finish what is in flight.
-
-    Args:
-        settings: how.
-        listener: a bound TCP socket; see `listen`.
-        beside: what to run while serving; the server stops when it ends.
-
-    Raises:
-        SettingsError: a setting does not fit what it names.
-    """
-    async with open_services(settings) as services:
-        await set_up_node_pool(services, settings)
-        server = _Server(settings, services)
-        # A collection that walks all there is holds up every request at hand. What is here at the start stays, what is
-        # kept later goes by reference counts, and cycles, which errors make, are found while they are young.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(5_000, 10, 1_000)
-        sweeping = asyncio.create_task(services.expiry.run(), name="expiry")
-        listening = asyncio.create_task(services.changes.run(), name="changes")
-        with server.stopped_by_signals():
-            listeners = [listener, *(listener.dup() for _ in range(_ACCEPTED_IN_A_PASS_MAX - 1))]
-            serving = asyncio.create_task(server.serve(listeners), name="server")
-            host, port = listener.getsockname()[:2]
-            _log.info("serving", host=host, port=port)
-            companion = asyncio.create_task(beside(services), name="beside") if beside else sweeping
-            await asyncio.wait({serving, companion}, return_when=asyncio.FIRST_COMPLETED)
-            failed = companion.exception() if companion.done() else None
-            server.should_exit = True
-            await serving
-        for task in {sweeping, listening, companion}:
-            task.cancel()
-        await asyncio.wait({sweeping, listening, companion})
-        if failed is not None:
-            raise failed
-
-
-def listen(settings: Settings) -> socket.socket:
-    """The socket that the settings name.
-
-    Raises:
-        SettingsError: it can't be had; says why and what to do.
-    """
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        reason = "taken by another program" if error.errno == errno.EADDRINUSE else error.strerror
-        raise SettingsError(
-            f"port {settings.port} on {settings.host} is {reason}; "
-            "choose another by HONEYLINK_PORT, or HONEYLINK_HOST for the address"
-        ) from None
-
-
-class _Server(uvicorn.Server):
-    """uvicorn's server, with signals left to `stopped_by_signals`.
+class Server(uvicorn.Server):
+    """uvicorn's server for the open services, which leaves signals to the process that runs it.
 
     Its own handling raises the signal again after the last request, which would end the process before the database has
     been shut down.
+
+    Args:
+        settings: how to serve.
+        services: what to serve.
+        exposition: what `/metrics` answers; without it, what this process counts.
     """
 
-    def __init__(self, settings: Settings, services: Services) -> None:
-        app = create_app(settings, services)
+    def __init__(self, settings: Settings, services: Services, exposition: Exposition | None = None) -> None:
+        app = create_app(settings, services, exposition)
         overload = Overload(
             app,
             services.sessions.overloaded,
@@ -131,32 +67,14 @@ class _Server(uvicorn.Server):
             server_header=False,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             proxy_headers=False,
-            timeout_graceful_shutdown=settings.shutdown_timeout_seconds,
+            timeout_graceful_shutdown=settings.drain_timeout_seconds,
         )
         super().__init__(config)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
+        """Leave them."""
         yield
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop; at the second signal of whatever kind, without waiting for requests."""
-        del sig, frame
-        self.force_exit = self.should_exit
-        self.should_exit = True
-
-    @contextmanager
-    def stopped_by_signals(self) -> Iterator[None]:
-        """Let SIGINT and SIGTERM stop the server; a second one stops it without waiting for requests."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def _protocol(settings: Settings, overload: Overload) -> type[HttpToolsProtocol]:  # noqa: C901 - a class, whose methods are short

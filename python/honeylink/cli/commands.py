@@ -15,9 +15,10 @@ from rich.table import Table
 
 from honeylink import __version__
 from honeylink.api.observability import install_exporter
-from honeylink.api.server import listen, serve
 from honeylink.cli.logs import configure_logging
 from honeylink.cli.quickstart import demonstrate
+from honeylink.cli.serving.listener import listen
+from honeylink.cli.serving.process import serve
 from honeylink.domain.access import Role
 from honeylink.errors import DependencyUnavailable, HoneyLinkError
 from honeylink.services.runtime import migrate_database, open_services

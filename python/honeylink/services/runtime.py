@@ -135,7 +135,7 @@ async def _database_dsn(settings: Settings) -> AsyncIterator[str]:
     if settings.database_dsn is not None:
         yield settings.database_dsn.get_secret_value()
         return
-    async with EmbeddedPostgres(settings.data_dir) as postgres:
+    async with EmbeddedPostgres(settings.data_dir, stop_seconds=settings.database_stop_seconds) as postgres:
         yield postgres.dsn()
 
 

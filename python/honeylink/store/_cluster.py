@@ -40,7 +40,8 @@ _STOP_SECONDS: Final = 10
 _OPTIONS: Final = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
-    "max_connections": "100",
+    # For as many workers as the settings allow, with as many connections as they have by default, and some more.
+    "max_connections": "400",
     "fsync": "on",
     "synchronous_commit": "on",
     # Nothing replicates from an embedded database: leaving out what replicas need makes less WAL.
@@ -172,12 +173,12 @@ class Cluster:
             log.seek(max(self._log_start_bytes, self.log.stat().st_size - 2000))
             return log.read().decode(errors="replace").strip() or "no word in its log"
 
-    def close(self) -> None:
+    def close(self, patience_seconds: float = _STOP_SECONDS) -> None:
         """End the server and give the lock back; nothing can be started through this object any more."""
         with self._mutex:
             self._closed = True
             if self._server is not None:
-                _end(self._server)
+                _end(self._server, patience_seconds)
                 self._release_guard()
                 if self.socket_dir != self.path:
                     with contextlib.suppress(OSError):
@@ -294,15 +295,11 @@ def _listens(socket_dir: Path) -> bool:
         return True
 
 
-def _end(server: subprocess.Popen[bytes]) -> None:
+def _end(server: subprocess.Popen[bytes], patience_seconds: float) -> None:
     # Fast, immediate, by force: the second leaves recovery to the next start, the last some backends as well.
-    for signal_number, patience_seconds in (
-        (signal.SIGINT, _STOP_SECONDS),
-        (signal.SIGQUIT, 3),
-        (signal.SIGKILL, 2),
-    ):
+    for signal_number, share in ((signal.SIGINT, 0.7), (signal.SIGQUIT, 0.15), (signal.SIGKILL, 0.1)):
         if server.poll() is not None:
             return
         server.send_signal(signal_number)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            server.wait(patience_seconds)
+            server.wait(share * patience_seconds)

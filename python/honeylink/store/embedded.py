@@ -46,6 +46,7 @@ class EmbeddedPostgres:
 
     Args:
         data_dir: made if absent. The log is `data_dir/postgres.log`.
+        stop_seconds: how long the server may take to end before it is made to; what was committed is kept either way.
 
     Example:
         >>> from pathlib import Path
@@ -55,8 +56,9 @@ class EmbeddedPostgres:
         ...         return await connection.fetchval("SHOW server_version")
     """
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, *, stop_seconds: float = 10) -> None:
         self._data_dir = data_dir
+        self._stop_seconds = stop_seconds
         self._cluster = Cluster(data_dir)
         self._supervisor: asyncio.Task[None] | None = None
 
@@ -80,12 +82,12 @@ class EmbeddedPostgres:
         self._supervisor = asyncio.create_task(self._supervise(), name="embedded-postgres")
 
     async def stop(self) -> None:
-        """End the server if this object owns it, within some 15 seconds, and let another process have it."""
+        """End the server if this object owns it, and let another process have it."""
         if self._supervisor is not None:
             self._supervisor.cancel()
             await asyncio.wait([self._supervisor])
             self._supervisor = None
-        await asyncio.to_thread(self._cluster.close)
+        await asyncio.to_thread(self._cluster.close, self._stop_seconds)
 
     async def __aenter__(self) -> Self:
         await self.start()
