@@ -189,6 +189,10 @@ class Settings(BaseSettings):
         """The key file in use."""
         return self.key_file if self.key_file is not None else self.data_dir / "kek.key"
 
+    def on_database(self, dsn: str) -> Settings:
+        """The same settings, on a database that somebody else takes care of."""
+        return self.model_copy(update={"database_dsn": SecretStr(dsn)})
+
     @property
     def database_stop_seconds(self) -> int:
         """How much of a stop is kept for the database: a third for the embedded one, hardly any for one's own."""

@@ -14,11 +14,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from honeylink import __version__
-from honeylink.api.observability import install_exporter
 from honeylink.cli.logs import configure_logging
 from honeylink.cli.quickstart import demonstrate
+from honeylink.cli.serving.launch import launch
+from honeylink.cli.serving.launch import run as run_loop
 from honeylink.cli.serving.listener import listen
 from honeylink.cli.serving.process import serve
+from honeylink.cli.serving.supervisor import supervise
 from honeylink.domain.access import Role
 from honeylink.errors import DependencyUnavailable, HoneyLinkError
 from honeylink.services.runtime import migrate_database, open_services
@@ -50,6 +52,7 @@ _COMMAND_TIMEOUT_SECONDS = 60
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on.")]
+Workers = Annotated[int | None, typer.Option(help="Processes to serve with; at most one for each core.")]
 Tenant = Annotated[str, typer.Option(help="The tenant's name.")]
 Name = Annotated[str, typer.Option(help="The token's name, as the audit trail shows it.")]
 
@@ -66,9 +69,9 @@ def run() -> None:
 
 
 @app.command("serve")
-def serve_command(host: Host = None, port: Port = None) -> None:
+def serve_command(host: Host = None, port: Port = None, workers: Workers = None) -> None:
     """Serve the API until Ctrl-C or SIGTERM."""
-    settings = Settings.load(host=host, port=port)
+    settings = Settings.load(host=host, port=port, workers=workers)
     configure_logging(settings.log_level)
     _serve(settings, None)
 
@@ -192,18 +195,13 @@ def check_pools() -> None:
 
 
 def _serve(settings: Settings, beside: Callable[[Settings, Services], Coroutine[None, None, None]] | None) -> None:
-    if sys.platform != "win32":
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold keys
-    exporter = install_exporter()
     with listen(settings) as listener:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
-        try:
-            _run(serve(settings, listener, None if beside is None else partial(beside, settings)))
-        finally:
-            if exporter is not None:
-                exporter.shutdown()
+        if beside is None and settings.workers > 1:
+            run_loop(supervise(settings, listener))
+        else:
+            settings = settings.model_copy(update={"workers": 1})
+            launch(serve(settings, listener, None if beside is None else partial(beside, settings)))
 
 
 def _with_services(use: Callable[[Services], Coroutine[Any, Any, Any]]) -> Any:  # noqa: ANN401 - what `use` gives
@@ -214,15 +212,7 @@ def _with_services(use: Callable[[Services], Coroutine[Any, Any, Any]]) -> Any: 
     # Nobody waits behind a command, so it may take its time.
     settings = Settings.load().model_copy(update={"database_timeout_seconds": _COMMAND_TIMEOUT_SECONDS})
     configure_logging("warning")
-    return _run(work())
-
-
-def _run(work: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - what `work` gives
-    try:
-        import uvloop
-    except ModuleNotFoundError:  # Windows has none
-        return asyncio.run(work)
-    return uvloop.run(work)
+    return run_loop(work())
 
 
 def _show(data: dict[str, object], text: str | Table) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sys
 
 import structlog
@@ -25,8 +26,18 @@ class _Stderr:
     debug = info = warning = error = critical = _write
 
 
-def configure_logging(level: str) -> None:
-    """Log what is at least as severe as `level`."""
+def _of_worker(worker: int) -> structlog.types.Processor:
+    pid = os.getpid()
+
+    def add(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+        event["worker"], event["pid"] = worker, pid
+        return event
+
+    return add
+
+
+def configure_logging(level: str, *, worker: int | None = None) -> None:
+    """Log what is at least as severe as `level`; each line of a worker carries its number and process id."""
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -35,6 +46,8 @@ def configure_logging(level: str) -> None:
         # Tracebacks as text, without local variables: those could hold keys.
         structlog.processors.format_exc_info,
     ]
+    if worker is not None:
+        shared.insert(0, _of_worker(worker))
     render = structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[*shared, render],

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from honeylink.settings import Settings
     from honeylink.store.tokens import StoredToken
 
-__all__ = ["Services", "migrate_database", "open_services", "set_up_node_pool"]
+__all__ = ["Services", "migrate_database", "open_services", "prepared_database", "set_up_node_pool"]
 
 # Of each tenant, in its audit trail: enough to see an attack by, too few to fill a disk.
 _REFUSED_TOKENS_PER_SECOND = 10
@@ -74,9 +74,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """
     keyring = Keyring(LocalKeyProvider.open(settings.kek_file))
     async with AsyncExitStack() as stack:
-        dsn = await stack.enter_async_context(_database_dsn(settings))
-        if settings.database_dsn is None:
-            await migrate(dsn)
+        dsn = await stack.enter_async_context(_up_to_date(settings))
         database = Database(
             dsn,
             role=settings.database_role,
@@ -128,6 +126,29 @@ async def migrate_database(settings: Settings) -> tuple[str | None, str]:
     """
     async with _database_dsn(settings) as dsn:
         return await migrate(dsn)
+
+
+@asynccontextmanager
+async def prepared_database(settings: Settings) -> AsyncIterator[str]:
+    """The database's DSN, with all done that one process does for those that serve: see `open_services` for the rest.
+
+    The embedded database runs until the block ends.
+
+    Raises:
+        SettingsError: a setting does not fit what it names.
+    """
+    async with _up_to_date(settings) as dsn:
+        async with open_services(settings.on_database(dsn)) as services:
+            await set_up_node_pool(services, settings)
+        yield dsn
+
+
+@asynccontextmanager
+async def _up_to_date(settings: Settings) -> AsyncIterator[str]:
+    async with _database_dsn(settings) as dsn:
+        if settings.database_dsn is None:
+            await migrate(dsn)
+        yield dsn
 
 
 @asynccontextmanager

@@ -1,0 +1,191 @@
+"""`honeylink serve --workers N`: the process that owns socket and embedded database, and keeps up those that serve.
+
+All workers accept from one socket. Who is idle accepts first, so load finds its place by itself, and what waits to be
+accepted is lost with no worker. With a socket for each (SO_REUSEPORT) the kernel would deal connections out by a hash,
+to busy workers and dead ones too, and on macOS all to one.
+
+A worker is a new interpreter and not a fork: this process has threads, which a fork would leave in any state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+import structlog
+
+from honeylink.cli.serving.channel import Channel, Task
+from honeylink.cli.serving.stopping import Stopping
+from honeylink.cli.serving.totals import sum_expositions
+from honeylink.errors import HoneyLinkError
+from honeylink.services.runtime import prepared_database
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+
+    from honeylink.settings import Settings
+
+__all__ = ["supervise"]
+
+_log = structlog.get_logger(__name__)
+
+# A fault that passes is over by then, and one that stays is told while somebody still looks.
+_STARTS_MAX = 3
+_BACKOFF_SECONDS = 0.2
+_BACKOFF_SECONDS_MAX = 10.0
+# Who has served for so long did not die of its start, so the next one need not wait.
+_STEADY_SECONDS = 10.0
+# For one that does not answer, what it last told counts.
+_COUNT_SECONDS_MAX = 1.0
+
+
+async def supervise(settings: Settings, listener: socket.socket) -> None:
+    """Serve on `listener` by as many workers as the settings say, until SIGINT or SIGTERM.
+
+    Raises:
+        HoneyLinkError: no worker serves, and one after the other has failed to start; says why.
+    """
+    async with prepared_database(settings) as dsn:
+        # What is done once for all is done; and what the database does not need of a stop is theirs.
+        theirs = {"node_pool_kbps": None, "shutdown_timeout_seconds": max(settings.drain_timeout_seconds, 1)}
+        await _Supervisor(settings, settings.on_database(dsn).model_copy(update=theirs), listener).run()
+
+
+class _Worker:
+    """A worker as its supervisor sees it."""
+
+    def __init__(self, number: int, process: Process, channel: Channel) -> None:
+        self.number = number
+        self.process = process
+        self.channel = channel
+        self.exposition = ""
+        self.counted = asyncio.Event()
+        self.reason: str | None = None
+        self.serves_since: float | None = None
+
+
+class _Supervisor:
+    def __init__(self, settings: Settings, worker_settings: Settings, listener: socket.socket) -> None:
+        self._settings = settings
+        self._worker_settings = worker_settings
+        self._listener = listener
+        self._workers: set[_Worker] = set()
+        self._ended = ""
+        """What workers counted that are no more."""
+        self._stopped = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        stopping = Stopping(
+            self._settings.shutdown_timeout_seconds,
+            self._stop,
+            self._kill,
+        )
+        keeping = {asyncio.create_task(self._keep(number)) for number in range(1, self._settings.workers + 1)}
+        stopped = asyncio.create_task(self._stopped.wait())
+        done, _ = await asyncio.wait({stopped, *keeping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.begin()
+        self._listener.close()
+        for worker in self._workers:
+            worker.channel.send("stop")
+        _, late = await asyncio.wait(keeping, timeout=self._worker_settings.shutdown_timeout_seconds)
+        self._kill()
+        if late:
+            await asyncio.wait(late)
+        for task in done - {stopped}:
+            task.result()
+
+    def _stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._stopped.set)
+
+    async def _keep(self, number: int) -> None:
+        """Have a worker, and another one when it has ended, until the end of all."""
+        faults = failed_starts = 0
+        while not self._stopped.is_set():
+            worker = await self._start(number)
+            await self._attend(worker)
+            if self._stopped.is_set():
+                return
+            lived_seconds = None if worker.serves_since is None else self._loop.time() - worker.serves_since
+            status = worker.process.returncode
+            _log.warning("worker.died", worker=number, pid=worker.process.pid, exit_status=status, reason=worker.reason)
+            failed_starts = failed_starts + 1 if lived_seconds is None else 0
+            faults = 0 if lived_seconds is not None and lived_seconds >= _STEADY_SECONDS else faults + 1
+            if failed_starts >= _STARTS_MAX and all(other.serves_since is None for other in self._workers):
+                raise HoneyLinkError(
+                    worker.reason or f"expected workers to start, found exit status {status}; see above"
+                )
+            if faults:
+                await self._pause(min(_BACKOFF_SECONDS * 2 ** (faults - 1), _BACKOFF_SECONDS_MAX))
+
+    async def _pause(self, seconds: float) -> None:
+        stopped = asyncio.ensure_future(self._stopped.wait())
+        await asyncio.wait({stopped}, timeout=seconds)
+        stopped.cancel()
+
+    async def _start(self, number: int) -> _Worker:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "honeylink.cli.serving.worker"),
+                stdin=asyncio.subprocess.PIPE,
+                pass_fds=(self._listener.fileno(), theirs.fileno()),
+                # Ctrl-C in a terminal is for us, who tell them.
+                start_new_session=True,
+            )
+            task = Task(number, self._worker_settings, self._listener.fileno(), theirs.fileno())
+        worker = _Worker(number, process, await Channel.over(ours))
+        self._workers.add(worker)
+        assert process.stdin is not None  # noqa: S101 - a pipe, as it was asked for
+        process.stdin.write(pickle.dumps(task))
+        process.stdin.close()
+        if self._stopped.is_set():
+            worker.channel.send("stop")
+        _log.info("worker.start", worker=number, pid=process.pid)
+        return worker
+
+    async def _attend(self, worker: _Worker) -> None:
+        """Do what the worker asks for until it is gone."""
+        while (message := await worker.channel.receive()) is not None:
+            match message["kind"]:
+                case "ready":
+                    worker.serves_since = self._loop.time()
+                case "failed":
+                    worker.reason = message["reason"]
+                case "counted":
+                    worker.exposition = message["exposition"]
+                    worker.counted.set()
+                case "sum":
+                    worker.exposition = message["exposition"]
+                    task = asyncio.create_task(self._sum(worker))
+                    self._tasks.add(task)
+                    task.add_done_callback(self._tasks.discard)
+        await worker.channel.close()
+        await worker.process.wait()
+        self._workers.discard(worker)
+        self._ended = sum_expositions([self._ended, worker.exposition])
+
+    async def _sum(self, asking: _Worker) -> None:
+        others = self._workers - {asking}
+        waiting = []
+        for other in others:
+            other.counted.clear()
+            other.channel.send("count")
+            waiting.append(asyncio.create_task(other.counted.wait()))
+        if waiting:
+            _, silent = await asyncio.wait(waiting, timeout=_COUNT_SECONDS_MAX)
+            for task in silent:
+                task.cancel()
+        expositions = [self._ended, *(other.exposition for other in others), asking.exposition]
+        asking.channel.send("totals", exposition=sum_expositions(expositions))
+
+    def _kill(self) -> None:
+        for worker in self._workers:
+            if worker.process.returncode is None:
+                os.kill(worker.process.pid, signal.SIGKILL)

@@ -1,0 +1,85 @@
+"""A worker: a serving process that a supervisor has started, and that ends with it.
+
+Run as a module by `supervisor`, with a task on standard input and the descriptors it names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+from honeylink.api.operations import own_exposition
+from honeylink.cli.logs import configure_logging
+from honeylink.cli.serving.channel import Channel, Task
+from honeylink.cli.serving.launch import launch
+from honeylink.cli.serving.process import serve
+from honeylink.errors import HoneyLinkError
+
+if TYPE_CHECKING:
+    from honeylink.services.runtime import Services
+
+__all__ = ["main"]
+
+
+class _Worker:
+    """Serves until the supervisor says so, or is gone."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._asked: list[asyncio.Future[str]] = []
+        self._alone = False
+
+    async def run(self) -> None:
+        """Serve, and tell the supervisor how it went."""
+        task = self._task
+        self._channel = await Channel.over(socket.socket(fileno=task.channel))
+        try:
+            await serve(task.settings, socket.socket(fileno=task.listener), self._obey, self._exposition)
+        except HoneyLinkError as error:
+            self._channel.send("failed", reason=str(error))
+        self._channel.send("counted", exposition=await self._counted())
+        await self._channel.close()
+
+    async def _obey(self, _: Services) -> None:
+        self._channel.send("ready")
+        while (message := await self._channel.receive()) is not None and message["kind"] != "stop":
+            match message["kind"]:
+                case "count":
+                    self._channel.send("counted", exposition=await self._counted())
+                case "totals":
+                    self._tell(message["exposition"])
+        self._alone = True
+        self._tell(await self._counted())
+
+    async def _exposition(self) -> bytes:
+        """The counts of all workers; once there is nobody to ask, our own."""
+        counted = await self._counted()
+        if self._alone:
+            return counted.encode()
+        asked: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._asked.append(asked)
+        self._channel.send("sum", exposition=counted)
+        return (await asked).encode()
+
+    def _tell(self, exposition: str) -> None:
+        asked, self._asked = self._asked, []
+        for each in asked:
+            if not each.done():
+                each.set_result(exposition)
+
+    async def _counted(self) -> str:
+        return (await own_exposition()).decode()
+
+
+def main() -> None:
+    """Do the task on standard input."""
+    task: Task = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the supervisor, which is the same program
+    configure_logging(task.settings.log_level, worker=task.number)
+    launch(_Worker(task).run())
+
+
+if __name__ == "__main__":
+    main()
