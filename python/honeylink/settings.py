@@ -195,7 +195,7 @@ class Settings(BaseSettings):
 
     @property
     def database_stop_seconds(self) -> int:
-        """How much of a stop is kept for the database: a third for the embedded one, hardly any for one's own."""
+        """How much of a stop is kept for what follows the requests: most for the embedded database, if there is one."""
         return -(-self.shutdown_timeout_seconds // (3 if self.database_dsn is None else 10))
 
     @property

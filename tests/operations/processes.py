@@ -63,6 +63,7 @@ class Process:
     """A running `honeylink`, its output in files."""
 
     def __init__(self, directory: Path, arguments: tuple[str, ...], settings: dict[str, object]) -> None:
+        self.settings = settings
         self.stdout = directory / "stdout"
         self.stderr = directory / "stderr"
         with self.stdout.open("wb") as stdout, self.stderr.open("wb") as stderr:

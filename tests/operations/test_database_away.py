@@ -203,6 +203,36 @@ def test_killed_embedded_server_comes_back(tmp_path: Path) -> None:
             assert set(acknowledged) <= set(stored)
 
 
+def test_who_shares_the_database_of_a_killed_owner_takes_it_over(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    with (
+        serving(tmp_path / "owner", data_dir=data_dir) as owner,
+        serving(tmp_path / "borrower", data_dir=data_dir) as borrower,
+    ):
+        with owner.client(new_token(None, data_dir)) as operator:
+            token, _ = new_device(operator, "device-1", PUBLIC_KEY)
+        with borrower.client(token) as client:
+            acknowledged = []
+
+            def opened() -> str | None:
+                answer = timed(client, "POST", "/sessions", session_body("device-1", 10))
+                if answer.status_code == 201:
+                    acknowledged.append(answer.json()["session_id"])
+                    return str(acknowledged[-1])
+                check_away(answer)
+                return None
+
+            for _ in range(3):
+                assert opened()
+            owner.kill()
+            eventually(lambda: not opened(), "the owner's database to end")
+            eventually(opened, "a session to be opened again")
+            assert borrower.logged("database.start")
+            assert [client.get(f"/sessions/{session_id}").status_code for session_id in acknowledged] == [
+                200 for _ in acknowledged
+            ]
+
+
 def lock_of(device: Device) -> str:
     return f"SELECT FROM pools WHERE level = 0 AND pool_id = '{device.device_id}' FOR UPDATE"
 

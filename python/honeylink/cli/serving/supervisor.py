@@ -118,9 +118,7 @@ class _Supervisor:
             failed_starts = failed_starts + 1 if lived_seconds is None else 0
             faults = 0 if lived_seconds is not None and lived_seconds >= _STEADY_SECONDS else faults + 1
             if failed_starts >= _STARTS_MAX and all(other.serves_since is None for other in self._workers):
-                raise HoneyLinkError(
-                    worker.reason or f"expected workers to start, found exit status {status}; see above"
-                )
+                raise HoneyLinkError(worker.reason or f"expected workers to start, found exit status {status} of each")
             if faults:
                 await self._pause(min(_BACKOFF_SECONDS * 2 ** (faults - 1), _BACKOFF_SECONDS_MAX))
 
