@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -210,6 +210,29 @@ def test_workers_that_can_not_start_end_it_all(tmp_path: Path, new_database: Cal
     ended = honeylink("serve", "--workers", "2", **settings)
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1].startswith("honeylink: expected workers to start, found exit status 3")
+
+
+def test_address_of_others_is_not_shared(served: Served, tmp_path: Path) -> None:
+    refused = honeylink("serve", "--workers", "2", **{**served.settings, "port": served.port})
+    assert refused.returncode == 1
+    assert f"port {served.port} on 127.0.0.1 is taken" in refused.stderr
+
+
+def test_connections_of_a_fleet_are_dealt_out(served: Served) -> None:
+    """All at once and for good: no worker gets them all. By chance one would in 1 of 2^63 times."""
+    with ExitStack() as fleet:
+        peers = [fleet.enter_context(socket.create_connection(("127.0.0.1", served.port), 30)) for _ in range(64)]
+        for peer in peers:
+            peer.sendall(b"GET /docs HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n")
+        for peer in peers:
+            while peer.recv(1 << 16):
+                pass
+    eventually(lambda: len(paths_served(served, "/docs")) == 64, "the log of them")
+    assert set(paths_served(served, "/docs")) == {1, 2}
+
+
+def paths_served(served: Served, path: str) -> list[int]:
+    return [line["worker"] for line in served.log() if line.get("path") == path]
 
 
 def test_number_of_workers_is_checked(tmp_path: Path) -> None:

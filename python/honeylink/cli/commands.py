@@ -18,7 +18,7 @@ from honeylink.cli.logs import configure_logging
 from honeylink.cli.quickstart import demonstrate
 from honeylink.cli.serving.launch import launch
 from honeylink.cli.serving.launch import run as run_loop
-from honeylink.cli.serving.listener import listen
+from honeylink.cli.serving.listener import listen, reserve
 from honeylink.cli.serving.process import serve
 from honeylink.cli.serving.supervisor import supervise
 from honeylink.domain.access import Role
@@ -195,12 +195,12 @@ def check_pools() -> None:
 
 
 def _serve(settings: Settings, beside: Callable[[Settings, Services], Coroutine[None, None, None]] | None) -> None:
-    with listen(settings) as listener:
+    several = beside is None and settings.workers > 1
+    with reserve(settings) if several else listen(settings) as listener:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
-        if beside is None and settings.workers > 1:
+        if several:
             run_loop(supervise(settings, listener))
         else:
-            settings = settings.model_copy(update={"workers": 1})
             launch(serve(settings, listener, None if beside is None else partial(beside, settings)))
 
 

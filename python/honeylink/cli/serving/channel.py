@@ -27,7 +27,7 @@ class Task:
 
     number: int
     settings: Settings
-    listener: int
+    address: int
     channel: int
 
 

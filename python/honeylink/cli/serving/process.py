@@ -59,7 +59,7 @@ async def serve(
             asyncio.create_task(services.expiry.run(), name="expiry"),
             asyncio.create_task(services.changes.run(), name="changes"),
         }
-        serving = asyncio.create_task(server.serve(several(listener, settings.workers)), name="server")
+        serving = asyncio.create_task(server.serve(several(listener)), name="server")
         host, port = listener.getsockname()[:2]
         _log.info("serving", host=host, port=port)
         if beside is not None:

@@ -1,8 +1,4 @@
-"""`honeylink serve --workers N`: the process that owns socket and embedded database, and keeps up those that serve.
-
-All workers accept from one socket. Who is idle accepts first, so load finds its place by itself, and what waits to be
-accepted is lost with no worker. With a socket for each (SO_REUSEPORT) the kernel would deal connections out by a hash,
-to busy workers and dead ones too, and on macOS all to one.
+"""`honeylink serve --workers N`: the process that holds address and embedded database, and keeps up those that serve.
 
 A worker is a new interpreter and not a fork: this process has threads, which a fork would leave in any state.
 """
@@ -44,8 +40,8 @@ _STEADY_SECONDS = 10.0
 _COUNT_SECONDS_MAX = 1.0
 
 
-async def supervise(settings: Settings, listener: socket.socket) -> None:
-    """Serve on `listener` by as many workers as the settings say, until SIGINT or SIGTERM.
+async def supervise(settings: Settings, address: socket.socket) -> None:
+    """Serve on a reserved address by as many workers as the settings say, until SIGINT or SIGTERM.
 
     Raises:
         HoneyLinkError: no worker serves, and one after the other has failed to start; says why.
@@ -53,7 +49,7 @@ async def supervise(settings: Settings, listener: socket.socket) -> None:
     async with prepared_database(settings) as dsn:
         # What is done once for all is done; and what the database does not need of a stop is theirs.
         theirs = {"node_pool_kbps": None, "shutdown_timeout_seconds": max(settings.drain_timeout_seconds, 1)}
-        await _Supervisor(settings, settings.on_database(dsn).model_copy(update=theirs), listener).run()
+        await _Supervisor(settings, settings.on_database(dsn).model_copy(update=theirs), address).run()
 
 
 class _Worker:
@@ -70,10 +66,10 @@ class _Worker:
 
 
 class _Supervisor:
-    def __init__(self, settings: Settings, worker_settings: Settings, listener: socket.socket) -> None:
+    def __init__(self, settings: Settings, worker_settings: Settings, address: socket.socket) -> None:
         self._settings = settings
         self._worker_settings = worker_settings
-        self._listener = listener
+        self._address = address
         self._workers: set[_Worker] = set()
         self._ended = ""
         """What workers counted that are no more."""
@@ -91,7 +87,7 @@ class _Supervisor:
         stopped = asyncio.create_task(self._stopped.wait())
         done, _ = await asyncio.wait({stopped, *keeping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.begin()
-        self._listener.close()
+        self._address.close()
         for worker in self._workers:
             worker.channel.send("stop")
         _, late = await asyncio.wait(keeping, timeout=self._worker_settings.shutdown_timeout_seconds)
@@ -129,15 +125,15 @@ class _Supervisor:
 
     async def _start(self, number: int) -> _Worker:
         ours, theirs = socket.socketpair()
+        task = Task(number, self._worker_settings, self._address.fileno(), theirs.fileno())
         with theirs:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "honeylink.cli.serving.worker"),
                 stdin=asyncio.subprocess.PIPE,
-                pass_fds=(self._listener.fileno(), theirs.fileno()),
+                pass_fds=(task.address, task.channel),
                 # Ctrl-C in a terminal is for us, who tell them.
                 start_new_session=True,
             )
-            task = Task(number, self._worker_settings, self._listener.fileno(), theirs.fileno())
         worker = _Worker(number, process, await Channel.over(ours))
         self._workers.add(worker)
         assert process.stdin is not None  # noqa: S101 - a pipe, as it was asked for

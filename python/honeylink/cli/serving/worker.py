@@ -15,6 +15,7 @@ from honeylink.api.operations import own_exposition
 from honeylink.cli.logs import configure_logging
 from honeylink.cli.serving.channel import Channel, Task
 from honeylink.cli.serving.launch import launch
+from honeylink.cli.serving.listener import listen_by
 from honeylink.cli.serving.process import serve
 from honeylink.errors import HoneyLinkError
 
@@ -37,7 +38,8 @@ class _Worker:
         task = self._task
         self._channel = await Channel.over(socket.socket(fileno=task.channel))
         try:
-            await serve(task.settings, socket.socket(fileno=task.listener), self._obey, self._exposition)
+            listener = listen_by(socket.socket(fileno=task.address))
+            await serve(task.settings, listener, self._obey, self._exposition)
         except HoneyLinkError as error:
             self._channel.send("failed", reason=str(error))
         self._channel.send("counted", exposition=await self._counted())
