@@ -155,10 +155,7 @@ class Settings(BaseSettings):
     )
     expiry_interval_seconds: float = Field(1, gt=0, le=3600, description="How often sessions past their end are swept.")
     workers: int = Field(
-        1,
-        ge=1,
-        le=32,
-        description="Processes that `honeylink serve` serves with, behind one socket; one for each core.",
+        1, ge=1, le=32, description="Processes that `honeylink serve` runs behind one port; at most one for each core."
     )
     shutdown_timeout_seconds: int = Field(
         30,
