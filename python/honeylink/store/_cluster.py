@@ -179,10 +179,10 @@ class Cluster:
             self._closed = True
             if self._server is not None:
                 _end(self._server, patience_seconds)
-                self._release_guard()
                 if self.socket_dir != self.path:
                     with contextlib.suppress(OSError):
                         self.socket_dir.rmdir()
+            self._release_guard()
             if self._lock_fd is not None:
                 os.close(self._lock_fd)
                 self._lock_fd = None

@@ -58,7 +58,10 @@ def reserve(settings: Settings) -> socket.socket:
 
 def listen_by(reserved: socket.socket) -> socket.socket:
     """The socket of one of the workers; one of its own listens only when it is served."""
-    return _bind(reserved.getsockname(), reserved.family) if _DEALS_OUT else reserved
+    if not _DEALS_OUT:
+        return reserved
+    with reserved:
+        return _bind(reserved.getsockname(), reserved.family)
 
 
 def _bind(address: tuple[Any, ...], family: int) -> socket.socket:

@@ -54,7 +54,11 @@ async def serve(
         gc.collect()
         gc.freeze()
         gc.set_threshold(5_000, 10, 1_000)
-        stopping = Stopping(settings.shutdown_timeout_seconds, lambda: setattr(server, "should_exit", True))
+
+        def stop() -> None:
+            server.should_exit = True
+
+        stopping = Stopping(settings.shutdown_timeout_seconds, stop)
         background = {
             asyncio.create_task(services.expiry.run(), name="expiry"),
             asyncio.create_task(services.changes.run(), name="changes"),
