@@ -98,7 +98,8 @@ def test_what_nobody_has_thought_of_is_not_waited_for(tmp_path: Path) -> None:
             assert client.get("/readyz").status_code == 200
             database = psutil.Process(served.logged("database.start")["pid"])
             served.send(signal.SIGTERM)
-            assert served.wait() in {0, 1}
+            assert served.wait() == 1
+            assert served.log()[-1]["event"] == "shutdown.overdue"
             assert is_gone(database)
 
 
