@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import asyncpg
+import pytest
+
 from honeylink.keys.keyring import Keyring
 from honeylink.keys.local import LocalKeyProvider
 from honeylink.services.operations import Operations
+from honeylink.services.runtime import open_services
 from honeylink.store.database import Database
-from honeylink.store.migrate import HEAD_REVISION
+from honeylink.store.migrate import HEAD_REVISION, OLDEST_REVISION
 from honeylink.telemetry import POOL_RESERVED_KBPS
 from tests.conftest import session_body
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from tests.conftest import Service
+    from honeylink.settings import Settings
+    from tests.conftest import LoopThread, Service
 
 
 def test_readiness_without_a_database(service: Service, tmp_path: Path) -> None:
@@ -24,7 +30,7 @@ def test_readiness_without_a_database(service: Service, tmp_path: Path) -> None:
     async def ask() -> dict[str, str]:
         nowhere = Database(f"postgresql://nobody@/nothing?host={tmp_path}")
         await nowhere.open()
-        operations = Operations(nowhere, keyring, HEAD_REVISION)
+        operations = Operations(nowhere, keyring)
         await operations.refresh_metrics()
         try:
             return await operations.readiness()
@@ -40,19 +46,43 @@ def test_readiness_without_a_database(service: Service, tmp_path: Path) -> None:
 
 def test_readiness_with_another_key_file(service: Service, tmp_path: Path) -> None:
     keyring = Keyring(LocalKeyProvider.open(tmp_path / "kek.key"))
-    revision = service.fetch("SELECT version_num FROM alembic_version")[0]["version_num"]
-    checks = service.loop.run(Operations(service.services.database, keyring, revision).readiness())
+    checks = service.loop.run(Operations(service.services.database, keyring).readiness())
     assert (checks["database"], checks["migrations"]) == ("ok", "ok")
     assert "was the key file replaced?" in checks["key_provider"]
 
 
-def test_readiness_with_another_schema(service: Service, tmp_path: Path) -> None:
-    keyring = Keyring(LocalKeyProvider.open(tmp_path / "kek.key"))
-    operations = Operations(service.services.database, keyring, "9999")
-    revision = service.fetch("SELECT version_num FROM alembic_version")[0]["version_num"]
-    assert service.loop.run(operations.readiness())["migrations"] == (
-        f"expected schema 9999, found {revision}; run: honeylink migrate"
-    )
+@pytest.mark.parametrize(
+    ("revision", "oldest_code", "found"),
+    [
+        ("0004", "0001", f"expected schema {OLDEST_REVISION} or newer, found 0004; run: honeylink migrate"),
+        (OLDEST_REVISION, "0001", "ok"),
+        ("9999", HEAD_REVISION, "ok"),  # a process of this version beside those of the next one
+        (
+            "9999",
+            "9998",
+            f"expected a schema that versions of revision {HEAD_REVISION} can work with, found 9999, which takes",
+        ),
+    ],
+)
+def test_readiness_with_another_schema(
+    make_settings: Callable[..., Settings], loop: LoopThread, revision: str, oldest_code: str, found: str
+) -> None:
+    settings = make_settings()
+    assert settings.database_dsn is not None
+    dsn = settings.database_dsn.get_secret_value()
+
+    async def ask() -> str:
+        connection = await asyncpg.connect(dsn)
+        await connection.execute(f"UPDATE alembic_version SET version_num = '{revision}'")
+        await connection.execute(
+            "CREATE OR REPLACE FUNCTION oldest_code_revision() RETURNS text IMMUTABLE PARALLEL SAFE LANGUAGE sql"
+            f" AS $$ SELECT '{oldest_code}' $$"
+        )
+        await connection.close()
+        async with open_services(settings) as services:
+            return (await services.operations.readiness())["migrations"]
+
+    assert loop.run(ask()).startswith(found)
 
 
 def test_readiness_with_a_role_that_is_not_there(service: Service, tmp_path: Path) -> None:
@@ -62,7 +92,7 @@ def test_readiness_with_a_role_that_is_not_there(service: Service, tmp_path: Pat
         database = Database(service.dsn, role="never_made")
         await database.open()
         try:
-            return await Operations(database, keyring, HEAD_REVISION).readiness()
+            return await Operations(database, keyring).readiness()
         finally:
             await database.close()
 

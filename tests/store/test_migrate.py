@@ -17,7 +17,7 @@ from alembic.script import ScriptDirectory
 from honeylink.store import migrations
 from honeylink.store.database import Database
 from honeylink.store.migrate import HEAD_REVISION, MigrationError, migrate
-from honeylink.store.pools import find_schema_revision
+from honeylink.store.schema import find_oldest_code, find_revision
 from honeylink.store.sessions import EndingSession, end_sessions
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ async def stored_revision(dsn: str) -> str | None:
     await database.open()
     try:
         async with database.work() as work:
-            return await find_schema_revision(work)
+            return await find_revision(work)
     finally:
         await database.close()
 
@@ -78,6 +78,28 @@ def test_a_new_database_and_once_more(loop: LoopThread, empty_database: str) -> 
     assert loop.run(migrate(empty_database)) == (None, HEAD_REVISION)
     assert loop.run(stored_revision(empty_database)) == HEAD_REVISION
     assert loop.run(migrate(empty_database)) == (HEAD_REVISION, HEAD_REVISION)
+
+
+def test_a_schema_that_is_newer_than_the_code_is_left_as_it_is(loop: LoopThread, empty_database: str) -> None:
+    loop.run(migrate(empty_database))
+    loop.run(execute(empty_database, "UPDATE alembic_version SET version_num = '9999'"))
+    assert loop.run(migrate(empty_database)) == ("9999", "9999")
+    assert loop.run(stored_revision(empty_database)) == "9999"
+
+
+def test_a_schema_says_which_code_it_is_for(
+    loop: LoopThread, template: str, postgres_dsn: Callable[[str], str]
+) -> None:
+    async def ask() -> str:
+        database = Database(postgres_dsn(template), role="honeylink_app")
+        await database.open()
+        try:
+            async with database.work() as work:
+                return await find_oldest_code(work)
+        finally:
+            await database.close()
+
+    assert loop.run(ask()) <= HEAD_REVISION
 
 
 def test_a_database_that_is_not_there(loop: LoopThread, postgres_dsn: Callable[[str], str], tmp_path: Path) -> None:

@@ -150,6 +150,8 @@ def test_every_statement_names_the_tenant_except_those_over_all_tenants() -> Non
     assert over_all_tenants == {
         "check_pools",
         "close_pools",
+        "find_event_writers",
+        "find_oldest_code",
         "find_schema_revision",
         "find_tenant_by_name",
         "limit_idle_time",

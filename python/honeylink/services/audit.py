@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from uuid_utils.compat import uuid7
@@ -51,7 +52,9 @@ class Audit:
         self._access = access
 
     async def list(self, caller: Principal, matching: AuditFilter, cursor: str | None, limit: int) -> Page[AuditRecord]:
-        """A page of events, newest first.
+        """A page of events, newest first: all that were written before the call, and none that came after.
+
+        So who asks again, with `since` at the newest event that he knows, misses none.
 
         Raises:
             Forbidden: the caller may not read the trail.
@@ -60,5 +63,8 @@ class Audit:
         await self._access.require(caller, Permission.READ_AUDIT)
         before = Cursor.decode(cursor) if cursor is not None else None
         async with self._database.work() as work:
+            if before is None:  # what comes after a cursor was complete when its page was read
+                until = await audit_store.complete_until(work)
+                matching = replace(matching, until=min(until, matching.until or until))
             records = await audit_store.list_events(work, caller.tenant_id, matching, before, limit + 1)
         return Page.cut(records, limit, lambda record: Cursor(record.at, str(record.event_id)))

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from honeylink.errors import DependencyUnavailable
 from honeylink.keys.providers import KeyProviderError
 from honeylink.store import pools as pool_store
+from honeylink.store import schema as schema_store
 from honeylink.store import tenants as tenant_store
 from honeylink.store.database import DatabaseUnprepared
+from honeylink.store.migrate import HEAD_REVISION, OLDEST_REVISION
 from honeylink.telemetry import POOL_CAPACITY_KBPS, POOL_RESERVED_KBPS
 
 if TYPE_CHECKING:
@@ -22,21 +24,17 @@ __all__ = ["Operations"]
 class Operations:
     """Readiness, pool balances and the metrics that are read from the database."""
 
-    def __init__(self, database: Database, keyring: Keyring, schema_revision: str) -> None:
+    def __init__(self, database: Database, keyring: Keyring) -> None:
         self._database = database
         self._keyring = keyring
-        self._schema_revision = schema_revision
 
     async def readiness(self) -> dict[str, str]:
         """For each thing that a request needs: `ok`, or what is wrong with it."""
         checks = {"database": "ok", "migrations": "ok", "key_provider": "ok"}
         try:
             async with self._database.work() as work:
-                revision = await pool_store.find_schema_revision(work)
-                if revision != self._schema_revision:
-                    checks["migrations"] = (
-                        f"expected schema {self._schema_revision}, found {revision or 'none'}; run: honeylink migrate"
-                    )
+                revision = await schema_store.find_revision(work)
+                checks["migrations"] = await _schema_fault(work, revision) or "ok"
                 if revision is not None:
                     await self._check_keys(work)
         except DatabaseUnprepared as error:
@@ -72,3 +70,17 @@ class Operations:
         for total in totals:
             POOL_CAPACITY_KBPS.labels(total.level.label).set(total.capacity_kbps)
             POOL_RESERVED_KBPS.labels(total.level.label).set(total.reserved_kbps)
+
+
+async def _schema_fault(work: UnitOfWork, revision: str | None) -> str | None:
+    """What is wrong with the schema for this code; None if they work together."""
+    if revision is None or revision < OLDEST_REVISION:
+        return f"expected schema {OLDEST_REVISION} or newer, found {revision or 'none'}; run: honeylink migrate"
+    if revision > HEAD_REVISION:
+        oldest = await schema_store.find_oldest_code(work)
+        if oldest > HEAD_REVISION:
+            return (
+                f"expected a schema that versions of revision {HEAD_REVISION} can work with, found {revision}, which"
+                f" takes those from {oldest} on; run a newer version"
+            )
+    return None

@@ -28,7 +28,7 @@ from honeylink.services.tenants import Tenants
 from honeylink.store.changes import Changes
 from honeylink.store.database import Database
 from honeylink.store.embedded import EmbeddedPostgres
-from honeylink.store.migrate import HEAD_REVISION, migrate
+from honeylink.store.migrate import migrate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -113,7 +113,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             sessions=Sessions(database, access, opening, negotiation, device_priority_max=settings.device_priority_max),
             tenants=Tenants(database, keyring, settings.tenant_pool_kbps),
             expiry=Expiry(database, settings.expiry_interval_seconds),
-            operations=Operations(database, keyring, HEAD_REVISION),
+            operations=Operations(database, keyring),
             pools=Pools(database, access),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -15,9 +16,12 @@ if TYPE_CHECKING:
     from honeylink.domain.paging import Cursor
     from honeylink.store.database import UnitOfWork
 
-__all__ = ["event_parameters", "list_events", "record_event"]
+__all__ = ["complete_until", "event_parameters", "list_events", "record_event"]
 
 _LEAST_ID = UUID(int=0)
+
+# Between two looks at who is still writing. Most transactions take about as long.
+_POLL_SECONDS = 0.005
 
 
 def event_parameters(event: AuditEvent) -> dict[str, object]:
@@ -35,6 +39,25 @@ def event_parameters(event: AuditEvent) -> dict[str, object]:
 async def record_event(work: UnitOfWork, event: AuditEvent) -> None:
     """Write an event that goes with no change: a refused attempt."""
     await work.execute("record_event", tenant_id=event.tenant_id, device_id=event.device_id, **event_parameters(event))
+
+
+async def complete_until(work: UnitOfWork) -> datetime:
+    """The time of the call; waits until every event from before it can be seen.
+
+    An event is dated while it is written, and seen when its transaction commits. Who only read what can be seen would
+    never learn of one that commits after younger ones. Nobody waits for the reader, and it only for those who were
+    writing when it came.
+    """
+    found = await work.fetchrow("find_event_writers")
+    assert found is not None  # noqa: S101 - an aggregate has a row
+    at: datetime = found["at"]
+    writers = set(found["writers"])
+    while writers:
+        await asyncio.sleep(_POLL_SECONDS)
+        found = await work.fetchrow("find_event_writers")
+        assert found is not None  # noqa: S101 - likewise
+        writers &= set(found["writers"])
+    return at
 
 
 async def list_events(

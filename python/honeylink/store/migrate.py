@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy import Connection
 
-__all__ = ["HEAD_REVISION", "MigrationError", "migrate"]
+__all__ = ["HEAD_REVISION", "OLDEST_REVISION", "MigrationError", "migrate"]
 
-HEAD_REVISION = "0004"
-"""The revision that this code needs: the newest script's."""
+HEAD_REVISION = "0005"
+"""The newest script's revision: the schema that this code makes."""
+
+OLDEST_REVISION = "0005"
+"""The oldest schema that this code works with. Newer ones say themselves which code they are for."""
 
 _CONNECT_SECONDS = 10
 
@@ -31,7 +34,7 @@ class MigrationError(HoneyLinkError):
 
 
 async def migrate(dsn: str) -> tuple[str | None, str]:
-    """Apply what is missing, in one transaction.
+    """Apply what is missing, in one transaction. A schema that is newer than this code is left as it is.
 
     Args:
         dsn: of a user that may create tables and roles.
@@ -51,8 +54,9 @@ async def migrate(dsn: str) -> tuple[str | None, str]:
         raise MigrationError(f"expected a user that may read and make tables, found: {error}") from error
     finally:
         await connection.close()
-    if before != HEAD_REVISION:
-        await _upgrade(dsn)
+    if before is not None and before >= HEAD_REVISION:
+        return before, before
+    await _upgrade(dsn)
     return before, HEAD_REVISION
 
 

@@ -31,7 +31,6 @@ __all__ = [
     "check_pools",
     "ensure_node_pool",
     "find_path",
-    "find_schema_revision",
     "find_shares",
     "list_pools",
     "lock_pools",
@@ -92,15 +91,6 @@ async def sum_pools(work: UnitOfWork) -> list[LevelTotal]:
         LevelTotal(PoolLevel(row["level"]), row["capacity_kbps"], row["reserved_kbps"])
         for row in await work.fetch("sum_pools")
     ]
-
-
-async def find_schema_revision(work: UnitOfWork) -> str | None:
-    """The revision of the database's schema; None if it has none yet."""
-    try:
-        row = await work.fetchrow("find_schema_revision")
-    except asyncpg.UndefinedTableError:
-        return None
-    return None if row is None else row["version_num"]
 
 
 async def find_path(work: UnitOfWork, tenant_id: UUID, device_id: str | None) -> list[Pool]:

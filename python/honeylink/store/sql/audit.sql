@@ -6,6 +6,13 @@ VALUES (
     :details::jsonb, :trace_id::text
 );
 
+-- name: find_event_writers^
+-- The time, and the transactions that may have written events before it and not committed yet: each holds this lock from before it reads the clock for an event until its commit can be seen.
+SELECT statement_timestamp() AS at, coalesce(array_agg(DISTINCT virtualtransaction), '{}') AS writers
+FROM pg_locks
+WHERE locktype = 'relation' AND relation = 'audit_events'::regclass AND mode = 'RowExclusiveLock' AND granted
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database());
+
 -- name: list_events
 -- A page of events, newest first. A category that few have is looked for row by row: an index of it would make each change dearer, and the trail is written far more than read.
 SELECT event_id, at, category, actor, device_id, outcome, details, trace_id

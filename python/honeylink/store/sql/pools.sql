@@ -34,10 +34,6 @@ SELECT level, sum(capacity_kbps)::bigint AS capacity_kbps, sum(reserved_kbps)::b
 FROM pools
 GROUP BY level;
 
--- name: find_schema_revision^
--- The revision of the schema.
-SELECT version_num FROM alembic_version;
-
 -- name: lock_pools
 -- Lock pools for the rest of the transaction, and read them as they now are.
 SELECT to_json(pool)::text AS pool
