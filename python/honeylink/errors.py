@@ -53,7 +53,7 @@ The status of an answer is the API's business and stands in `honeylink.api.probl
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -85,6 +85,7 @@ __all__ = [
     "ServiceError",
     "SettingsError",
     "ShardShapeError",
+    "Shortfall",
     "StateConflict",
     "TimeBackwards",
     "TooFewShards",
@@ -407,14 +408,27 @@ class BandwidthExceeded(Conflict):
         self.preemption = preemption
 
 
-class PoolConflict(Conflict):
-    """A pool can't be so and keep what it or another has promised."""
+class Shortfall(NamedTuple):
+    """What was asked of a pool, what it has, and its name, `level:id`."""
 
-    def __init__(self, pool: str, expected: str, found: str) -> None:
+    requested_kbps: int
+    available_kbps: int
+    limiting_pool: str
+
+
+class PoolConflict(Conflict):
+    """A pool can't be so and keep what it or another has promised.
+
+    Attributes:
+        shortfall: by what, where a guarantee is too much.
+    """
+
+    def __init__(self, pool: str, expected: str, found: str, shortfall: Shortfall | None = None) -> None:
         super().__init__(f"pool {pool}: expected {expected}, found {found}")
         self.pool = pool
         self.expected = expected
         self.found = found
+        self.shortfall = shortfall
 
 
 class TooManyStreams(Conflict):

@@ -72,6 +72,8 @@ def _members(error: errors.ServiceError) -> dict[str, object]:
             return {"errors": [{"pointer": pointer, "message": message} for pointer, message in error.faults]}
         case errors.BandwidthExceeded():
             return RefusalAnswer.of(error).model_dump(mode="json", exclude={"message"})
+        case errors.PoolConflict(shortfall=errors.Shortfall() as shortfall):
+            return shortfall._asdict()
         case errors.TooManyStreams():
             return {"requested_streams": error.requested_streams, "max_streams": error.max_streams}
         case _:

@@ -95,6 +95,11 @@ class Pool:
         return f"{self.level.label}:{self.pool_id}"
 
     @property
+    def share_kbps(self) -> int:
+        """What it is guaranteed of the pool around it."""
+        return min(self.guaranteed_kbps or 0, self.capacity_kbps)
+
+    @property
     def claim_kbps(self) -> int:
         """What the pool around it keeps free for it, if that charges alike."""
         # Without a share of its own it only hands on what those inside claim; most pools are such.

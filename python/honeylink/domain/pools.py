@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from honeylink.errors import PoolConflict
+from honeylink.errors import PoolConflict, Shortfall
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from honeylink.domain.admission import Charge, Pool
+    from honeylink.domain.admission import Charge, Pool, PoolLevel
 
 __all__ = ["Force", "PoolChange", "Shares", "check_change"]
 
@@ -36,6 +36,12 @@ class PoolChange:
     min_hold_ms: int
     force: Force | None = None
 
+    @classmethod
+    def to_capacity(cls, pool: Pool, capacity_kbps: int) -> Self:
+        """Another capacity for a pool that stays what it is otherwise."""
+        kept = {each.name: getattr(pool, each.name) for each in fields(cls) if each.name != "force"}
+        return cls(**kept | {"capacity_kbps": capacity_kbps})
+
     def of(self, pool: Pool) -> Pool:
         """The pool as it then is."""
         return replace(
@@ -52,15 +58,26 @@ class PoolChange:
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """What is guaranteed beside a pool, and inside it; and whether pools inside keep some of that for themselves."""
+    """What is guaranteed to others of the pools around a pool, and inside it.
 
-    beside_kbps: int
+    A pool is guaranteed its share, or what those inside it are if that is more. What it keeps is a part of that.
+
+    Attributes:
+        beside_kbps: by level of a pool around: to those in it that the path does not lead through.
+        inside_kbps: to the pools inside.
+        kept_inside: whether those keep some of it for themselves.
+    """
+
+    beside_kbps: Mapping[PoolLevel, int]
     inside_kbps: int
     kept_inside: bool
 
 
 def check_change(pool: Pool, change: PoolChange, around: Sequence[Pool], shares: Shares) -> None:
     """Let only a change pass that leaves every promise possible.
+
+    The promise: of each pool, what is guaranteed inside it comes to no more than its ceiling. So whatever a pool is
+    guaranteed can be had all the way up, or taken back from those who have borrowed it.
 
     Args:
         pool: as it is.
@@ -72,7 +89,18 @@ def check_change(pool: Pool, change: PoolChange, around: Sequence[Pool], shares:
         PoolConflict: says which promise could not be kept, and what would have been possible.
     """
     after = change.of(pool)
-    share_kbps = min(change.guaranteed_kbps or 0, change.capacity_kbps)
+    _check_charge(pool, change, around, shares)
+    _check_guarantees(pool, after, around, shares)
+    is_lowered = after.ceiling_kbps < pool.ceiling_kbps
+    if change.force is None and is_lowered and pool.committed_kbps > after.ceiling_kbps:
+        raise PoolConflict(
+            pool.name,
+            f"room for the {pool.committed_kbps} kbps that are given away, or force: shrink or drain",
+            f"{after.ceiling_kbps} kbps",
+        )
+
+
+def _check_charge(pool: Pool, change: PoolChange, around: Sequence[Pool], shares: Shares) -> None:
     if change.charge is not pool.charge:
         if pool.reserved_kbps:
             raise PoolConflict(
@@ -82,27 +110,33 @@ def check_change(pool: Pool, change: PoolChange, around: Sequence[Pool], shares:
             raise PoolConflict(
                 pool.name, f"no lend limits inside it to charge by {change.charge}", "pools that keep what they have"
             )
-    if around and shares.beside_kbps + share_kbps > around[0].capacity_kbps:
-        free_kbps = max(around[0].capacity_kbps - shares.beside_kbps, 0)
-        raise PoolConflict(
-            pool.name, f"a share of at most {free_kbps} kbps of pool {around[0].name}", f"{share_kbps} kbps"
-        )
-    if shares.inside_kbps > change.capacity_kbps:
-        raise PoolConflict(
-            pool.name,
-            f"a capacity of at least {shares.inside_kbps} kbps, which are guaranteed inside it",
-            f"{change.capacity_kbps} kbps",
-        )
+    share_kbps = change.of(pool).share_kbps
     keeps = change.lend_limit_kbps is not None and share_kbps > change.lend_limit_kbps
     otherwise = [each.name for each in around if each.charge is not change.charge]
     if keeps and otherwise:
         raise PoolConflict(
             pool.name, "no lend limit below the share, since a pool around it charges otherwise", otherwise[0]
         )
-    is_lowered = after.ceiling_kbps < pool.ceiling_kbps
-    if change.force is None and is_lowered and pool.committed_kbps > after.ceiling_kbps:
+
+
+def _check_guarantees(pool: Pool, after: Pool, around: Sequence[Pool], shares: Shares) -> None:
+    if shares.inside_kbps > after.ceiling_kbps:
         raise PoolConflict(
             pool.name,
-            f"room for the {pool.committed_kbps} kbps that are given away, or force: shrink or drain",
+            f"a ceiling of at least {shares.inside_kbps} kbps, which are guaranteed inside it",
             f"{after.ceiling_kbps} kbps",
+            Shortfall(shares.inside_kbps, after.ceiling_kbps, pool.name),
         )
+    if after.share_kbps <= max(pool.share_kbps, shares.inside_kbps):
+        return  # nothing more is promised, so a share can always be lowered
+    others_kbps = 0
+    for each in around:
+        others_kbps += shares.beside_kbps[each.level]
+        available_kbps = max(each.ceiling_kbps - others_kbps, 0)
+        if after.share_kbps > available_kbps:
+            raise PoolConflict(
+                pool.name,
+                f"a share of at most {available_kbps} kbps of pool {each.name}, since others have theirs",
+                f"{after.share_kbps} kbps",
+                Shortfall(after.share_kbps, available_kbps, each.name),
+            )

@@ -100,10 +100,11 @@ async def find_path(work: UnitOfWork, tenant_id: UUID, device_id: str | None) ->
 
 
 async def find_shares(work: UnitOfWork, pool: Pool) -> Shares:
-    """What is guaranteed beside a pool and inside it; their locks, or that of the pool around them, are held."""
+    """What is guaranteed beside a pool and inside it; the locks of its path are held."""
     row = await work.fetchrow("find_shares", tenant_id=pool.tenant_id, level=pool.level, pool_id=pool.pool_id)
-    assert row is not None  # noqa: S101 - an aggregate has a row
-    return Shares(row["beside_kbps"], row["inside_kbps"], row["kept_inside"])
+    assert row is not None  # noqa: S101 - sums have a row
+    beside_kbps = {PoolLevel.TENANT: row["other_devices_kbps"], PoolLevel.NODE: row["other_tenants_kbps"]}
+    return Shares(beside_kbps, row["inside_kbps"], row["kept_inside"])
 
 
 async def list_pools(work: UnitOfWork, tenant_id: UUID, before: PoolBefore, limit: int) -> list[tuple[Pool, datetime]]:

@@ -110,23 +110,31 @@ WHERE (tenant_id = :tenant_id AND (level = 1 OR level = 0 AND pool_id = :device_
 ORDER BY level;
 
 -- name: find_shares^
--- What is guaranteed beside a pool and inside it. Of devices' pools those of one tenant count, of tenants' those of all tenants; what these withhold they keep too, for their devices.
+-- What is guaranteed to others of the pool around a pool, and of the next one; and inside it. A tenant's pool is guaranteed its share, or what its devices' pools are if that is more. A tenant's pool keeps something too if its devices' do.
 WITH share AS (
-    SELECT pool.tenant_id, pool.level, pool.pool_id, least(pool.guaranteed_kbps, pool.capacity_kbps) AS kbps, kept_kbps(pool) AS kept_kbps
+    SELECT pool.tenant_id, pool.level, pool.pool_id, least(pool.guaranteed_kbps, pool.capacity_kbps) AS kbps,
+           kept_kbps(pool) AS kept_kbps
     FROM pools AS pool
-    WHERE pool.guaranteed_kbps IS NOT NULL AND pool.level = 0 AND pool.tenant_id = :tenant_id
-    UNION ALL
-    SELECT pool.tenant_id, pool.level, pool.pool_id, least(coalesce(pool.guaranteed_kbps, 0), pool.capacity_kbps),
-           kept_kbps(pool) + pool.withheld_kbps
-    FROM tenants
-    JOIN pools AS pool ON pool.tenant_id = tenants.tenant_id AND pool.level = 1
-    WHERE pool.guaranteed_kbps IS NOT NULL OR pool.withheld_kbps > 0
+    WHERE pool.guaranteed_kbps IS NOT NULL AND pool.level < 2
+),
+tenant AS (
+    SELECT tenant_id, greatest(sum(kbps) FILTER (WHERE level = 1), sum(kbps) FILTER (WHERE level = 0)) AS kbps
+    FROM share
+    GROUP BY tenant_id
+),
+total AS (
+    SELECT (SELECT sum(kbps) FROM share WHERE level = 0 AND tenant_id = :tenant_id) AS of_devices_kbps,
+           (SELECT sum(kbps) FROM share WHERE level = 0 AND tenant_id = :tenant_id AND pool_id = :pool_id) AS own_kbps,
+           (SELECT sum(kbps) FROM tenant) AS of_tenants_kbps,
+           (SELECT sum(kbps) FROM tenant WHERE tenant_id = :tenant_id) AS of_tenant_kbps
 )
-SELECT coalesce(sum(kbps) FILTER (WHERE level = :level::smallint AND NOT (tenant_id = :tenant_id AND pool_id = :pool_id)), 0)::bigint
-           AS beside_kbps,
-       coalesce(sum(kbps) FILTER (WHERE level = :level::smallint - 1), 0)::bigint AS inside_kbps,
-       coalesce(bool_or(kept_kbps > 0) FILTER (WHERE level < :level::smallint), false) AS kept_inside
-FROM share;
+SELECT CASE :level::smallint WHEN 0 THEN coalesce(of_devices_kbps, 0) - coalesce(own_kbps, 0) END::bigint AS other_devices_kbps,
+       CASE WHEN :level < 2 THEN coalesce(of_tenants_kbps, 0) - coalesce(of_tenant_kbps, 0) END::bigint AS other_tenants_kbps,
+       coalesce(CASE :level WHEN 1 THEN of_devices_kbps WHEN 2 THEN of_tenants_kbps END, 0)::bigint AS inside_kbps,
+       EXISTS (
+           SELECT FROM share WHERE level < :level AND kept_kbps > 0 AND (:level = 2 OR tenant_id = :tenant_id)
+       ) AS kept_inside
+FROM total;
 
 -- name: change_pool^
 -- Make a pool what it shall be, tell every process and write the audit event. Its lock is held; what it claims is settled after.
