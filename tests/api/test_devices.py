@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,16 @@ def events_of(service: Service, device: Device, category: str) -> list[tuple[str
         category,
     )
     return [(row["actor"].partition("-")[0], row["outcome"]) for row in rows]
+
+
+def details_of(service: Service, device: Device, category: str) -> list[dict[str, Any]]:
+    """The details of each event, the oldest first."""
+    rows = service.fetch(
+        "SELECT details FROM audit_events WHERE device_id = $1 AND category = $2 ORDER BY at",
+        device.device_id,
+        category,
+    )
+    return [json.loads(row["details"]) for row in rows]
 
 
 def expire_code(service: Service, device: Device) -> None:
@@ -143,6 +154,30 @@ def test_registering_a_pending_device_again_replaces_all_of_it(service: Service)
     found = get(service, new)
     assert (found["firmware_version"], found["pool_kbps"]) == ("3.0.0", 2)
     assert events_of(service, new, "device-registration") == [("token:operator", "success")] * 2
+    details = details_of(service, new, "device-registration")
+    assert [each["pool_kbps"] for each in details] == [1, 2]
+    [change] = details_of(service, new, "pool-change")
+    assert (change["was"]["capacity_kbps"], change["capacity_kbps"]) == (1, 2)
+
+
+def test_registering_again_without_a_pool_leaves_it_as_it_is(service: Service) -> None:
+    device, _ = registered(service, "device-keeps-pool", pool_kbps=3)
+    registered(service, "device-keeps-pool", firmware_version="3.0.0")
+    assert get(service, device)["pool_kbps"] == 3
+    assert [each.get("pool_kbps") for each in details_of(service, device, "device-registration")] == [3, None]
+    assert details_of(service, device, "pool-change") == []
+
+
+def test_registering_again_sets_a_pool_that_has_a_share(service: Service) -> None:
+    registered(service, "device-has-share", pool_kbps=100)
+    with service.client() as client:
+        share = {"capacity_kbps": 100, "guaranteed_kbps": 60, "lend_limit_kbps": 0}
+        assert client.put("/devices/device-has-share/pool", json=share).status_code == 200
+        registered(service, "device-has-share", pool_kbps=50)
+        pool = client.get("/devices/device-has-share/pool").json()
+    assert (pool["capacity_kbps"], pool["guaranteed_kbps"], pool["lend_limit_kbps"]) == (50, 60, 0)
+    [row] = service.fetch("SELECT withheld_kbps FROM pools WHERE level = 1 AND pool_id = 'acme'")
+    assert row["withheld_kbps"] == 50
 
 
 @pytest.mark.parametrize("status", ["paired", "revoked"])

@@ -14,7 +14,7 @@ from honeylink.domain.access import Role
 from honeylink.errors import SettingsError
 from honeylink.services import pools as pool_services
 from honeylink.services.runtime import open_services, set_up_node_pool
-from tests.conftest import run_service, session_body
+from tests.conftest import PUBLIC_KEY, run_service, session_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,9 +56,10 @@ def read(service: Service, path: str, token: str | None = None) -> dict[str, Any
     return body
 
 
-def node(service: Service) -> dict[str, Any]:
-    pools: list[dict[str, Any]] = read(service, "/pools")["items"]
-    return next(pool for pool in pools if pool["level"] == "node")
+def node(service: Service) -> tuple[int, int]:
+    """What is reserved of the node's pool, and what is withheld."""
+    [row] = service.fetch("SELECT reserved_kbps, withheld_kbps FROM pools WHERE level = 2")
+    return row["reserved_kbps"], row["withheld_kbps"]
 
 
 def open_session(service: Service, device: Device, kbps: int, **qos: object) -> httpx.Response:
@@ -126,6 +127,14 @@ def test_a_pool_says_what_it_is_and_what_is_in_use(service: Service) -> None:
     assert read(service, f"/tenants/{row['tenant_id']}/pool") == tenant
     assert (tenant["pool"], tenant["tenant_id"]) == ("tenant:acme", str(row["tenant_id"]))
     assert tenant["reserved_kbps"] == 300
+
+
+def test_what_all_tenants_together_use_is_shown_to_none(service: Service) -> None:
+    opened(service, service.new_device(pool_kbps=1000), 300)
+    [shared] = [pool for pool in read(service, "/pools")["items"] if pool["level"] == "node"]
+    in_use = {name for name, value in shared.items() if value is None and not name.endswith("_limit_kbps")}
+    assert in_use == {"guaranteed_kbps", "reserved_kbps", "withheld_kbps", "available_kbps", "draining_kbps"}
+    assert shared["capacity_kbps"] == NODE_KBPS
 
 
 def test_pools_are_listed_in_pages(service: Service) -> None:
@@ -227,6 +236,51 @@ def test_what_can_not_be(service: Service) -> None:
     check_books(service)
 
 
+def test_nobody_keeps_what_another_tenant_is_guaranteed(service: Service) -> None:
+    """Not by a device's pool either, which an operator may set."""
+    other = service.token(Role.ADMIN, "other")
+    changed(service, "/tenants/other", NODE_KBPS, other, guaranteed_kbps=60_000)
+    devices = [service.new_device(pool_kbps=NODE_KBPS) for _ in range(2)]
+    own, beside = (f"/devices/{device.device_id}" for device in devices)
+    for lend in (0, None):  # what it lends is taken back, and from nobody else
+        answer = put(service, own, NODE_KBPS, service.operator, guaranteed_kbps=NODE_KBPS, lend_limit_kbps=lend)
+        assert (answer.status_code, answer.json()["error_code"]) == (409, "ERR_CONFLICT"), answer.text
+        problem = answer.json()
+        assert (problem["requested_kbps"], problem["available_kbps"]) == (NODE_KBPS, 40_000)
+        assert problem["limiting_pool"] == "node:node"
+    changed(service, beside, NODE_KBPS, service.operator, guaranteed_kbps=30_000, lend_limit_kbps=0)
+    assert put(service, own, NODE_KBPS, guaranteed_kbps=10_001).json()["available_kbps"] == 10_000
+    changed(service, own, NODE_KBPS, service.operator, guaranteed_kbps=10_000, lend_limit_kbps=0)
+    assert put(service, "/tenants/other", NODE_KBPS, other, guaranteed_kbps=60_001).json()["available_kbps"] == 60_000
+    # The tenant's own share may be as much as is guaranteed inside it.
+    changed(service, "/tenants/acme", NODE_KBPS, guaranteed_kbps=40_000)
+    assert "at least 100000 kbps, which are guaranteed inside it" in refused_start(service, node_pool_kbps=99_999)
+    stranger = service.new_device(operator=service.token(Role.OPERATOR, "other"), pool_kbps=NODE_KBPS)
+    opened(service, stranger, 60_000)
+    check_books(service)
+
+
+def test_a_device_that_is_registered_again_keeps_no_more_either(service: Service) -> None:
+    changed(service, "/tenants/other", NODE_KBPS, service.token(Role.ADMIN, "other"), guaranteed_kbps=60_000)
+    device = service.new_device(pool_kbps=40_000, paired=False)
+    changed(service, f"/devices/{device.device_id}", 40_000, guaranteed_kbps=50_000, lend_limit_kbps=0)
+    body = {"device_id": device.device_id, "public_key": PUBLIC_KEY, "firmware_version": "1.0.0", "pool_kbps": 50_000}
+    with service.client() as client:
+        answer = client.post("/devices", json=body)
+    assert (answer.status_code, answer.json()["available_kbps"]) == (409, 40_000)
+    events = service.fetch("SELECT outcome FROM audit_events WHERE category = 'device-registration' ORDER BY at DESC")
+    assert events[0]["outcome"] == "refused"
+
+
+def test_a_tenants_limit_to_borrowing_leaves_room_for_what_is_guaranteed_inside_it(service: Service) -> None:
+    device = service.new_device(pool_kbps=1000)
+    changed(service, f"/devices/{device.device_id}", 1000, guaranteed_kbps=300)
+    answer = put(service, "/tenants/acme", NODE_KBPS, guaranteed_kbps=100, borrow_limit_kbps=199)
+    assert (answer.status_code, answer.json()["limiting_pool"]) == (409, "tenant:acme")
+    changed(service, "/tenants/acme", NODE_KBPS, guaranteed_kbps=100, borrow_limit_kbps=200)
+    assert put(service, f"/devices/{device.device_id}", 1000, guaranteed_kbps=301).json()["available_kbps"] == 300
+
+
 def test_a_lend_limit_needs_one_charge_all_the_way_up(service: Service) -> None:
     device = service.new_device(pool_kbps=1000)
     own = f"/devices/{device.device_id}"
@@ -242,7 +296,7 @@ def test_a_lend_limit_needs_one_charge_all_the_way_up(service: Service) -> None:
 
 def test_what_a_tenant_keeps_is_there_for_it_and_for_nobody_else(service: Service) -> None:
     changed(service, "/tenants/acme", 90_000, guaranteed_kbps=60_000, lend_limit_kbps=20_000)
-    assert node(service)["withheld_kbps"] == 40_000
+    assert node(service) == (0, 40_000)
     operator = service.token(Role.OPERATOR, "other")
     stranger = service.new_device(operator=operator, pool_kbps=NODE_KBPS)
     own = service.new_device(pool_kbps=NODE_KBPS)
@@ -250,13 +304,13 @@ def test_what_a_tenant_keeps_is_there_for_it_and_for_nobody_else(service: Servic
     refusal = open_session(service, stranger, 1).json()
     assert (refusal["limiting_pool"], refusal["available_kbps"]) == ("node:node", 0)
     first = opened(service, own, 10_000)
-    assert (node(service)["reserved_kbps"], node(service)["withheld_kbps"]) == (70_000, 30_000)
+    assert node(service) == (70_000, 30_000)
     check_books(service)
     assert open_session(service, own, 30_001).status_code == 409
     opened(service, own, 30_000)
-    assert (node(service)["reserved_kbps"], node(service)["withheld_kbps"]) == (100_000, 0)
+    assert node(service) == (100_000, 0)
     end(service, first)
-    assert (node(service)["reserved_kbps"], node(service)["withheld_kbps"]) == (90_000, 10_000)
+    assert node(service) == (90_000, 10_000)
     end(service, borrowed, operator)
     check_books(service)
     opened(service, own, 50_000)

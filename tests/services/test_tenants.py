@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,18 @@ def test_the_first_token_makes_the_tenant_with_a_pool_and_a_data_key(service: Se
     assert tuple(row) == ("umbrella", "umbrella", 10_000_000, True, "local")
 
 
+def test_making_a_tenant_is_written_down_in_its_trail(service: Service) -> None:
+    token = create(service, "cyberdyne", "first")
+    events = service.fetch(
+        "SELECT category, actor, outcome, details FROM audit_events WHERE tenant_id = $1 ORDER BY at", token.tenant_id
+    )
+    assert [(event["category"], event["actor"], event["outcome"]) for event in events] == [
+        ("tenant-creation", "system", "success"),
+        ("token-creation", "system", "success"),
+    ]
+    assert json.loads(events[0]["details"]) == {"name": "cyberdyne", "pool_kbps": 10_000_000}
+
+
 def test_first_tokens_at_once_make_one_tenant(service: Service) -> None:
     async def at_once() -> list[BearerToken]:
         tenants = service.services.tenants
@@ -45,7 +58,10 @@ def test_first_tokens_at_once_make_one_tenant(service: Service) -> None:
     tokens = service.loop.run(at_once())
     assert len({token.tenant_id for token in tokens}) == 1
     assert len({token.token_id for token in tokens}) == 8
-    assert len(service.fetch("SELECT 1 FROM data_keys WHERE tenant_id = $1", tokens[0].tenant_id)) == 1
+    tenant_id = tokens[0].tenant_id
+    assert len(service.fetch("SELECT 1 FROM data_keys WHERE tenant_id = $1", tenant_id)) == 1
+    made = "SELECT 1 FROM audit_events WHERE tenant_id = $1 AND category = 'tenant-creation'"
+    assert len(service.fetch(made, tenant_id)) == 1
 
 
 def test_a_live_token_keeps_its_name(service: Service) -> None:

@@ -373,7 +373,7 @@ class DevicePage(_Answer):
 
 
 class PoolAnswer(_Answer):
-    """A pool: what it is, and what of it is in use."""
+    """A pool: what it is, and what of it is in use. Of the node's that is null: others use it too."""
 
     model_config = ConfigDict(json_schema_extra={"example": examples.POOL})
 
@@ -387,14 +387,15 @@ class PoolAnswer(_Answer):
     lend_limit_kbps: int | None
     preemption: bool
     min_hold_ms: int
-    reserved_kbps: int = Field(description="What live sessions hold.")
-    withheld_kbps: int = Field(description="What is kept free for pools inside it.")
-    available_kbps: int = Field(description="What is left for anybody.")
-    draining_kbps: int = Field(description="What has yet to end before anybody is let in.")
+    reserved_kbps: int | None = Field(description="What live sessions hold.")
+    withheld_kbps: int | None = Field(description="What is kept free for pools inside it.")
+    available_kbps: int | None = Field(description="What is left for anybody.")
+    draining_kbps: int | None = Field(description="What has yet to end before anybody is let in.")
 
     @classmethod
     def of(cls, pool: Pool) -> Self:
         """As an answer shows it."""
+        own = pool.level is not PoolLevel.NODE
         return cls(
             pool=pool.name,
             level=pool.level.label,
@@ -406,10 +407,10 @@ class PoolAnswer(_Answer):
             lend_limit_kbps=pool.lend_limit_kbps,
             preemption=pool.preemption,
             min_hold_ms=pool.min_hold_ms,
-            reserved_kbps=pool.reserved_kbps,
-            withheld_kbps=pool.withheld_kbps,
-            available_kbps=max(pool.ceiling_kbps - pool.committed_kbps, 0),
-            draining_kbps=pool.draining_kbps,
+            reserved_kbps=pool.reserved_kbps if own else None,
+            withheld_kbps=pool.withheld_kbps if own else None,
+            available_kbps=max(pool.ceiling_kbps - pool.committed_kbps, 0) if own else None,
+            draining_kbps=pool.draining_kbps if own else None,
         )
 
 

@@ -63,7 +63,7 @@ ENDPOINTS = (
         RegisteredDeviceAnswer,
         status=201,
         body=DeviceBody,
-        errors=("ERR_STATE",),
+        errors=("ERR_STATE", "ERR_CONFLICT"),
     ),
     Endpoint("GET", "/devices", "List devices", list_devices, DevicePage, query=PageQuery),
     Endpoint("GET", "/devices/{device_id}", "Read a device", get_device, DeviceAnswer, errors=("ERR_NOT_FOUND",)),

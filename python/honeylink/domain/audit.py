@@ -26,6 +26,7 @@ class Category(StrEnum):
     SESSION_SHRINK = "session-shrink"
     POOL_CHANGE = "pool-change"
     ACCESS_DENIED = "access-denied"
+    TENANT_CREATION = "tenant-creation"
     TOKEN_CREATION = "token-creation"  # noqa: S105 - a category's name, no secret
     TOKEN_REVOCATION = "token-revocation"  # noqa: S105 - likewise
 

@@ -12,14 +12,16 @@ from uuid_utils.compat import uuid7
 from honeylink.domain.access import Permission
 from honeylink.domain.audit import Category, Outcome
 from honeylink.domain.devices import (
+    DeviceStatus,
     check_pairing,
     normalize_pairing_code,
     spell_pairing_code,
 )
 from honeylink.domain.paging import Cursor, Page
 from honeylink.domain.tokens import SECRET_BYTES, BearerToken
-from honeylink.errors import DependencyUnavailable, NotFound, StateConflict
+from honeylink.errors import DependencyUnavailable, NotFound, PoolConflict, StateConflict
 from honeylink.services.audit import event_by
+from honeylink.services.pools import set_capacity
 from honeylink.store import audit as audit_store
 from honeylink.store import devices as device_store
 from honeylink.store import sessions as session_store
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from honeylink.domain.access import Principal
     from honeylink.domain.devices import Device, DeviceRegistration
     from honeylink.domain.keys import WrappedDataKey
+    from honeylink.errors import ServiceError
     from honeylink.keys.keyring import Keyring
     from honeylink.services.access import Access
     from honeylink.store.database import Database, UnitOfWork
@@ -67,31 +70,52 @@ class Devices:
     async def register(self, caller: Principal, registration: DeviceRegistration) -> RegisteredDevice:
         """Make a device known, with a token of its own and a code for pairing it.
 
-        A device that is still pending may be registered again: it gets a new token and code in place of the old.
+        A device that is still pending may be registered again: it gets a new token and code in place of the old, and
+        its pool another capacity if one is given.
 
         Raises:
             Forbidden: the caller may not register devices.
             StateConflict: the id belongs to a paired or revoked device.
+            PoolConflict: a pending device's pool can't have that capacity.
         """
         await self._access.require(caller, Permission.REGISTER_DEVICE)
         device_id = registration.device_id
         token = BearerToken(caller.tenant_id, uuid7(), secrets.token_bytes(SECRET_BYTES))
         code = spell_pairing_code(secrets.choice)
-        pool_kbps = self._default_pool_kbps if registration.pool_kbps is None else registration.pool_kbps
-        details = {"firmware_version": registration.firmware_version, "pool_kbps": pool_kbps}
         async with self._database.work() as work:
             data_key = await self._data_key(work, caller)
             mac = await self._keyring.pairing_code_mac(data_key, caller.tenant_id, device_id, code)
-            event = event_by(caller, Category.DEVICE_REGISTRATION, device_id, details)
-            times = await device_store.register_device(work, registration, pool_kbps, mac, token, event)
-            if times is None:
-                refusal = StateConflict(
-                    f"expected a new or pending device, found {device_id!r} paired or revoked; choose another device_id"
-                )
+            try:
+                times = None
+                while times is None:  # again if somebody else has registered it just now
+                    async with work.transaction():
+                        times = await self._register(work, caller, registration, mac, token)
+            except (StateConflict, PoolConflict) as refusal:
                 await self._record_refused(work, caller, Category.DEVICE_REGISTRATION, device_id, refusal)
-                raise refusal
+                raise
         registered_at, pairing_expires_at = times
         return RegisteredDevice(device_id, token, code, registered_at, pairing_expires_at)
+
+    async def _register(
+        self, work: UnitOfWork, caller: Principal, registration: DeviceRegistration, mac: bytes, token: BearerToken
+    ) -> tuple[datetime, datetime] | None:
+        device_id, pool_kbps = registration.device_id, registration.pool_kbps
+        status = await device_store.lock_device(work, caller.tenant_id, device_id)
+        if status not in {None, DeviceStatus.PENDING}:
+            raise StateConflict(
+                f"expected a new or pending device, found {device_id!r} {status}; choose another device_id"
+            )
+        if status is None and pool_kbps is None:
+            pool_kbps = self._default_pool_kbps
+        if status is not None and pool_kbps is not None:
+            await set_capacity(work, caller, device_id, pool_kbps)
+        details: dict[str, object] = {"firmware_version": registration.firmware_version}
+        if pool_kbps is not None:
+            details["pool_kbps"] = pool_kbps
+        event = event_by(caller, Category.DEVICE_REGISTRATION, device_id, details)
+        return await device_store.register_device(
+            work, registration, pool_kbps or 0, mac, token, event, locked=status is not None
+        )
 
     async def pair(self, caller: Principal, device_id: str, code: str) -> datetime:
         """Pair the caller's device by the code that its registration gave, and make its master key.
@@ -109,16 +133,16 @@ class Devices:
             mac = await self._keyring.pairing_code_mac(
                 data_key, caller.tenant_id, device_id, normalize_pairing_code(code)
             )
-            attempt = await device_store.attempt_pairing(
-                work,
-                caller.tenant_id,
-                device_id,
-                mac,
-                await self._keyring.new_device_master_key(caller.tenant_id, device_id),
-                event_by(caller, Category.DEVICE_PAIRING, device_id, {}),
-            )
+            master_key = await self._keyring.new_device_master_key(caller.tenant_id, device_id)
+            event = event_by(caller, Category.DEVICE_PAIRING, device_id, {})
+            attempt = None
+            async with work.transaction():
+                status = await device_store.lock_device(work, caller.tenant_id, device_id)
+                if status is DeviceStatus.PENDING:
+                    attempt = await device_store.attempt_pairing(
+                        work, caller.tenant_id, device_id, mac, master_key, event
+                    )
             if attempt is None:
-                status = await device_store.find_device_status(work, caller.tenant_id, device_id)
                 refusal = StateConflict(f"expected device {device_id!r} to be pending, found it {status}")
                 await self._record_refused(work, caller, Category.DEVICE_PAIRING, device_id, refusal)
                 raise refusal
@@ -135,12 +159,16 @@ class Devices:
         """
         await self._access.require(caller, Permission.REVOKE_DEVICE)
         event = event_by(caller, Category.DEVICE_REVOCATION, device_id, {"reason": reason})
-        async with self._database.work() as work:
-            revoked = await device_store.revoke_device(work, caller.tenant_id, device_id, reason, event)
-            device = await device_store.find_device(work, caller.tenant_id, device_id)
+        async with self._database.work() as work, work.transaction():
+            status = await device_store.lock_device(work, caller.tenant_id, device_id)
+            device = None
+            if status is not None:  # one whose registration is not committed yet does not exist, and is not read then
+                if status is not DeviceStatus.REVOKED:
+                    await device_store.revoke_device(work, caller.tenant_id, device_id, reason, event)
+                device = await device_store.find_device(work, caller.tenant_id, device_id)
         if device is None:
             await self._access.record_denied(caller, Permission.REVOKE_DEVICE, device_id, NotFound("device", device_id))
-        elif revoked:
+        elif status is not DeviceStatus.REVOKED:
             try:
                 await end_sessions_of(self._database, caller.tenant_id, device_id, caller.actor, event.trace_id)
             except DependencyUnavailable as error:
@@ -178,7 +206,7 @@ class Devices:
         return data_key
 
     async def _record_refused(
-        self, work: UnitOfWork, caller: Principal, category: Category, device_id: str, refusal: StateConflict
+        self, work: UnitOfWork, caller: Principal, category: Category, device_id: str, refusal: ServiceError
     ) -> None:
         details = {"message": str(refusal)}
         await audit_store.record_event(work, event_by(caller, category, device_id, details, Outcome.REFUSED))

@@ -7,7 +7,7 @@ can promise the same bandwidth, and no session comes between what is checked and
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING
 
 from uuid_utils.compat import uuid7
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from honeylink.services.access import Access
     from honeylink.store.database import Database, UnitOfWork
 
-__all__ = ["Pools", "set_node_pool"]
+__all__ = ["Pools", "set_capacity", "set_node_pool"]
 
 # Sessions that one change shrinks at most: what a transaction does in well under its time.
 _SHRINK_MAX = 2000
@@ -115,9 +115,9 @@ class Pools:
             async with self._database.work() as work:
                 path = await _path(work, caller, device_id)
                 if tenant is not None:
-                    path = _of_tenant(path, tenant)
-                event = event_by(caller, Category.POOL_CHANGE, device_id, _details(path[0], change))
-                return await _apply(work, caller.tenant_id, device_id, change, event)
+                    _of_tenant(path, tenant)
+                event = event_by(caller, Category.POOL_CHANGE, device_id, {})
+                return await _apply(work, path[0], change, event)
         except (NotFound, PoolConflict) as refusal:
             details = {"message": str(refusal)}
             async with self._database.work() as work:
@@ -126,69 +126,89 @@ class Pools:
             raise
 
 
+async def set_capacity(work: UnitOfWork, caller: Principal, device_id: str, capacity_kbps: int) -> None:
+    """Give a device's pool another capacity, in the transaction at hand.
+
+    Raises:
+        PoolConflict: that would break a promise.
+    """
+    path = await _lock_path(work, caller.tenant_id, device_id)
+    if path[0].capacity_kbps == capacity_kbps:
+        return
+    change = PoolChange.to_capacity(path[0], capacity_kbps)
+    await _change_locked(work, path, change, event_by(caller, Category.POOL_CHANGE, device_id, {}))
+
+
 async def set_node_pool(database: Database, change: PoolChange) -> None:
     """Make the pool that all tenants share what it shall be, and make it if there is none.
 
     Raises:
         PoolConflict: that would break a promise.
     """
-    async with database.work() as work:
-        path = await pool_store.find_path(work, SYSTEM_TENANT_ID, None)
-        if path:
-            if change.of(path[0]) != path[0]:
-                await _apply(work, SYSTEM_TENANT_ID, None, change, _node_event(path[0], change))
-            return
-        # Made and changed at once: an empty pool that stayed behind a refused change would let nobody in.
-        async with work.transaction():
-            await pool_store.ensure_node_pool(work)
-            path = await pool_store.find_path(work, SYSTEM_TENANT_ID, None)
-            if change.of(path[0]) != path[0]:
-                await _change_locked(work, path, change, (), _node_event(path[0], change))
-
-
-def _node_event(pool: Pool, change: PoolChange) -> AuditEvent:
-    return AuditEvent(
+    event = AuditEvent(
         event_id=uuid7(),
         tenant_id=SYSTEM_TENANT_ID,
         category=Category.POOL_CHANGE,
         actor="system",
         device_id=None,
         outcome=Outcome.SUCCESS,
-        details=_details(pool, change),
+        details={},
         trace_id=current_trace_id(),
     )
+    async with database.work() as work:
+        path = await pool_store.find_path(work, SYSTEM_TENANT_ID, None)
+        if path:
+            if change.of(path[0]) != path[0]:
+                await _apply(work, path[0], change, event)
+            return
+        # Made and changed at once: an empty pool that stayed behind a refused change would let nobody in.
+        async with work.transaction():
+            await pool_store.ensure_node_pool(work)
+            path = await pool_store.find_path(work, SYSTEM_TENANT_ID, None)
+            if change.of(path[0]) != path[0]:
+                await _change_locked(work, path, change, event)
 
 
-async def _apply(
-    work: UnitOfWork, tenant_id: UUID, device_id: str | None, change: PoolChange, event: AuditEvent
-) -> Pool:
-    """Change the innermost pool of a path, once nobody is faster."""
+async def _apply(work: UnitOfWork, pool: Pool, change: PoolChange, event: AuditEvent) -> Pool:
+    """Change a pool, once nobody is faster."""
+    device_id = pool.pool_id if pool.level is PoolLevel.DEVICE else None
     while True:
-        path = await pool_store.find_path(work, tenant_id, device_id)
-        shrunk = await _plan_shrink(work, path[0], change)
+        shrunk = await _plan_shrink(work, pool, change)
         try:
             async with work.transaction():
-                return await _change_locked(work, path, change, shrunk, event)
+                path = await _lock_path(work, pool.tenant_id, device_id, shrunk)
+                return await _change_locked(work, path, change, event, shrunk)
         except _RaceLostError:
             await asyncio.sleep(0)
+        pool = (await pool_store.find_path(work, pool.tenant_id, device_id))[0]
+
+
+async def _lock_path(
+    work: UnitOfWork, tenant_id: UUID, device_id: str | None, shrunk: Sequence[Shrunk] = ()
+) -> list[Pool]:
+    """Lock a device's path, or without a device its tenant's, and the pools of sessions that shall shrink."""
+    keys = {pool.key for pool in await pool_store.find_path(work, tenant_id, device_id)}
+    keys |= {key for each in shrunk for key in each.session.pool_keys}
+    await pool_store.lock_pools(work, keys)
+    # As it is now that nobody else can change it: the node's pool may have been made while the locks were awaited.
+    return await pool_store.find_path(work, tenant_id, device_id)
 
 
 async def _change_locked(
-    work: UnitOfWork, path: Sequence[Pool], change: PoolChange, shrunk: Sequence[Shrunk], event: AuditEvent
+    work: UnitOfWork, path: Sequence[Pool], change: PoolChange, event: AuditEvent, shrunk: Sequence[Shrunk] = ()
 ) -> Pool:
-    keys = {pool.key for pool in path} | {key for each in shrunk for key in each.session.pool_keys}
-    locked = await pool_store.lock_pools(work, keys)
-    pool, *around = [locked[each.key] for each in path]
+    """Change the innermost pool of a path whose locks are held; `event` is told from what to what."""
+    pool, *around = path
     check_change(pool, change, around, await pool_store.find_shares(work, pool))
     if shrunk:
         told = {"reason": "pool lowered", "actor": event.actor, "trace_id": event.trace_id}
         if await session_store.shrink_sessions(work, [(each, uuid7()) for each in shrunk], **told) < len(shrunk):
             raise _RaceLostError
         await pool_store.settle(work, {each.session.tenant_id for each in shrunk})
-    if not await pool_store.change_pool(work, pool, change, event):
+    if not await pool_store.change_pool(work, pool, change, replace(event, details=_details(pool, change))):
         raise _RaceLostError  # others came in after it was planned who is to shrink
-    after = await pool_store.lock_pools(work, [pool.key])
-    return after[pool.key]
+    device_id = pool.pool_id if pool.level is PoolLevel.DEVICE else None
+    return (await pool_store.find_path(work, pool.tenant_id, device_id))[0]
 
 
 async def _plan_shrink(work: UnitOfWork, pool: Pool, change: PoolChange) -> tuple[Shrunk, ...]:

@@ -83,7 +83,9 @@ class Tenants:
             check_tenant_name(name)
             candidate = uuid7()
             data_key = await self._keyring.new_data_key(candidate, uuid7())
-            await tenant_store.create_tenant(work, candidate, name, self._default_pool_kbps, data_key)
+            details = {"name": name, "pool_kbps": self._default_pool_kbps}
+            event = _system_event(candidate, Category.TENANT_CREATION, details)
+            await tenant_store.create_tenant(work, name, self._default_pool_kbps, data_key, event)
             tenant_id = await tenant_store.find_tenant_id(work, name)
             assert tenant_id is not None  # noqa: S101 - made here or by whoever was faster
         if tenant_id == SYSTEM_TENANT_ID:

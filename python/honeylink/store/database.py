@@ -47,6 +47,9 @@ _STATEMENTS = _load_statements()
 # Before a connection is replaced; the driver's own default would do so, and prepare all anew, every minute under load.
 _MAX_QUERIES = 10_000_000
 
+# How long a transaction that holds locks may wait for its owner's next statement.
+_IDLE_MILLISECONDS = 2000
+
 UNAVAILABLE = (
     OSError,
     TimeoutError,
@@ -109,6 +112,7 @@ class UnitOfWork:
         transaction = self._connection.transaction()
         await transaction.start()
         try:
+            await self.fetchrow("limit_idle_time", milliseconds=str(_IDLE_MILLISECONDS))
             yield
         except asyncio.CancelledError:
             raise  # the unit of work cuts the connection; a rollback would wait for a server that may be frozen

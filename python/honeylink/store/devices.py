@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import asyncpg
-
 from honeylink.domain.devices import (
     PAIRING_MAX_TRIES,
     PAIRING_TTL_SECONDS,
@@ -33,13 +31,19 @@ if TYPE_CHECKING:
 __all__ = [
     "attempt_pairing",
     "find_device",
-    "find_device_status",
     "list_devices",
     "list_draining_devices",
+    "lock_device",
     "mark_device_drained",
     "register_device",
     "revoke_device",
 ]
+
+
+async def lock_device(work: UnitOfWork, tenant_id: UUID, device_id: str) -> DeviceStatus | None:
+    """Lock a device for the rest of the transaction; where it stands, or None if there is none."""
+    row = await work.fetchrow("lock_device", tenant_id=tenant_id, device_id=device_id)
+    return None if row is None else DeviceStatus(row["status"])
 
 
 async def register_device(
@@ -49,35 +53,30 @@ async def register_device(
     pairing_code_mac: bytes,
     token: BearerToken,
     event: AuditEvent,
+    *,
+    locked: bool,
 ) -> tuple[datetime, datetime] | None:
-    """Store a device, or store a pending one anew; None if it is past being registered.
+    """Store a device, or if its lock is held and it is pending, store it anew but for its pool.
 
     Returns:
-        When it was registered, and when its pairing code expires.
+        When it was registered, and when its pairing code expires. None if it was there but not locked.
     """
-    while True:
-        try:
-            row = await work.fetchrow(
-                "register_device",
-                tenant_id=token.tenant_id,
-                device_id=registration.device_id,
-                public_key=registration.public_key,
-                firmware_version=registration.firmware_version,
-                capabilities=list(registration.capabilities),
-                metadata=json.dumps(registration.metadata),
-                pairing_code_mac=pairing_code_mac,
-                pairing_ttl_seconds=PAIRING_TTL_SECONDS,
-                pool_kbps=pool_kbps,
-                token_id=token.token_id,
-                token_sha256=token.sha256(),
-                **event_parameters(event),
-            )
-        except asyncpg.UniqueViolationError as error:
-            if error.constraint_name != "tokens_device":
-                raise
-            # Somebody registered the device at this moment: the token to replace is his, and can be seen only now.
-        else:
-            break
+    row = await work.fetchrow(
+        "register_device",
+        tenant_id=token.tenant_id,
+        device_id=registration.device_id,
+        public_key=registration.public_key,
+        firmware_version=registration.firmware_version,
+        capabilities=list(registration.capabilities),
+        metadata=json.dumps(registration.metadata),
+        pairing_code_mac=pairing_code_mac,
+        pairing_ttl_seconds=PAIRING_TTL_SECONDS,
+        pool_kbps=pool_kbps,
+        token_id=token.token_id,
+        token_sha256=token.sha256(),
+        locked=locked,
+        **event_parameters(event),
+    )
     return None if row is None else (row["registered_at"], row["pairing_expires_at"])
 
 
@@ -88,8 +87,8 @@ async def attempt_pairing(
     pairing_code_mac: bytes,
     device_master_key: WrappedKey,
     event: AuditEvent,
-) -> PairingAttempt | None:
-    """Count a try, and pair the device if it holds; the event says which. None if the device is not pending."""
+) -> PairingAttempt:
+    """Count a try of a pending device whose lock is held, and pair it if it holds; the event says which."""
     parameters = event_parameters(event)
     del parameters["outcome"], parameters["details"]
     row = await work.fetchrow(
@@ -104,8 +103,7 @@ async def attempt_pairing(
         dmk_ciphertext=device_master_key.ciphertext,
         **parameters,
     )
-    if row is None:
-        return None
+    assert row is not None, "expected a pending device, locked"  # noqa: S101 - a bug, not an input
     return PairingAttempt(
         status=DeviceStatus(row["status"]),
         in_time=row["in_time"],
@@ -114,18 +112,11 @@ async def attempt_pairing(
     )
 
 
-async def find_device_status(work: UnitOfWork, tenant_id: UUID, device_id: str) -> DeviceStatus | None:
-    """Where a device stands; None if there is none."""
-    row = await work.fetchrow("find_device_status", tenant_id=tenant_id, device_id=device_id)
-    return None if row is None else DeviceStatus(row["status"])
-
-
-async def revoke_device(work: UnitOfWork, tenant_id: UUID, device_id: str, reason: str, event: AuditEvent) -> bool:
-    """Revoke a device and its token and close its pool; False if there was nothing to revoke."""
-    row = await work.fetchrow(
+async def revoke_device(work: UnitOfWork, tenant_id: UUID, device_id: str, reason: str, event: AuditEvent) -> None:
+    """Revoke a device whose lock is held, and its token, and close its pool."""
+    await work.fetchrow(
         "revoke_device", tenant_id=tenant_id, device_id=device_id, reason=reason, **event_parameters(event)
     )
-    return row is not None
 
 
 async def list_draining_devices(work: UnitOfWork, limit: int) -> list[tuple[UUID, str]]:

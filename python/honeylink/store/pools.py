@@ -9,6 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
+from honeylink.domain.access import SYSTEM_TENANT_ID
 from honeylink.domain.admission import Charge, Pool, PoolLevel
 from honeylink.domain.pools import Force, Shares
 from honeylink.errors import PoolConflict
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     PoolBefore = tuple[datetime, PoolLevel, str] | None
 
+_NODE_KEY = f"{SYSTEM_TENANT_ID}/{PoolLevel.NODE}/node"
+
 __all__ = [
     "LevelTotal",
     "PoolBalance",
@@ -38,9 +41,6 @@ __all__ = [
     "settle",
     "sum_pools",
 ]
-
-# How long a transaction that holds locks may wait for its owner's next statement.
-_IDLE_MILLISECONDS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,15 +157,17 @@ async def change_pool(work: UnitOfWork, pool: Pool, change: PoolChange, event: A
 
 async def ensure_node_pool(work: UnitOfWork) -> None:
     """Make the pool that all tenants share, if there is none. The table is locked for the rest of the transaction."""
-    await _limit_idle_time(work)
     await work.execute("close_pools")
     await work.execute("make_node_pool")
 
 
 async def lock_pools(work: UnitOfWork, keys: Collection[str]) -> dict[str, Pool]:
-    """Lock the pools of these keys for the rest of the transaction; returns those that exist as they now are."""
-    await _limit_idle_time(work)
-    parts = [key.split("/", 2) for key in keys]
+    """Lock the pools of these keys for the rest of the transaction, and the node's, which may have been made meanwhile.
+
+    Returns:
+        Those that exist, as they now are, in the order of levels.
+    """
+    parts = [key.split("/", 2) for key in {*keys, _NODE_KEY}]
     rows = await work.fetch(
         "lock_pools",
         tenant_ids=[UUID(tenant_id) for tenant_id, _, _ in parts],
@@ -174,10 +176,6 @@ async def lock_pools(work: UnitOfWork, keys: Collection[str]) -> dict[str, Pool]
     )
     locked = [pool_of(json.loads(row["pool"])) for row in rows]
     return {pool.key: pool for pool in locked}
-
-
-async def _limit_idle_time(work: UnitOfWork) -> None:
-    await work.fetch("limit_idle_time", milliseconds=str(_IDLE_MILLISECONDS))
 
 
 async def settle(work: UnitOfWork, tenant_ids: Collection[UUID]) -> None:

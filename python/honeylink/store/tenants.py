@@ -6,22 +6,26 @@ from typing import TYPE_CHECKING
 
 from honeylink.domain.access import Tenant
 from honeylink.domain.keys import WrappedDataKey, WrappedKey
+from honeylink.store.audit import event_parameters
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from asyncpg import Record
 
+    from honeylink.domain.audit import AuditEvent
     from honeylink.store.database import UnitOfWork
 
 __all__ = ["create_tenant", "find_data_key", "find_tenant_id", "list_sample_data_keys", "list_tenants"]
 
 
-async def create_tenant(work: UnitOfWork, tenant_id: UUID, name: str, pool_kbps: int, data_key: WrappedDataKey) -> None:
-    """Make a tenant with its pool and first data key; does nothing if one of that name is there."""
+async def create_tenant(
+    work: UnitOfWork, name: str, pool_kbps: int, data_key: WrappedDataKey, event: AuditEvent
+) -> None:
+    """Make the tenant of `event` with its pool and first data key; does nothing if one of that name is there."""
     await work.fetchrow(
         "create_tenant",
-        tenant_id=tenant_id,
+        tenant_id=event.tenant_id,
         name=name,
         pool_kbps=pool_kbps,
         dek_id=data_key.dek_id,
@@ -29,6 +33,7 @@ async def create_tenant(work: UnitOfWork, tenant_id: UUID, name: str, pool_kbps:
         key_id=data_key.wrapped.key_id,
         key_version=data_key.wrapped.key_version,
         ciphertext=data_key.wrapped.ciphertext,
+        **event_parameters(event),
     )
 
 

@@ -1,32 +1,37 @@
+-- name: lock_device^
+-- Lock a device for the rest of the transaction, and tell where it stands; no row if there is none. A statement sees of other rows what was committed when it began, whatever it awaited since; so what changes a device comes after, as a statement of its own.
+SELECT status FROM devices
+WHERE tenant_id = :tenant_id AND device_id = :device_id
+FOR NO KEY UPDATE;
+
 -- name: register_device^
--- Store a device with its pool, its token and the audit event; a device that is still pending gets new ones in place of the old. No row comes back if the id is taken by a paired or revoked device.
+-- Store a device with its pool, its token and the audit event; or one that is pending anew, but for its pool, with a new token and code in place of the old. Its lock is held, if it was there. No row comes back if somebody has registered it since that was tried.
 WITH device AS (
     INSERT INTO devices AS device (
-        tenant_id, device_id, status, public_key, firmware_version, capabilities, metadata,
+        tenant_id, device_id, status, public_key, firmware_version, capabilities, metadata, registered_at,
         pairing_code_mac, pairing_expires_at
     )
     VALUES (
         :tenant_id::uuid, :device_id::text, 'pending', :public_key::bytea, :firmware_version::text,
-        :capabilities::text[], :metadata::jsonb, :pairing_code_mac::bytea,
-        now() + make_interval(secs => :pairing_ttl_seconds::integer)
+        :capabilities::text[], :metadata::jsonb, statement_timestamp(), :pairing_code_mac::bytea,
+        statement_timestamp() + make_interval(secs => :pairing_ttl_seconds::integer)
     )
     ON CONFLICT (tenant_id, device_id) DO UPDATE
     SET public_key = excluded.public_key, firmware_version = excluded.firmware_version,
-        capabilities = excluded.capabilities, metadata = excluded.metadata, registered_at = now(),
+        capabilities = excluded.capabilities, metadata = excluded.metadata, registered_at = excluded.registered_at,
         pairing_code_mac = excluded.pairing_code_mac, pairing_expires_at = excluded.pairing_expires_at,
         pairing_tries = 0
-    WHERE device.status = 'pending'
+    WHERE :locked::boolean AND device.status = 'pending'
     RETURNING tenant_id, device_id, registered_at, pairing_expires_at
 ),
 pool AS (
-    INSERT INTO pools AS pool (tenant_id, level, pool_id, capacity_kbps, accepting)
+    INSERT INTO pools (tenant_id, level, pool_id, capacity_kbps, accepting)
     SELECT tenant_id, 0, device_id, :pool_kbps::bigint, false FROM device
-    ON CONFLICT (tenant_id, level, pool_id) DO UPDATE SET capacity_kbps = excluded.capacity_kbps
-    WHERE pool.guaranteed_kbps IS NULL -- others count on the share of one that has one
+    ON CONFLICT (tenant_id, level, pool_id) DO NOTHING
 ),
 old_token AS (
     UPDATE tokens AS token
-    SET revoked_at = now()
+    SET revoked_at = statement_timestamp()
     FROM device
     WHERE token.tenant_id = device.tenant_id AND token.device_id = device.device_id AND token.revoked_at IS NULL
     RETURNING token.token_id
@@ -47,12 +52,12 @@ SELECT registered_at, pairing_expires_at,
 FROM device;
 
 -- name: attempt_pairing^
--- Count one try, and pair the device if it is pending, the code is right and in time, and tries are left. The audit event says how it went. Returns the device as it now is; no row means no such device.
+-- Count one try of a pending device, and pair it if the code is right and in time, and tries are left. The audit event says how it went. Returns the device as it now is. Its lock is held.
 WITH device AS (
     UPDATE devices AS device
     SET pairing_tries = device.pairing_tries + 1,
         status = CASE WHEN attempt.paired THEN 'paired' ELSE device.status END,
-        paired_at = CASE WHEN attempt.paired THEN now() END,
+        paired_at = CASE WHEN attempt.paired THEN statement_timestamp() END,
         dmk_provider = CASE WHEN attempt.paired THEN :dmk_provider::text END,
         dmk_key_id = CASE WHEN attempt.paired THEN :dmk_key_id::text END,
         dmk_key_version = CASE WHEN attempt.paired THEN :dmk_key_version::integer END,
@@ -60,11 +65,10 @@ WITH device AS (
     FROM (
         SELECT tenant_id, device_id,
                pairing_code_mac = :pairing_code_mac::bytea
-               AND pairing_expires_at > now()
+               AND pairing_expires_at > statement_timestamp()
                AND pairing_tries < :max_tries::integer AS paired
         FROM devices
         WHERE tenant_id = :tenant_id AND device_id = :device_id
-        FOR NO KEY UPDATE
     ) AS attempt
     WHERE device.tenant_id = attempt.tenant_id AND device.device_id = attempt.device_id AND device.status = 'pending'
     RETURNING device.*
@@ -83,17 +87,13 @@ event AS (
            jsonb_build_object('try', pairing_tries), :trace_id::text
     FROM device
 )
-SELECT status, paired_at, pairing_tries, pairing_expires_at > now() AS in_time FROM device;
-
--- name: find_device_status^
--- Where one device stands.
-SELECT status FROM devices WHERE tenant_id = :tenant_id AND device_id = :device_id;
+SELECT status, paired_at, pairing_tries, pairing_expires_at > statement_timestamp() AS in_time FROM device;
 
 -- name: revoke_device^
--- Revoke a device and its tokens, close its pool, tell every process and write the audit event. No row comes back if it was revoked before or does not exist. Its live sessions are ended by later statements; the closed pool lets no new ones in.
+-- Revoke a device and its token, close its pool, tell every process and write the audit event. Its lock is held. Its live sessions are ended by later statements; the closed pool lets no new ones in.
 WITH device AS (
     UPDATE devices
-    SET status = 'revoked', revoked_at = now(), revoke_reason = :reason::text
+    SET status = 'revoked', revoked_at = statement_timestamp(), revoke_reason = :reason::text
     WHERE tenant_id = :tenant_id AND device_id = :device_id AND status <> 'revoked'
     RETURNING tenant_id, device_id
 ),
@@ -105,7 +105,7 @@ pool AS (
 ),
 token AS (
     UPDATE tokens AS token
-    SET revoked_at = now()
+    SET revoked_at = statement_timestamp()
     FROM device
     WHERE token.tenant_id = device.tenant_id AND token.device_id = device.device_id AND token.revoked_at IS NULL
     RETURNING token.token_id

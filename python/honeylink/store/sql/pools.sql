@@ -35,7 +35,7 @@ FROM pools
 GROUP BY level;
 
 -- name: lock_pools
--- Lock pools for the rest of the transaction, and read them as they now are.
+-- Lock pools for the rest of the transaction, and read them as they now are. From then on nobody can make the node's pool.
 SELECT to_json(pool)::text AS pool
 FROM pools AS pool
 WHERE (pool.tenant_id, pool.level, pool.pool_id) IN (
@@ -43,10 +43,6 @@ WHERE (pool.tenant_id, pool.level, pool.pool_id) IN (
 )
 ORDER BY pool.level, pool.pool_id, pool.tenant_id
 FOR NO KEY UPDATE OF pool;
-
--- name: limit_idle_time
--- Give the rest of a transaction up, and its locks, should its owner fall silent in the middle of it.
-SELECT set_config('idle_in_transaction_session_timeout', :milliseconds::text, true);
 
 -- name: settle_tenants!
 -- Withhold in tenants' pools what their devices' pools claim, after those or the tenants' own have changed. Their locks are held.

@@ -1,5 +1,5 @@
 -- name: create_tenant^
--- Make a tenant with its pool and its first data key, if there is none of that name.
+-- Make a tenant with its pool, its first data key and the audit event, if there is none of that name.
 WITH tenant AS (
     INSERT INTO tenants (tenant_id, name) VALUES (:tenant_id::uuid, :name::text)
     ON CONFLICT (name) DO NOTHING
@@ -12,6 +12,12 @@ pool AS (
 data_key AS (
     INSERT INTO data_keys (tenant_id, dek_id, provider, key_id, key_version, ciphertext)
     SELECT tenant_id, :dek_id::uuid, :provider::text, :key_id::text, :key_version::integer, :ciphertext::bytea
+    FROM tenant
+),
+event AS (
+    INSERT INTO audit_events (tenant_id, event_id, category, actor, device_id, outcome, details, trace_id)
+    SELECT tenant_id, :event_id::uuid, :category::text, :actor::text, NULL, :outcome::text, :details::jsonb,
+           :trace_id::text
     FROM tenant
 )
 SELECT tenant_id FROM tenant;
