@@ -7,222 +7,22 @@ and session, events in the order of changes.
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-import json
 import re
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
 import pytest
 
 from honeylink import store
-from honeylink.domain.access import Role
-from honeylink.errors import DependencyUnavailable, NotFound, ServiceError
-from honeylink.services.pools import set_node_pool
-from honeylink.services.runtime import open_services
 from honeylink.store.database import UnitOfWork
 from tests.races import operations as ops
-from tests.races.operations import OPERATIONS, Operation, Scene, State
+from tests.races.arena import check, outcome_of, set_scene
+from tests.races.operations import OPERATIONS, Operation, State
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-
-    from honeylink.services.runtime import Services
-    from honeylink.settings import Settings
     from tests.conftest import LoopThread
-
-GATE = 42
-# A transaction of the held connection waits at its end, with all its locks, for the gate to open.
-HOLD = f"""
-CREATE TABLE held_backend (pid integer);
-CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
-BEGIN
-    IF EXISTS (SELECT FROM held_backend WHERE pid = pg_backend_pid()) THEN
-        PERFORM pg_advisory_xact_lock({GATE});
-    END IF;
-    RETURN NULL;
-END
-$$;
-"""
-HELD_TABLES = ("audit_events", "devices", "pools", "tokens", "tenants")
-HOLD_TABLE = """
-CREATE CONSTRAINT TRIGGER hold AFTER INSERT OR UPDATE ON {} DEFERRABLE INITIALLY DEFERRED
-FOR EACH ROW EXECUTE FUNCTION hold()
-"""
-# So that one scene leaves nothing for the next to meet.
-CLEAR = """
-DELETE FROM reservations;
-UPDATE sessions SET status = 'terminated', ended_at = now() WHERE ended_at IS NULL;
-UPDATE devices SET drained_at = now() WHERE status = 'revoked';
-UPDATE pools SET reserved_kbps = 0, withheld_kbps = 0, draining_kbps = 0, guaranteed_kbps = NULL;
-DELETE FROM pools WHERE level = 2;
-"""
-
-# A device as a process leaves it that dies while it revokes.
-LEAVE_DRAINING = """
-WITH device AS (
-    UPDATE devices SET status = 'revoked', revoked_at = now() WHERE tenant_id = $1 AND device_id = $2
-),
-token AS (
-    UPDATE tokens SET revoked_at = now() WHERE tenant_id = $1 AND device_id = $2
-)
-UPDATE pools SET accepting = false WHERE tenant_id = $1 AND pool_id = $2
-"""
-# Pools inside which more is guaranteed than they may ever give.
-BROKEN_PROMISES = """
-WITH share AS (
-    SELECT tenant_id, level, pool_id, least(coalesce(guaranteed_kbps, 0), capacity_kbps) AS kbps, ceiling_kbps(pool)
-    FROM pools AS pool
-),
-tenant AS (
-    SELECT tenant.tenant_id, tenant.ceiling_kbps, sum(device.kbps) AS inside_kbps,
-           greatest(tenant.kbps, sum(device.kbps)) AS kbps
-    FROM share AS tenant
-    JOIN share AS device ON device.tenant_id = tenant.tenant_id AND device.level = 0
-    WHERE tenant.level = 1
-    GROUP BY tenant.tenant_id, tenant.ceiling_kbps, tenant.kbps
-)
-SELECT tenant_id FROM tenant WHERE inside_kbps > ceiling_kbps
-UNION ALL
-SELECT node.tenant_id FROM share AS node WHERE level = 2 AND ceiling_kbps < (SELECT sum(kbps) FROM tenant)
-"""
-# What a revoked device still has; a sweep may not have come by yet for one that was left draining.
-LEFT_OVER = f"""
-SELECT device_id FROM devices JOIN tokens USING (tenant_id, device_id)
-WHERE tenant_id = $1 AND devices.status = 'revoked' AND tokens.revoked_at IS NULL
-UNION ALL
-SELECT device_id FROM devices JOIN sessions USING (tenant_id, device_id)
-WHERE tenant_id = $1 AND devices.status = 'revoked' AND sessions.ended_at IS NULL
-  AND (device_id <> '{ops.DRAINING}' OR devices.drained_at IS NOT NULL)
-"""
-# Of a tenant and of the node since it was made, by pool and in their order, beside what the pool now is.
-POOL_EVENTS = """
-SELECT pool.level || ':' || pool.pool_id AS pool, event.details, to_json(pool) AS now
-FROM pools AS pool
-JOIN audit_events AS event ON event.tenant_id = pool.tenant_id AND event.category = 'pool-change'
-    AND event.outcome = 'success' AND event.at >= pool.created_at
-    AND split_part(event.details ->> 'pool', ':', 2) = pool.pool_id
-WHERE pool.tenant_id = $1 OR pool.level = 2
-ORDER BY pool.level, pool.pool_id, event.at, event.event_id
-"""
-
-_numbers = itertools.count(1)
-
-
-class Arena:
-    """Two services on one database, each with one connection, and a gate that can hold what the first commits."""
-
-    def __init__(self, owner: asyncpg.Connection, gate: asyncpg.Connection, first: Services, second: Services) -> None:
-        self.owner = owner
-        self._gate = gate
-        self.first = first
-        self.second = second
-        self._pids = {id(first): 0, id(second): 0}
-
-    async def prepare(self) -> None:
-        """Lay the triggers, and learn which connection is whose."""
-        await self.owner.execute(HOLD)
-        for table in HELD_TABLES:
-            await self.owner.execute(HOLD_TABLE.format(table))
-        for services in (self.first, self.second):
-            async with services.database.work() as work:
-                self._pids[id(services)] = await work._connection.fetchval("SELECT pg_backend_pid()")
-        await self.owner.execute("INSERT INTO held_backend VALUES ($1)", self._pids[id(self.first)])
-
-    async def race(self, first: Awaitable[Any], second: Awaitable[Any]) -> tuple[Any, Any]:
-        """Run the first until it would commit, the second until it waits or is done, then both to their ends."""
-        await self._gate.execute(f"SELECT pg_advisory_lock({GATE})")
-        try:
-            held = asyncio.ensure_future(_outcome(first))
-            await self._until_stuck(self.first, held)
-            waiting = asyncio.ensure_future(_outcome(second))
-            await self._until_stuck(self.second, waiting)
-        finally:
-            await self._gate.execute(f"SELECT pg_advisory_unlock({GATE})")
-        return await held, await waiting
-
-    async def _until_stuck(self, services: Services, task: asyncio.Future[Any]) -> None:
-        stuck = "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $1 AND NOT granted)"
-        while not task.done() and not await self.owner.fetchval(stuck, self._pids[id(services)]):
-            pass
-
-
-async def _outcome(act: Awaitable[Any]) -> Any:
-    try:
-        return await act
-    except DependencyUnavailable:  # a deadlock is one
-        raise
-    except ServiceError as refusal:
-        return refusal
-
-
-@pytest.fixture(scope="module")
-def arena(loop: LoopThread, make_settings: Callable[..., Settings]) -> Iterator[Arena]:
-    settings = make_settings(database_pool_size=1, tenant_pool_kbps=9000, rate_limit_per_second=0)
-    assert settings.database_dsn is not None
-    dsn = settings.database_dsn.get_secret_value()
-
-    @asynccontextmanager
-    async def make() -> AsyncIterator[Arena]:
-        owner, gate = [await asyncpg.connect(dsn) for _ in range(2)]
-        # Nothing here outlives a crash, and hundreds of scenes are set.
-        await owner.execute(f"ALTER DATABASE {dsn_database(dsn)} SET synchronous_commit = off")
-        async with open_services(settings) as first, open_services(settings) as second:
-            arena = Arena(owner, gate, first, second)
-            await arena.prepare()
-            yield arena
-        await owner.close()
-        await gate.close()
-
-    context = make()
-    yield loop.run(context.__aenter__())
-    loop.run(context.__aexit__(None, None, None))
-
-
-def dsn_database(dsn: str) -> str:
-    found = re.search(r"/(\w+)(\?|$)", dsn.partition("://")[2])
-    assert found
-    return found[1]
-
-
-async def set_scene(arena: Arena, state: State, *, node: bool) -> Scene:
-    """A tenant whose device stands so; if it is paired its pool is nearly full, and something is due and draining."""
-    await arena.owner.execute(CLEAR)
-    services = arena.second
-    name = f"tenant-{next(_numbers)}"
-    token = await services.tenants.create_token(name, Role.OPERATOR, ops.TOKEN)
-    scene = Scene(name, token.tenant_id, state)
-    if node:
-        await set_node_pool(services.database, ops.pool_change(ops.NODE_KBPS))
-    await services.devices.register(scene.caller(), ops.registration(ops.BESIDE, 500))
-    await services.pools.change_device_pool(
-        scene.caller(), ops.BESIDE, ops.pool_change(500, guaranteed_kbps=200, lend_limit_kbps=0)
-    )
-    if state is not State.ABSENT:
-        scene.device = await ops.register(services, scene, 0)
-    if state is State.PAIRED:
-        await _fill(arena, services, scene)
-    return scene
-
-
-async def _fill(arena: Arena, services: Services, scene: Scene) -> None:
-    await ops.pair(services, scene, 0)
-    await services.pools.change_device_pool(scene.caller(), ops.DEVICE, ops.pool_change(1000))
-    scene.session = await services.sessions.open(scene.caller(), ops.request(ops.DEVICE, 300))
-    await services.sessions.open(scene.caller(), ops.request(ops.DEVICE, 500, min_kbps=150))
-    due = await services.sessions.open(scene.caller(), ops.request(ops.DEVICE, 50))
-    await arena.owner.execute("UPDATE sessions SET expires_at = now() WHERE session_id = $1", due.session_id)
-    draining = await services.devices.register(scene.caller(), ops.registration(ops.DRAINING, 500))
-    itself = scene.caller(Role.DEVICE, ops.DRAINING)
-    await services.devices.pair(itself, ops.DRAINING, draining.pairing_code)
-    await services.sessions.open(scene.caller(), ops.request(ops.DRAINING, 50))
-    await arena.owner.execute(LEAVE_DRAINING, scene.tenant_id, ops.DRAINING)
-
-
-# Operations in all their pairs.
+    from tests.races.arena import Arena
 
 PAIRS = [
     pytest.param(first, second, state, id=f"{first.name}-{second.name}-{state.value}")
@@ -255,7 +55,7 @@ def test_the_operations_run_every_statement_that_writes_or_locks(
         for operation, node in itertools.product(OPERATIONS, (False, True)):
             for state in operation.states:
                 scene = await set_scene(arena, state, node=node)
-                await _outcome(operation.act(arena.second, scene, 1))
+                await outcome_of(operation.act(arena.second, scene, 1))
 
     loop.run(run())
     text = "\n".join(path.read_text() for path in sorted(Path(store.__path__[0], "sql").glob("*.sql")))
@@ -272,55 +72,3 @@ def _noting(method: Any, ran: set[str]) -> Any:
         return method(self, statement, **parameters)
 
     return call
-
-
-# What must hold after.
-
-
-async def check(arena: Arena, scene: Scene, outcomes: dict[Any, Any]) -> None:
-    balances = await arena.second.operations.check_pools()
-    assert [each for each in balances if not each.balanced] == []
-    assert await arena.owner.fetch(BROKEN_PROMISES) == []
-    assert await arena.owner.fetch(LEFT_OVER, scene.tenant_id) == []
-    await check_device(arena, scene, outcomes)
-    await check_pool_events(arena, scene)
-
-
-async def check_device(arena: Arena, scene: Scene, outcomes: dict[Any, Any]) -> None:
-    """What was answered is what is stored, and the trail tells the device's life in its order."""
-    rows = await arena.owner.fetch(
-        "SELECT status FROM devices WHERE tenant_id = $1 AND device_id = $2", scene.tenant_id, ops.DEVICE
-    )
-    status = rows[0]["status"] if rows else None
-    revoked = outcomes.get(ops.revoke)
-    if revoked is not None:
-        assert isinstance(revoked, NotFound) or revoked.status == "revoked"
-        assert (status == "revoked") == (not isinstance(revoked, NotFound))
-    live = await arena.owner.fetch(
-        "SELECT token_id FROM tokens WHERE tenant_id = $1 AND device_id = $2 AND revoked_at IS NULL",
-        scene.tenant_id,
-        ops.DEVICE,
-    )
-    assert len(live) == (status in {"pending", "paired"})
-    assert {row["token_id"] for row in live} <= {token.token_id for token in scene.tokens}
-    events = await arena.owner.fetch(
-        "SELECT category FROM audit_events WHERE tenant_id = $1 AND device_id = $2 AND outcome = 'success'"
-        " AND category LIKE 'device-%' ORDER BY at, event_id",
-        scene.tenant_id,
-        ops.DEVICE,
-    )
-    life = "".join(row["category"].removeprefix("device-")[:3] + " " for row in events)
-    assert re.fullmatch(r"(reg )*(pai )?(rev )?", life)
-    assert status == {"": None, "reg": "pending", "pai": "paired", "rev": "revoked"}[life.strip()[-3:]]
-
-
-async def check_pool_events(arena: Arena, scene: Scene) -> None:
-    """Each change of a pool begins where the one before it ended, and the last one tells what the pool is."""
-    rows = await arena.owner.fetch(POOL_EVENTS, scene.tenant_id)
-    events = [(row["pool"], json.loads(row["details"]), json.loads(row["now"])) for row in rows]
-    for _, group in itertools.groupby(events, key=lambda event: event[0]):
-        changes = [(details.pop("was"), details, now) for _, details, now in group]
-        for (_, before, _), (was, _, _) in itertools.pairwise(changes):
-            assert was == {name: before[name] for name in was}
-        was, after, now = changes[-1]
-        assert {name: after[name] for name in was} == {name: now[name] for name in was}
