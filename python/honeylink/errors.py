@@ -37,6 +37,7 @@
         ├── Conflict                 ERR_CONFLICT
         │   ├── BandwidthExceeded
         │   ├── PoolConflict
+        │   │   └── GuaranteeExceeded
         │   └── TooManyStreams
         ├── TooSlow                  ERR_TIMEOUT
         ├── ClientGone               ERR_TIMEOUT
@@ -53,7 +54,7 @@ The status of an answer is the API's business and stands in `honeylink.api.probl
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -67,6 +68,7 @@ __all__ = [
     "DependencyUnavailable",
     "FecError",
     "Forbidden",
+    "GuaranteeExceeded",
     "HoneyLinkError",
     "Incomplete",
     "LinkError",
@@ -85,7 +87,6 @@ __all__ = [
     "ServiceError",
     "SettingsError",
     "ShardShapeError",
-    "Shortfall",
     "StateConflict",
     "TimeBackwards",
     "TooFewShards",
@@ -408,27 +409,36 @@ class BandwidthExceeded(Conflict):
         self.preemption = preemption
 
 
-class Shortfall(NamedTuple):
-    """What was asked of a pool, what it has, and its name, `level:id`."""
-
-    requested_kbps: int
-    available_kbps: int
-    limiting_pool: str
-
-
 class PoolConflict(Conflict):
-    """A pool can't be so and keep what it or another has promised.
+    """A pool can't be so and keep what it or another has promised."""
 
-    Attributes:
-        shortfall: by what, where a guarantee is too much.
-    """
-
-    def __init__(self, pool: str, expected: str, found: str, shortfall: Shortfall | None = None) -> None:
+    def __init__(self, pool: str, expected: str, found: str) -> None:
         super().__init__(f"pool {pool}: expected {expected}, found {found}")
         self.pool = pool
         self.expected = expected
         self.found = found
-        self.shortfall = shortfall
+
+
+class GuaranteeExceeded(PoolConflict):
+    """More would be guaranteed of a pool than it can give.
+
+    Attributes:
+        requested_kbps: what would be guaranteed, to the pool or if that is the limiting one inside it.
+        available_kbps: what the limiting pool has for that.
+        limiting_pool: the first that is short, as `level:id`.
+    """
+
+    def __init__(self, pool: str, requested_kbps: int, available_kbps: int, limiting_pool: str) -> None:
+        if limiting_pool == pool:
+            expected = f"a ceiling of at least {requested_kbps} kbps, which are guaranteed inside it"
+            found_kbps = available_kbps
+        else:
+            expected = f"a share of at most {available_kbps} kbps of pool {limiting_pool}, since others have theirs"
+            found_kbps = requested_kbps
+        super().__init__(pool, expected, f"{found_kbps} kbps")
+        self.requested_kbps = requested_kbps
+        self.available_kbps = available_kbps
+        self.limiting_pool = limiting_pool
 
 
 class TooManyStreams(Conflict):

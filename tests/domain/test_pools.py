@@ -14,7 +14,7 @@ from honeylink.domain.admission import Admission, LiveSession, Pool, PoolLevel, 
 from honeylink.domain.devices import DeviceStatus
 from honeylink.domain.pools import PoolChange, Shares, check_change
 from honeylink.domain.sessions import Mode, Priority, SessionRequest, StreamRequest
-from honeylink.errors import BandwidthExceeded, PoolConflict, Shortfall
+from honeylink.errors import BandwidthExceeded, GuaranteeExceeded, PoolConflict
 
 TENANTS = (UUID(int=1), UUID(int=2), UUID(int=3))
 DEVICES = ("device-a", "device-b")
@@ -161,11 +161,12 @@ def guaranteeing(tree: Tree, key: Key, kbps: int) -> PoolChange:
     return replace(PoolChange.to_capacity(pool, pool.capacity_kbps), guaranteed_kbps=kbps)
 
 
-def shortfall(tree: Tree, key: Key, change: PoolChange) -> Shortfall | None:
+def shortfall(tree: Tree, key: Key, change: PoolChange) -> tuple[int, int, str]:
     pool, *around = tree.path(key)
-    with pytest.raises(PoolConflict) as caught:
+    with pytest.raises(GuaranteeExceeded) as caught:
         check_change(pool, change, around, tree.shares(key))
-    return caught.value.shortfall
+    refusal = caught.value
+    return refusal.requested_kbps, refusal.available_kbps, refusal.limiting_pool
 
 
 def test_what_a_device_is_guaranteed_counts_against_the_node() -> None:

@@ -72,8 +72,12 @@ def _members(error: errors.ServiceError) -> dict[str, object]:
             return {"errors": [{"pointer": pointer, "message": message} for pointer, message in error.faults]}
         case errors.BandwidthExceeded():
             return RefusalAnswer.of(error).model_dump(mode="json", exclude={"message"})
-        case errors.PoolConflict(shortfall=errors.Shortfall() as shortfall):
-            return shortfall._asdict()
+        case errors.GuaranteeExceeded():
+            return {
+                "requested_kbps": error.requested_kbps,
+                "available_kbps": error.available_kbps,
+                "limiting_pool": error.limiting_pool,
+            }
         case errors.TooManyStreams():
             return {"requested_streams": error.requested_streams, "max_streams": error.max_streams}
         case _:

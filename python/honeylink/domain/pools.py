@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
-from honeylink.errors import PoolConflict, Shortfall
+from honeylink.errors import GuaranteeExceeded, PoolConflict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -87,6 +87,7 @@ def check_change(pool: Pool, change: PoolChange, around: Sequence[Pool], shares:
 
     Raises:
         PoolConflict: says which promise could not be kept, and what would have been possible.
+        GuaranteeExceeded: likewise, by how much.
     """
     after = change.of(pool)
     _check_charge(pool, change, around, shares)
@@ -121,12 +122,7 @@ def _check_charge(pool: Pool, change: PoolChange, around: Sequence[Pool], shares
 
 def _check_guarantees(pool: Pool, after: Pool, around: Sequence[Pool], shares: Shares) -> None:
     if shares.inside_kbps > after.ceiling_kbps:
-        raise PoolConflict(
-            pool.name,
-            f"a ceiling of at least {shares.inside_kbps} kbps, which are guaranteed inside it",
-            f"{after.ceiling_kbps} kbps",
-            Shortfall(shares.inside_kbps, after.ceiling_kbps, pool.name),
-        )
+        raise GuaranteeExceeded(pool.name, shares.inside_kbps, after.ceiling_kbps, pool.name)
     if after.share_kbps <= max(pool.share_kbps, shares.inside_kbps):
         return  # nothing more is promised, so a share can always be lowered
     others_kbps = 0
@@ -134,9 +130,4 @@ def _check_guarantees(pool: Pool, after: Pool, around: Sequence[Pool], shares: S
         others_kbps += shares.beside_kbps[each.level]
         available_kbps = max(each.ceiling_kbps - others_kbps, 0)
         if after.share_kbps > available_kbps:
-            raise PoolConflict(
-                pool.name,
-                f"a share of at most {available_kbps} kbps of pool {each.name}, since others have theirs",
-                f"{after.share_kbps} kbps",
-                Shortfall(after.share_kbps, available_kbps, each.name),
-            )
+            raise GuaranteeExceeded(pool.name, after.share_kbps, available_kbps, each.name)
