@@ -153,7 +153,7 @@ def test_lists_hold_one_tenants_rows(service: Service) -> None:
     assert [device["device_id"] for device in devices] == [ours.device_id]
     assert [session["session_id"] for session in sessions] == [session_id]
     assert {event["device_id"] for event in events} == {ours.device_id, None}
-    assert len(events) == 5  # two tokens, a registration, a pairing, a session
+    assert len(events) == 6  # the tenant, two tokens, a registration, a pairing, a session
 
 
 def test_two_tenants_may_have_a_device_of_one_name(service: Service) -> None:

@@ -180,7 +180,7 @@ OPERATIONS = (
     Operation(change_tenant_pool, frozenset({State.PENDING, State.PAIRED})),
     Operation(change_node_pool, frozenset(State)),
     Operation(make_node_pool, frozenset(State)),
-    Operation(create_tenant),
-    Operation(create_token),
-    Operation(revoke_token),
+    Operation(create_tenant, frozenset({State.ABSENT})),
+    Operation(create_token, frozenset({State.ABSENT})),
+    Operation(revoke_token, frozenset({State.ABSENT})),
 )

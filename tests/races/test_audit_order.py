@@ -13,6 +13,7 @@ from honeylink.domain.pools import PoolChange
 from honeylink.services.pools import set_capacity
 from honeylink.services.runtime import open_services
 from honeylink.store.database import UnitOfWork
+from honeylink.store.sessions import EndingSession, end_sessions
 from tests.races import operations as ops
 from tests.races.arena import check_pool_events, set_scene
 from tests.races.operations import State
@@ -37,6 +38,23 @@ def test_a_change_of_an_older_transaction_is_dated_by_when_it_was_made(loop: Loo
             await arena.first.pools.change_device_pool(scene.caller(), ops.DEVICE, change)
             await set_capacity(work, scene.caller(), ops.DEVICE, 3000)
         await check_pool_events(arena, scene)
+
+    loop.run(run())
+
+
+def test_no_session_ends_before_it_began(loop: LoopThread, arena: Arena) -> None:
+    """One that ends for a stronger one may be younger than the transaction that ends it."""
+
+    async def run() -> None:
+        scene = await set_scene(arena, State.PAIRED, node=False)
+        await ops.end_session(arena.first, scene, 1)
+        async with arena.second.database.work() as work, work.transaction():
+            opened = await arena.first.sessions.open(scene.caller(), ops.request(ops.DEVICE, 100))
+            ending = EndingSession(scene.tenant_id, opened.session_id, uuid7())
+            await end_sessions(work, [ending], reason="test", actor="test", trace_id="")
+        ended = await arena.first.sessions.get(scene.caller(), opened.session_id)
+        assert ended.ended_at is not None
+        assert ended.ended_at > ended.created_at
 
     loop.run(run())
 

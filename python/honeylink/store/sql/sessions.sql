@@ -230,7 +230,7 @@ held AS MATERIALIZED (
 ended AS (
     UPDATE sessions AS session
     SET status = CASE WHEN session.expires_at <= now() THEN 'expired' ELSE 'terminated' END,
-        ended_at = least(session.expires_at, now()),
+        ended_at = least(session.expires_at, clock_timestamp()), -- its transaction may be older than the session
         end_reason = CASE WHEN session.expires_at <= now() THEN 'expired' ELSE :reason::text END
     FROM asked
     WHERE session.tenant_id = asked.tenant_id AND session.session_id = asked.session_id
