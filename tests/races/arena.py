@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -19,10 +20,11 @@ from tests.races import operations as ops
 from tests.races.operations import Scene, State
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from honeylink.services.runtime import Services
     from honeylink.settings import Settings
+    from honeylink.store.database import UnitOfWork
 
 GATE = 42
 # A transaction of the held connection waits at its end, with all its locks, for the gate to open.
@@ -102,6 +104,9 @@ WHERE pool.tenant_id = $1 OR pool.level = 2
 ORDER BY pool.level, pool.pool_id, event.at, event.event_id
 """
 
+BETWEEN_STATEMENTS: ContextVar[Callable[[], Awaitable[None]] | None] = ContextVar("between_statements", default=None)
+"""What the operation at hand is interrupted by, after each of its statements."""
+
 _numbers = itertools.count(1)
 
 
@@ -137,6 +142,24 @@ class Arena:
             await self._gate.execute(f"SELECT pg_advisory_unlock({GATE})")
         return await held, await waiting
 
+    async def interrupt(
+        self, second: Callable[[], Awaitable[Any]], first: Callable[[], Awaitable[Any]], after: int
+    ) -> tuple[Any, Any] | None:
+        """Run the first, until it is done or waits, after so many statements of the second; None past its end."""
+        started: list[asyncio.Future[Any]] = []
+        statements = itertools.count(1)
+
+        async def between() -> None:
+            if next(statements) == after:
+                started.append(asyncio.ensure_future(outcome_of(first())))
+                await self._until_stuck(self.first, started[0])
+
+        token = BETWEEN_STATEMENTS.set(between)
+        waiting = asyncio.ensure_future(outcome_of(second()))
+        BETWEEN_STATEMENTS.reset(token)
+        outcome = await waiting
+        return (await started[0], outcome) if started else None
+
     async def _until_stuck(self, services: Services, task: asyncio.Future[Any]) -> None:
         stuck = "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $1 AND NOT granted)"
         while not task.done() and not await self.owner.fetchval(stuck, self._pids[id(services)]):
@@ -150,6 +173,24 @@ async def outcome_of(act: Awaitable[Any]) -> Any:
         raise
     except ServiceError as refusal:
         return refusal
+
+
+def interruptible(method: Any) -> Any:
+    """A unit of work's method that lets others in after its statement."""
+
+    async def call(self: UnitOfWork, statement: str, **parameters: object) -> Any:
+        result = await method(self, statement, **parameters)
+        between = BETWEEN_STATEMENTS.get()
+        if between is not None:
+            # Not in what is run in between.
+            token = BETWEEN_STATEMENTS.set(None)
+            try:
+                await between()
+            finally:
+                BETWEEN_STATEMENTS.reset(token)
+        return result
+
+    return call
 
 
 @asynccontextmanager

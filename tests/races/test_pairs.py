@@ -17,21 +17,38 @@ import pytest
 from honeylink import store
 from honeylink.store.database import UnitOfWork
 from tests.races import operations as ops
-from tests.races.arena import check, outcome_of, set_scene
+from tests.races.arena import check, interruptible, outcome_of, set_scene
 from tests.races.operations import OPERATIONS, Operation, State
 
 if TYPE_CHECKING:
+    from _pytest.mark.structures import ParameterSet
+
     from tests.conftest import LoopThread
     from tests.races.arena import Arena
 
-PAIRS = [
-    pytest.param(first, second, state, id=f"{first.name}-{second.name}-{state.value}")
-    for first, second in itertools.product(OPERATIONS, repeat=2)
-    for state in sorted(first.states & second.states, key=lambda state: state.value)
-]
+METHODS = ("fetch", "fetchrow", "execute")
+# Which meet in rows that are still to come. Between the statements of the others it is looked with the long tests.
+MEETING = {ops.register, ops.pair, ops.revoke, ops.make_node_pool, ops.change_tenant_pool}
 
 
-@pytest.mark.parametrize(("first", "second", "state"), PAIRS)
+def pairs(*, sparing: bool) -> list[ParameterSet]:
+    """Every pair of operations in each state that suits both; where sparing, most of them are marked as long."""
+    return [
+        pytest.param(
+            first,
+            second,
+            state,
+            id=f"{first.name}-{second.name}-{state.value}",
+            marks=[pytest.mark.long]
+            if sparing and (state is State.PAIRED or not {first.act, second.act} <= MEETING)
+            else [],
+        )
+        for first, second in itertools.product(OPERATIONS, repeat=2)
+        for state in sorted(first.states & second.states, key=lambda state: state.value)
+    ]
+
+
+@pytest.mark.parametrize(("first", "second", "state"), pairs(sparing=False))
 def test_of_two_at_once_both_are_whole(
     loop: LoopThread, arena: Arena, first: Operation, second: Operation, state: State
 ) -> None:
@@ -44,11 +61,39 @@ def test_of_two_at_once_both_are_whole(
     loop.run(run())
 
 
+@pytest.mark.parametrize(("first", "second", "state"), pairs(sparing=True))
+def test_one_between_any_two_statements_of_the_other(
+    loop: LoopThread,
+    arena: Arena,
+    monkeypatch: pytest.MonkeyPatch,
+    first: Operation,
+    second: Operation,
+    state: State,
+) -> None:
+    for method in METHODS:
+        monkeypatch.setattr(UnitOfWork, method, interruptible(getattr(UnitOfWork, method)))
+
+    async def run(after: int) -> bool:
+        makes_node = ops.make_node_pool in {first.act, second.act}
+        scene = await set_scene(arena, state, node=not makes_node)
+        outcomes = await arena.interrupt(
+            lambda: second.act(arena.second, scene, 2), lambda: first.act(arena.first, scene, 1), after
+        )
+        if outcomes is not None:
+            await check(arena, scene, {first.act: outcomes[0], second.act: outcomes[1]})
+        return outcomes is not None
+
+    after = 1
+    while loop.run(run(after)):
+        after += 1
+    assert after > 1
+
+
 def test_the_operations_run_every_statement_that_writes_or_locks(
     loop: LoopThread, arena: Arena, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran: set[str] = set()
-    for method in ("fetch", "fetchrow", "execute"):
+    for method in METHODS:
         monkeypatch.setattr(UnitOfWork, method, _noting(getattr(UnitOfWork, method), ran))
 
     async def run() -> None:
