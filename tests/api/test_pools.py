@@ -151,6 +151,15 @@ def test_pools_are_listed_in_pages(service: Service) -> None:
     assert found == expected
 
 
+def test_a_cursor_of_another_list_is_refused(service: Service) -> None:
+    for _ in range(2):
+        service.new_device()
+    cursor = read(service, "/devices?limit=1")["next_cursor"]
+    with service.client() as client:
+        answer = client.get("/pools", params={"cursor": cursor})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/cursor")
+
+
 def test_who_may_read_and_change(service: Service) -> None:
     device, other = service.new_device(), service.new_device()
     stranger = service.token(Role.ADMIN, "other")
