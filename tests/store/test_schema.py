@@ -158,6 +158,7 @@ def test_every_statement_names_the_tenant_except_those_over_all_tenants() -> Non
         "list_draining_devices",
         "list_due_sessions",
         "list_sample_data_keys",
+        "list_tenants",
         "make_node_pool",
         "notify",
         "settle_node",
