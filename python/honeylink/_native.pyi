@@ -395,8 +395,10 @@ class PacketEncoder:
     """Makes datagrams of the packets of one stream: each packet's own at once, and parity when a group is full.
 
     A group is k packets. Packets may have any lengths; parity datagrams are as long as the group's longest. It can be
-    shared by threads. Its groups are numbered from one of 65536 places that is drawn at random, so that a decoder
-    follows an encoder that takes the place of another, as after a restart.
+    shared by threads. It has an epoch, by the system's clock, and a decoder follows the encoder with the latest: so
+    one that takes the place of another, as after a restart, is followed at once. If the clock went back meanwhile,
+    what it sends is late until as many groups have passed as the decoder's window has. Two that send at the same time
+    need a tag each.
 
     Args:
         rs: The code of a full group, of the matrix `"cauchy"`.
@@ -413,7 +415,7 @@ class PacketEncoder:
         >>> encoder, decoder = PacketEncoder(ReedSolomon(3, 1)), PacketDecoder()
         >>> datagrams = [*encoder.add(b"to be"), *encoder.add(b"or not"), *encoder.add(b"to be")]
         >>> [len(datagram) for datagram in datagrams]
-        [23, 24, 23, 24]
+        [27, 28, 27, 28]
         >>> del datagrams[1]
         >>> [packet for datagram in datagrams for packet in decoder.add(datagram)]
         [b'to be', b'or not', b'to be']
@@ -427,7 +429,7 @@ class PacketEncoder:
             packet: At most 65533 bytes: bytes-like, or uint8[n]. It may be empty. A copy is kept until its group ends.
 
         Returns:
-            The datagrams to send now, in order: the packet's own, 18 bytes longer than it, and the m of parity if it
+            The datagrams to send now, in order: the packet's own, 22 bytes longer than it, and the m of parity if it
             filled the group.
 
         Raises:
@@ -469,15 +471,18 @@ class PacketDecoder:
     `window_groups` later. So the window is what a packet lost for good can delay those behind it, and it
     bounds the memory, whatever arrives: to that of the shards of so many groups, and 12 MiB for codes.
 
-    The first datagram starts the window. If its group is among the first `window_groups` where an encoder may have
-    begun, the stream is waited for from there, as datagrams may have overtaken each other; a later one means that a
-    running stream was joined, which is delivered from that datagram on. It is joined anew where a datagram's group is
-    more than 65536 away from those that are expected. It can be shared by threads.
+    The first datagram starts the window. If its group is among the first `window_groups` of its encoder, the stream is
+    waited for from its start, as datagrams may have overtaken each other; a later one means that a running stream was
+    joined, which is delivered from that datagram on. It can be shared by threads.
 
-    No packet is delivered that was not sent, as long as one encoder uses the tag. One that takes its place is followed;
-    once in 65536 times it numbers its groups like the one before, and packets may be late or mixed: where even that is
-    too often, give it another tag or a new decoder. The CRC finds damage, not forgery: authenticate datagrams where
-    that matters.
+    An encoder of a later epoch, which took the place of another, is followed from its first datagram that comes; what
+    still comes of the one before is late. So is what comes of any earlier epoch, or from more than 65536 groups ago,
+    until more than `window_groups` groups of it have passed and nothing came of the stream that was followed; then it
+    is joined there.
+
+    No packet is delivered that was not sent, and none twice, as long as one encoder at a time uses the tag, no more
+    than `window_groups` groups are under way at once, and nobody forges. The CRC finds damage, not forgery:
+    authenticate datagrams where that matters.
 
     Args:
         stream_tag: That of the encoder, 0 to 65535. Datagrams of another one count as damaged.
@@ -579,7 +584,8 @@ class PacketStats:
     def late(self) -> int:
         """Datagrams that came too late to be of use.
 
-        Their packet or group had been given up, or is so long ago that nobody knows what became of it.
+        Their packet or group had been given up, or is so long ago that nobody knows what became of it, or another
+        encoder had taken the place of theirs.
         """
 
     @property

@@ -22,7 +22,8 @@ from honeylink.fec import PacketDecoder, PacketEncoder, ReedSolomon
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-HEADER = struct.Struct(">BBBBHHII")
+HEADER = struct.Struct(">BBBBHHIII")
+HEADER_BYTES = HEADER.size
 
 
 def crc32c(data: bytes) -> int:
@@ -36,14 +37,17 @@ def crc32c(data: bytes) -> int:
 
 
 def sealed(index: int, k: int, m: int, group: int, payload: bytes, tag: int = 0) -> bytes:
-    """A datagram that passes the CRC."""
-    covered = HEADER.pack(1, index, k, m, tag, len(payload), group, 0)[:12]
+    """A datagram of epoch 0 that passes the CRC."""
+    covered = HEADER.pack(1, index, k, m, tag, 0, 0, group, 0)[:-4]
     return covered + crc32c(covered + payload).to_bytes(4) + payload
 
 
 def group_of(datagram: bytes) -> int:
-    group: int = HEADER.unpack_from(datagram)[6]
-    return group
+    return int.from_bytes(datagram[12:16])
+
+
+def epoch_of(datagram: bytes) -> int:
+    return int.from_bytes(datagram[6:12])
 
 
 def numbered(count: int) -> list[bytes]:
@@ -61,21 +65,20 @@ def receive(decoder: PacketDecoder, datagrams: Iterable[bytes]) -> list[bytes]:
 def test_datagrams_are_as_documented() -> None:
     encoder = PacketEncoder(ReedSolomon(3, 2), stream_tag=0x1234)
     datagrams = send(encoder, [b"one", b"", b"three"])
-    first = group_of(datagrams[0])
-    assert first % 65536 == 0
-    assert [HEADER.unpack_from(datagram)[:7] for datagram in datagrams] == [
-        (1, 0, 3, 2, 0x1234, 5, first),
-        (1, 1, 3, 2, 0x1234, 2, first),
-        (1, 2, 3, 2, 0x1234, 7, first),
-        (1, 3, 3, 2, 0x1234, 7, first),
-        (1, 4, 3, 2, 0x1234, 7, first),
-    ]
+    epoch = epoch_of(datagrams[0])
+    assert [tuple(datagram[:4]) for datagram in datagrams] == [(1, index, 3, 2) for index in range(5)]
     for datagram in datagrams:
-        assert HEADER.unpack_from(datagram)[7] == crc32c(datagram[:12] + datagram[16:])
+        assert HEADER.unpack_from(datagram)[4:] == (
+            0x1234,
+            epoch >> 32,
+            epoch & 0xFFFF_FFFF,
+            0,
+            crc32c(datagram[:16] + datagram[20:]),
+        )
     rows = [b"\0\3one\0\0", bytes(7), b"\0\5three"]
-    assert [datagram[16:] for datagram in datagrams[:3]] == [b"\0\3one", b"\0\0", b"\0\5three"]
-    assert b"".join(datagram[16:] for datagram in datagrams[3:]) == ReedSolomon(3, 2).encode(rows).tobytes()
-    assert group_of(encoder.add(b"next")[0]) == first + 1
+    assert [datagram[HEADER_BYTES:] for datagram in datagrams[:3]] == [b"\0\3one", b"\0\0", b"\0\5three"]
+    assert b"".join(datagram[HEADER_BYTES:] for datagram in datagrams[3:]) == ReedSolomon(3, 2).encode(rows).tobytes()
+    assert group_of(encoder.add(b"next")[0]) == 1
 
 
 def test_a_short_group_has_its_real_k_in_its_parity() -> None:
@@ -84,7 +87,7 @@ def test_a_short_group_has_its_real_k_in_its_parity() -> None:
     parity = encoder.flush()
     assert [tuple(datagram[1:4]) for datagram in data + parity] == [(0, 10, 2), (1, 10, 2), (2, 2, 2), (3, 2, 2)]
     rows = [b"\0\2ab", b"\0\2cd"]
-    assert b"".join(datagram[16:] for datagram in parity) == ReedSolomon(2, 2).encode(rows).tobytes()
+    assert b"".join(datagram[HEADER_BYTES:] for datagram in parity) == ReedSolomon(2, 2).encode(rows).tobytes()
     assert receive(PacketDecoder(), parity) == [b"ab", b"cd"]
     assert encoder.flush() == []
     assert group_of(encoder.add(b"next")[0]) == group_of(data[0]) + 1
@@ -239,24 +242,44 @@ def test_a_sender_that_starts_again_is_followed() -> None:
     code, decoder = ReedSolomon(3, 1), PacketDecoder()
     old = send(PacketEncoder(code), [b"old0", b"old1"])
     assert receive(decoder, old) == [b"old0", b"old1"]
-    new = old
-    while abs(group_of(new[0]) - group_of(old[0])) <= 65536:  # of thousands of places, one or its neighbour
-        new = send(PacketEncoder(code), [b"new0", b"new1", b"new2"])
+    new = send(PacketEncoder(code), [b"new0", b"new1", b"new2"])
     assert receive(decoder, new[1:]) == [b"new0", b"new1", b"new2"]
     assert repr(decoder.stats()) == "PacketStats(received=5, damaged=0, duplicate=0, late=0, recovered=1, given_up=0)"
 
 
-def test_forked_senders_start_in_different_places() -> None:
+def test_late_datagrams_from_before_a_restart_change_nothing() -> None:
+    code, decoder = ReedSolomon(10, 2), PacketDecoder()
+    old = send(PacketEncoder(code), [b"old %d" % number for number in range(1000)])
+    assert len(receive(decoder, old[:-1])) == 1000
+    restarted = PacketEncoder(code)
+    packets = [b"new %d" % number for number in range(1000)]
+    new = send(restarted, packets[:300])
+    assert receive(decoder, new) == packets[:300]
+    assert decoder.add(old[-1]) == decoder.add(old[-3]) == []
+    for packet in packets[300:]:
+        assert receive(decoder, restarted.add(packet)) == [packet]
+    assert (decoder.stats().late, decoder.stats().given_up) == (2, 0)
+
+
+def test_each_encoder_has_a_later_epoch_than_those_before() -> None:
+    """Those of one process, and of processes that were forked from one and after another."""
+    epochs = [epoch_of(PacketEncoder(ReedSolomon(1, 0)).add(b"")[0]) for _ in range(1000)]
+    assert epochs == sorted(set(epochs))
     work = (
-        "import multiprocessing\n"
+        "import os\n"
         "from honeylink.fec import PacketEncoder, ReedSolomon\n"
-        "def start(_): return PacketEncoder(ReedSolomon(1, 0)).add(b'')[0][8:12]\n"
-        "start(0)\n"
-        "with multiprocessing.get_context('fork').Pool(8, maxtasksperchild=1) as pool:\n"
-        "    print(len(set(pool.map(start, range(8), chunksize=1))))\n"
+        "def start(): return int.from_bytes(PacketEncoder(ReedSolomon(1, 0)).add(b'')[0][6:12])\n"
+        "print(start(), flush=True)\n"
+        "for _ in range(5):\n"
+        "    if os.fork() == 0:\n"
+        "        print(start(), flush=True)\n"
+        "        os._exit(0)\n"
+        "    os.wait()\n"
     )
     result = subprocess.run([sys.executable, "-c", work], capture_output=True, text=True, check=True)
-    assert int(result.stdout) > 4
+    epochs += map(int, result.stdout.split())
+    assert len(epochs) == 1006
+    assert epochs == sorted(set(epochs))
 
 
 def test_the_group_number_wraps() -> None:
@@ -311,7 +334,7 @@ def test_whatever_is_like_bytes_is_taken() -> None:
     array = np.frombuffer(packet, dtype=np.uint8)
     for form in (packet, bytearray(packet), memoryview(packet), array):
         [datagram] = PacketEncoder(ReedSolomon(2, 1)).add(form)
-        assert datagram[16:] == expected[16:]
+        assert datagram[HEADER_BYTES:] == expected[HEADER_BYTES:]
     for form in (expected, bytearray(expected), memoryview(expected), np.frombuffer(expected, dtype=np.uint8)):
         [delivered] = PacketDecoder().add(form)
         assert delivered == packet

@@ -67,6 +67,13 @@ pub enum Error {
         /// Its matrix, which is not [`Matrix::Cauchy`].
         found: Matrix,
     },
+    /// An epoch that no datagram can hold.
+    Epoch {
+        /// The highest that one can.
+        most: u64,
+        /// The one that was given.
+        found: u64,
+    },
     /// A packet decoder needs a window of at least one group.
     Window {
         /// Most groups that a window can span.
@@ -112,6 +119,7 @@ impl fmt::Display for Error {
                     Matrix::Cauchy
                 )
             }
+            Self::Epoch { most, found } => write!(f, "expected an epoch of at most {most}, found {found}"),
             Self::Window { most, found } => {
                 write!(f, "expected a window of 1 to {most} groups, found {found}")
             }

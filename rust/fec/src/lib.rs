@@ -41,7 +41,7 @@ pub use codec::ReedSolomon;
 pub use engine::Engine;
 pub use error::Error;
 pub use matrix::Matrix;
-pub use packet::{MAX_PACKET_BYTES, MAX_WINDOW_GROUPS, PacketDecoder, PacketEncoder, PacketStats};
+pub use packet::{MAX_EPOCH, MAX_PACKET_BYTES, MAX_WINDOW_GROUPS, PacketDecoder, PacketEncoder, PacketStats};
 pub use plan::{Plan, PlanError, plan};
 pub use prefetch::prefetch;
 

@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::alloc::{GlobalAlloc, Layout, System};
 
 use honeylink_fec::{Engine, PacketDecoder};
-use sealed::sealed;
+use sealed::{sealed, sealed_in};
 
 struct Counting;
 
@@ -69,13 +69,13 @@ fn memory_is_bounded_by_the_window() {
     assert!(peak() > SHARDS_BYTES / 2, "the test is not hollow");
     assert!(peak() < SHARDS_BYTES + REST_BYTES, "{}", peak());
 
-    // Tiny datagrams with the largest claims: repairs of every size, and groups all over.
+    // Tiny datagrams with the largest claims: repairs of every size, groups and epochs all over.
     for k in 1..=255_u8 {
         let m = 0_u8.wrapping_sub(k);
         for index in k..=k.saturating_add(m - 1).min(k.saturating_mul(2)) {
-            decoder.add(&sealed([index, k, m], 100_004 + u32::from(k), &[0; 8]), |_| {});
+            decoder.add(&sealed_in([index, k, m], k.into(), 100_004 + u32::from(k), &[0; 8]), |_| {});
         }
-        decoder.add(&sealed([0, k, m], u32::from(k) * 0x0100_0001, b"\0\0"), |_| {});
+        decoder.add(&sealed_in([0, k, m], k.into(), u32::from(k) * 0x0100_0001, b"\0\0"), |_| {});
     }
     assert!(peak() < SHARDS_BYTES + REST_BYTES, "{}", peak());
 

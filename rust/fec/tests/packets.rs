@@ -6,10 +6,10 @@ use core::ops::Range;
 use std::collections::HashMap;
 
 use honeylink_fec::{
-    Error, MAX_PACKET_BYTES, MAX_WINDOW_GROUPS, Matrix, PacketDecoder, PacketEncoder, PacketStats,
+    Error, MAX_EPOCH, MAX_PACKET_BYTES, MAX_WINDOW_GROUPS, Matrix, PacketDecoder, PacketEncoder, PacketStats,
     ReedSolomon,
 };
-use packet_script::{later, sealed};
+use packet_script::{group_of, later, sealed, sealed_in};
 use proptest::{collection::vec, prelude::*, sample::Index};
 
 fn encoder(k: usize, m: usize) -> PacketEncoder {
@@ -60,10 +60,6 @@ fn numbered(numbers: Range<usize>) -> Vec<Vec<u8>> {
 fn groups(encoder: &mut PacketEncoder, k: usize, count: usize) -> Vec<Vec<Vec<u8>>> {
     let packets = numbered(0..k * count);
     packets.chunks(k).map(|group| group.iter().flat_map(|packet| send(encoder, packet)).collect()).collect()
-}
-
-fn group_of(datagram: &[u8]) -> u32 {
-    u32::from_be_bytes(datagram[8..12].try_into().expect("four bytes"))
 }
 
 /// How a packet is sent, and what the link does to its group's datagrams.
@@ -302,33 +298,45 @@ fn a_running_stream_is_joined_at_the_first_datagram() {
 #[test]
 fn a_jump_ahead_gives_up_what_it_leaves_behind() {
     let (near, far) = (decoder_after_jump(1 << 16), decoder_after_jump((1 << 16) + 1));
-    // Near ones stay in the same run: the groups between are lost, the old ones late.
+    // As far as groups may be under way together, those between are lost. Beyond, the stream is joined anew.
     assert_eq!(near.stats().given_up, 1 + ((1 << 16) - 1) * 2);
-    assert_eq!(near.stats().late, 1);
-    // Far ones start another run, and going back is one more.
-    assert_eq!((far.stats().given_up, far.stats().late), (0, 0));
+    assert_eq!(far.stats().given_up, 0);
+    assert_eq!((near.stats().late, far.stats().late), (1, 1));
 }
 
 /// A decoder that got a packet of group 1 at first, then one so many groups later, then the former's neighbour.
 fn decoder_after_jump(distance: u32) -> PacketDecoder {
     let mut decoder = decoder(1);
-    let mut packets = Vec::new();
-    for (group, index) in [(1, 0), (1 + distance, 0), (1, 1)] {
-        packets.extend(receive(&mut decoder, [sealed([index, 2, 1], group, b"\0\x01x")]));
-    }
-    // The near one's window still waits for the second packet of group 1, but it moved on.
-    assert!(!packets.is_empty());
+    let datagrams = [(1, 0), (1 + distance, 0), (1, 1)].map(|(group, index)| one_of_two(0, group, index));
+    assert_eq!(receive(&mut decoder, datagrams).len(), 2, "not the late one");
     decoder
+}
+
+/// A packet's datagram in a group of two.
+fn one_of_two(epoch: u64, group: u32, index: u8) -> Vec<u8> {
+    let packet = format!("{epoch} {group} {index}");
+    let payload = [&[0, packet.len().to_le_bytes()[0]], packet.as_bytes()].concat();
+    sealed_in([index, 2, 0], epoch, group, &payload)
+}
+
+/// The datagrams of so many groups of two, from a group on.
+fn pairs(epoch: u64, groups: Range<u32>) -> Vec<Vec<u8>> {
+    groups.flat_map(|group| [0, 1].map(|index| one_of_two(epoch, group, index))).collect()
+}
+
+/// The packets of the same.
+fn packets_of(epoch: u64, groups: Range<u32>) -> Vec<Vec<u8>> {
+    groups.flat_map(|group| [0, 1].map(|index| format!("{epoch} {group} {index}").into_bytes())).collect()
 }
 
 #[test]
 fn a_sender_that_starts_again_is_followed_and_not_mixed_with_itself() {
     let code = ReedSolomon::new(3, 1, Matrix::Cauchy).expect("k and m are in range");
-    let of = |run: u16, text: &str| {
-        let mut encoder = PacketEncoder::new(&code, 1, run).expect("the matrix is right");
+    let of = |epoch: u64, text: &str| {
+        let mut encoder = PacketEncoder::new(&code, 1, epoch).expect("the matrix is right");
         (0..9).flat_map(|number| send(&mut encoder, format!("{text}{number}"))).collect::<Vec<_>>()
     };
-    let (old, new) = (of(u16::MAX, "old"), of(7, "new"));
+    let (old, new) = (of(7, "old"), of(MAX_EPOCH, "new"));
     let mut decoder = decoder(4);
     // It stops in the middle of its first group. Of the new one's, of equal length, the start is late or lost.
     assert_eq!(receive(&mut decoder, &old[..2]), [b"old0", b"old1"]);
@@ -338,6 +346,88 @@ fn a_sender_that_starts_again_is_followed_and_not_mixed_with_itself() {
     // The lost one, and the last of the second group, whose parity came before it.
     let stats = decoder.stats();
     assert_eq!((stats.damaged, stats.late, stats.duplicate, stats.recovered), (0, 0, 0, 2));
+}
+
+#[test]
+fn what_comes_late_of_an_encoder_that_was_replaced_changes_nothing() {
+    let mut decoder = decoder(64);
+    assert_eq!(receive(&mut decoder, pairs(1, 0..100)), packets_of(1, 0..100));
+    assert_eq!(receive(&mut decoder, pairs(2, 0..300)), packets_of(2, 0..300));
+    // One that had come, and one that had not; the new stream goes on at once.
+    assert_eq!(receive(&mut decoder, [one_of_two(1, 99, 1), one_of_two(1, 100, 0)]), [[]; 0]);
+    assert_eq!(receive(&mut decoder, pairs(2, 300..900)), packets_of(2, 300..900));
+    // As many as there can be, each with its repetition, in both orders, and again after one more restart.
+    let late: Vec<_> = pairs(1, 50..114).into_iter().flat_map(|one| [one.clone(), one]).collect();
+    assert_eq!(receive(&mut decoder, late.iter().chain(late.iter().rev())), [[]; 0]);
+    assert_eq!(receive(&mut decoder, pairs(2, 900..910)), packets_of(2, 900..910));
+    assert_eq!(receive(&mut decoder, pairs(3, 0..10)), packets_of(3, 0..10));
+    assert_eq!(receive(&mut decoder, late.into_iter().chain(pairs(2, 900..930))), [[]; 0]);
+    assert_eq!(receive(&mut decoder, pairs(3, 10..20)), packets_of(3, 10..20));
+    let stats = decoder.stats();
+    assert_eq!((stats.late, stats.duplicate, stats.given_up), (2 + 512 + 256 + 60, 0, 0));
+}
+
+#[test]
+fn old_and_new_may_be_interleaved_for_long() {
+    let mut decoder = decoder(4);
+    receive(&mut decoder, pairs(1, 0..10));
+    let mixed = pairs(1, 10..1000).into_iter().zip(pairs(2, 0..990)).flat_map(|(old, new)| [old, new]);
+    // One of the old comes before the first of the new.
+    let expected = [vec![b"1 10 0".to_vec()], packets_of(2, 0..990)].concat();
+    assert_eq!(receive(&mut decoder, mixed), expected);
+}
+
+#[test]
+fn a_replay_from_long_ago_changes_nothing() {
+    for epoch in [7, 6] {
+        let mut decoder = decoder(8);
+        receive(&mut decoder, pairs(7, 0..10));
+        assert_eq!(receive(&mut decoder, pairs(7, 100_000..100_010)).len(), 20);
+        // One from each group, in between what is new: of this epoch and before, from beyond what is known.
+        let new = pairs(7, 100_010..100_510);
+        let mixed = new.into_iter().zip(pairs(epoch, 0..500)).flat_map(|(new, old)| [old, new]);
+        assert_eq!(receive(&mut decoder, mixed), packets_of(7, 100_010..100_510));
+    }
+}
+
+#[test]
+fn a_sender_whose_clock_went_back_is_followed_after_a_window() {
+    let mut decoder = decoder(8);
+    receive(&mut decoder, pairs(9, 0..1000));
+    assert_eq!(receive(&mut decoder, pairs(5, 0..20)), packets_of(5, 8..20));
+    assert_eq!(decoder.stats().late, 16);
+    // Backwards it is not going on, and each of another stream starts the count anew.
+    assert_eq!(receive(&mut decoder, pairs(4, 0..1000).into_iter().rev()), [[]; 0]);
+    let two = pairs(3, 0..1000).into_iter().zip(pairs(4, 0..1000)).flat_map(|(one, other)| [one, other]);
+    assert_eq!(receive(&mut decoder, two), [[]; 0]);
+    assert_eq!(receive(&mut decoder, pairs(5, 20..30)), packets_of(5, 20..30));
+}
+
+#[test]
+fn a_datagram_of_an_epoch_that_never_comes_does_not_stop_the_stream_for_good() {
+    // Or one from very far on in this epoch. Somebody forged it.
+    for (epoch, group) in [(MAX_EPOCH, 3), (5, 1 << 31)] {
+        let mut decoder = decoder(8);
+        receive(&mut decoder, pairs(5, 0..100));
+        receive(&mut decoder, [one_of_two(epoch, group, 0)]);
+        let mut packets = receive(&mut decoder, pairs(5, 100..200));
+        packets.retain(|packet| *packet != format!("{epoch} {group} 0").into_bytes());
+        assert_eq!(packets, packets_of(5, 108..200), "epoch {epoch}, group {group}");
+    }
+}
+
+#[test]
+fn epochs_never_mix_even_where_all_else_is_alike() {
+    let of = |epoch: u64, text: &str| {
+        let code = ReedSolomon::new(3, 1, Matrix::Cauchy).expect("k and m are in range");
+        let mut encoder = PacketEncoder::new(&code, 1, epoch).expect("the matrix is right");
+        (0..3).flat_map(|number| send(&mut encoder, format!("{text}{number}"))).collect::<Vec<_>>()
+    };
+    let (old, new) = (of(0, "old"), of(1, "new"));
+    // Of the old group two came; the new group's parity would give a packet of neither from them.
+    let mut decoder = decoder(4);
+    assert_eq!(receive(&mut decoder, [&old[0], &old[1], &new[3], &old[2]]), [b"old0", b"old1"]);
+    assert_eq!(receive(&mut decoder, &new[1..3]), [b"new0", b"new1", b"new2"]);
 }
 
 #[test]
@@ -423,7 +513,7 @@ fn foreign_datagrams_are_damaged() {
     let mut other = PacketEncoder::new(&code, 2, 0).expect("the matrix is right");
     let mut decoder = decoder(4);
     assert_eq!(receive(&mut decoder, send(&mut other, b"theirs")), [[]; 0]);
-    assert_eq!(receive(&mut decoder, [&b""[..], b"x", &[0; 16], &[0xFF; 2000]]), [[]; 0]);
+    assert_eq!(receive(&mut decoder, [&b""[..], b"x", &[0; 20], &[0xFF; 2000]]), [[]; 0]);
     assert_eq!(decoder.stats().damaged, 5);
 }
 
@@ -432,7 +522,7 @@ fn the_longest_packet_and_the_widest_groups_travel() {
     let (mut encoder, mut decoder) = (encoder(1, 1), decoder(1));
     let longest = vec![7; MAX_PACKET_BYTES];
     let datagrams = send(&mut encoder, &longest);
-    assert_eq!(datagrams[0].len(), 16 + 65535);
+    assert_eq!(datagrams[0].len(), 20 + 65535);
     assert_eq!(receive(&mut decoder, &datagrams[1..]), [longest]);
     for (k, m) in [(256, 0), (255, 1), (1, 255)] {
         let group = groups(&mut self::encoder(k, m), k, 1).remove(0);
@@ -456,6 +546,9 @@ fn arguments_out_of_range_are_refused() {
     let code = ReedSolomon::new(2, 1, Matrix::Vandermonde).expect("k and m are in range");
     let refusal = PacketEncoder::new(&code, 0, 0).map(|_| ());
     assert_eq!(refusal, Err(Error::PacketMatrix { found: Matrix::Vandermonde }));
+    let code = ReedSolomon::new(2, 1, Matrix::Cauchy).expect("k and m are in range");
+    let refusal = PacketEncoder::new(&code, 0, MAX_EPOCH + 1).map(|_| ());
+    assert_eq!(refusal, Err(Error::Epoch { most: MAX_EPOCH, found: MAX_EPOCH + 1 }));
     for window_groups in [0, MAX_WINDOW_GROUPS + 1, usize::MAX] {
         let refusal = PacketDecoder::new(0, window_groups).map(|_| ());
         assert_eq!(refusal, Err(Error::Window { most: MAX_WINDOW_GROUPS, found: window_groups }));

@@ -3,10 +3,17 @@
 //! Calls keep the GIL: a packet takes too little time to give it up, and so the locks are never waited for. No
 //! Python code runs while one is held, though `bytes` are made.
 
-use core::{fmt::Display, ops::RangeInclusive};
-use std::sync::Mutex;
+use core::{
+    fmt::Display,
+    ops::RangeInclusive,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+use std::{
+    sync::Mutex,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
-use honeylink_fec::{MAX_WINDOW_GROUPS, PacketDecoder, PacketEncoder, PacketStats};
+use honeylink_fec::{MAX_EPOCH, MAX_WINDOW_GROUPS, PacketDecoder, PacketEncoder, PacketStats};
 use pyo3::{
     prelude::*,
     types::{PyBytes, PyList},
@@ -23,8 +30,10 @@ use crate::{
 /// Makes datagrams of the packets of one stream: each packet's own at once, and parity when a group is full.
 ///
 /// A group is k packets. Packets may have any lengths; parity datagrams are as long as the group's longest. It can be
-/// shared by threads. Its groups are numbered from one of 65536 places that is drawn at random, so that a decoder
-/// follows an encoder that takes the place of another, as after a restart.
+/// shared by threads. It has an epoch, by the system's clock, and a decoder follows the encoder with the latest: so
+/// one that takes the place of another, as after a restart, is followed at once. If the clock went back meanwhile,
+/// what it sends is late until as many groups have passed as the decoder's window has. Two that send at the same time
+/// need a tag each.
 ///
 /// Args:
 ///     rs: The code of a full group, of the matrix `"cauchy"`.
@@ -41,7 +50,7 @@ use crate::{
 ///     >>> encoder, decoder = PacketEncoder(ReedSolomon(3, 1)), PacketDecoder()
 ///     >>> datagrams = [*encoder.add(b"to be"), *encoder.add(b"or not"), *encoder.add(b"to be")]
 ///     >>> [len(datagram) for datagram in datagrams]
-///     [23, 24, 23, 24]
+///     [27, 28, 27, 28]
 ///     >>> del datagrams[1]
 ///     >>> [packet for datagram in datagrams for packet in decoder.add(datagram)]
 ///     [b'to be', b'or not', b'to be']
@@ -53,10 +62,7 @@ impl PyPacketEncoder {
     #[new]
     #[pyo3(signature = (rs, stream_tag = 0))]
     fn new(rs: &Bound<'_, PyReedSolomon>, #[pyo3(from_py_with = tag)] stream_tag: u16) -> PyResult<Self> {
-        // The system's, as processes forked from one would draw the same from a generator of their own.
-        let drawn: [u8; 2] = rs.py().import("os")?.call_method1("urandom", (2,))?.extract()?;
-        let encoder = PacketEncoder::new(rs.get().code(), stream_tag, u16::from_ne_bytes(drawn));
-        let encoder = encoder.map_err(from_fec)?;
+        let encoder = PacketEncoder::new(rs.get().code(), stream_tag, next_epoch()).map_err(from_fec)?;
         Ok(Self(Mutex::new(encoder)))
     }
 
@@ -66,7 +72,7 @@ impl PyPacketEncoder {
     ///     packet: At most 65533 bytes: bytes-like, or uint8[n]. It may be empty. A copy is kept until its group ends.
     ///
     /// Returns:
-    ///     The datagrams to send now, in order: the packet's own, 18 bytes longer than it, and the m of parity if it
+    ///     The datagrams to send now, in order: the packet's own, 22 bytes longer than it, and the m of parity if it
     ///     filled the group.
     ///
     /// Raises:
@@ -116,15 +122,18 @@ impl PyPacketEncoder {
 /// `window_groups` later. So the window is what a packet lost for good can delay those behind it, and it
 /// bounds the memory, whatever arrives: to that of the shards of so many groups, and 12 MiB for codes.
 ///
-/// The first datagram starts the window. If its group is among the first `window_groups` where an encoder may have
-/// begun, the stream is waited for from there, as datagrams may have overtaken each other; a later one means that a
-/// running stream was joined, which is delivered from that datagram on. It is joined anew where a datagram's group is
-/// more than 65536 away from those that are expected. It can be shared by threads.
+/// The first datagram starts the window. If its group is among the first `window_groups` of its encoder, the stream is
+/// waited for from its start, as datagrams may have overtaken each other; a later one means that a running stream was
+/// joined, which is delivered from that datagram on. It can be shared by threads.
 ///
-/// No packet is delivered that was not sent, as long as one encoder uses the tag. One that takes its place is followed;
-/// once in 65536 times it numbers its groups like the one before, and packets may be late or mixed: where even that is
-/// too often, give it another tag or a new decoder. The CRC finds damage, not forgery: authenticate datagrams where
-/// that matters.
+/// An encoder of a later epoch, which took the place of another, is followed from its first datagram that comes; what
+/// still comes of the one before is late. So is what comes of any earlier epoch, or from more than 65536 groups ago,
+/// until more than `window_groups` groups of it have passed and nothing came of the stream that was followed; then it
+/// is joined there.
+///
+/// No packet is delivered that was not sent, and none twice, as long as one encoder at a time uses the tag, no more
+/// than `window_groups` groups are under way at once, and nobody forges. The CRC finds damage, not forgery:
+/// authenticate datagrams where that matters.
 ///
 /// Args:
 ///     stream_tag: That of the encoder, 0 to 65535. Datagrams of another one count as damaged.
@@ -254,7 +263,8 @@ impl PyPacketStats {
 
     /// Datagrams that came too late to be of use.
     ///
-    /// Their packet or group had been given up, or is so long ago that nobody knows what became of it.
+    /// Their packet or group had been given up, or is so long ago that nobody knows what became of it, or another
+    /// encoder had taken the place of theirs.
     #[getter]
     fn late(&self) -> u64 {
         self.0.late
@@ -278,6 +288,17 @@ impl PyPacketStats {
     fn __repr__(&self) -> String {
         format!("{:?}", self.0).replace(": ", "=").replace(" { ", "(").replace(" }", ")")
     }
+}
+
+/// An epoch later than all that this process, or another with the same clock, has given before: the time in units of
+/// 2^14 ns, which 48 bits hold until 2116.
+fn next_epoch() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = u64::try_from(since_1970.as_nanos() >> 14).unwrap_or(MAX_EPOCH);
+    let after = |last: u64| now.max(last + 1).min(MAX_EPOCH);
+    let last = LAST.fetch_update(Relaxed, Relaxed, |last| Some(after(last))).unwrap_or_else(|last| last);
+    after(last)
 }
 
 /// The `bytes` of one call. The list that Python gets is made when no lock is held: making it may run Python code.

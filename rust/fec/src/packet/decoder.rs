@@ -9,22 +9,26 @@
 //! ```
 //!
 //! A datagram of a group in the window goes there. One ahead of the window moves it, until that group is the last; what
-//! leaves it is given up. One behind it only counts. One that is more than [`REACH`] away in either direction is
-//! no straggler: the stream carries on elsewhere, after an outage or with a new sender, and the decoder joins it there.
+//! leaves it is given up. One behind it only counts.
+//!
+//! That is within one epoch and [`REACH`] groups of it. Beyond, a datagram is ahead, of a higher epoch or far on in
+//! this one, and the decoder leaves all and joins the stream there; or it is behind, a *stray*, and late. All of an
+//! encoder that is over are: no more than a window's groups of it can still be under way. So strays that go on for longer,
+//! while nothing comes of what the decoder follows, are the stream, and the decoder joins them: its sender's clock went
+//! back, or what the decoder follows was forged.
 
 use std::collections::VecDeque;
 
 use super::{
-    MAX_WINDOW_GROUPS, RUN_GROUPS,
+    MAX_WINDOW_GROUPS,
     codes::Codes,
     group::{Group, Verdict},
     header::Header,
 };
 use crate::{Engine, Error};
 
-/// How far from the base a group is taken for one of the same encoder. Long enough that no datagram is under way
-/// for so long (at 1000 packets a second in groups of ten, eleven minutes); no longer than a run, so that the start of
-/// another lies outside, but for the one or two nearest.
+/// How far from the base a group is taken for one that was under way together with the window's. Long enough that no
+/// datagram is for so long: at 1000 packets a second in groups of ten, eleven minutes.
 pub(super) const REACH: u32 = 1 << 16;
 
 /// What has become of the datagrams and packets of one decoder.
@@ -41,7 +45,8 @@ pub struct PacketStats {
     pub duplicate: u64,
     /// Datagrams that came too late to be of use.
     ///
-    /// Their packet or group had been given up, or is so long ago that nobody knows what became of it.
+    /// Their packet or group had been given up, or is so long ago that nobody knows what became of it, or another
+    /// encoder had taken the place of theirs.
     pub late: u64,
     /// Packets that were lost and came back by parity.
     pub recovered: u64,
@@ -59,19 +64,24 @@ pub struct PacketStats {
 /// `window_groups` later. So the window is what a packet lost for good can delay those behind it, and it
 /// bounds the memory: to that of the shards of so many groups, and of eight codes with what they remember, 1.5 MiB each.
 ///
-/// The first datagram starts the window. If its group is among the first `window_groups` where an encoder may have begun,
-/// the stream is waited for from there, as datagrams may have overtaken each other; a later one means that a running
-/// stream was joined, which is delivered from that datagram on. It is joined anew where a datagram's group is more
-/// than 65536 away from the window's first: so an encoder that takes the place of another is followed.
+/// The first datagram starts the window. If its group is among the first `window_groups` of its epoch,
+/// the stream is waited for from its start, as datagrams may have overtaken each other; a later one means that a running
+/// stream was joined, which is delivered from that datagram on.
 ///
-/// No packet is delivered that was not sent, as long as one encoder uses the tag, or the second one's groups lie that far
-/// away. Of two that number their groups alike, shards of both may be repaired to a packet of neither.
+/// An encoder that takes the place of another, with a higher epoch, is followed from its first datagram that comes.
+/// What still comes of the one before is late. So is what comes of any lower epoch, or from more than 65536 groups ago,
+/// until more than `window_groups` groups of it have passed without a datagram of the stream that was followed: that many
+/// are never under way at once, so it is the stream, and is joined there.
+///
+/// No packet is delivered that was not sent, and none twice, as long as no two encoders of the tag have the same epoch
+/// or send at the same time, no more than `window_groups` groups are under way at once, and nobody forges. Whoever can make
+/// datagrams can make packets, and keep others from being delivered.
 ///
 /// # Example
 /// ```
 /// use honeylink_fec::{Matrix, PacketDecoder, PacketEncoder, ReedSolomon};
 ///
-/// let mut encoder = PacketEncoder::new(&ReedSolomon::new(2, 1, Matrix::Cauchy)?, 0, 40_961)?;
+/// let mut encoder = PacketEncoder::new(&ReedSolomon::new(2, 1, Matrix::Cauchy)?, 0, 1)?;
 /// let mut decoder = PacketDecoder::new(0, 64)?;
 /// let mut packets = Vec::new();
 /// for number in 0..4_u8 {
@@ -92,11 +102,41 @@ pub struct PacketDecoder {
     /// The past ones, then those of the window of which the decoder knows.
     groups: VecDeque<Group>,
     past: usize,
-    /// The number of the window's first group; `None` before the first datagram.
-    base: Option<u32>,
+    /// The window's first group; `None` before the first datagram.
+    base: Option<Position>,
+    /// The lowest of the latest strays, if nothing has come since of what is followed.
+    strays_from: Option<Position>,
     /// k of the stream's full groups, as last seen.
     full_data_shards: usize,
     stats: PacketStats,
+}
+
+/// A group among all of a stream tag.
+#[derive(Clone, Copy)]
+struct Position {
+    epoch: u64,
+    group: u32,
+}
+
+impl Position {
+    fn of(header: Header) -> Self {
+        Self { epoch: header.epoch, group: header.group }
+    }
+
+    /// How many groups it is ahead of another of the same epoch; negative behind it.
+    fn ahead_of(self, other: Self) -> i32 {
+        self.group.wrapping_sub(other.group).cast_signed()
+    }
+
+    /// The same if they can have been under way together.
+    fn near(self, other: Self) -> Option<i32> {
+        let ahead = self.ahead_of(other);
+        (self.epoch == other.epoch && ahead.unsigned_abs() <= REACH).then_some(ahead)
+    }
+
+    fn is_after(self, other: Self) -> bool {
+        self.epoch > other.epoch || self.epoch == other.epoch && self.ahead_of(other) > 0
+    }
 }
 
 impl PacketDecoder {
@@ -123,6 +163,7 @@ impl PacketDecoder {
             groups: VecDeque::new(),
             past: 0,
             base: None,
+            strays_from: None,
             full_data_shards: 0,
             stats: PacketStats::default(),
         })
@@ -171,18 +212,10 @@ impl PacketDecoder {
     }
 
     fn take(&mut self, header: Header, shard: &[u8], deliver: &mut impl FnMut(&[u8])) -> Verdict {
-        let away = |base: u32| header.group.wrapping_sub(base).cast_signed();
-        let base = match self.base {
-            Some(base) if away(base).unsigned_abs() <= REACH => base,
-            Some(_) => {
-                self.flush(&mut *deliver);
-                self.join(header)
-            }
-            None => self.join(header),
-        };
+        let Some(ahead) = self.approach(header, deliver) else { return Verdict::Late };
         // No more than REACH, which any usize holds.
-        let distance = away(base).unsigned_abs() as usize;
-        if away(base) < 0 {
+        let distance = ahead.unsigned_abs() as usize;
+        if ahead < 0 {
             let known = self.past.checked_sub(distance).map(|at| &mut self.groups[at]);
             return known.map_or(Verdict::Late, |group| group.judge_when_closed(header.index));
         }
@@ -206,14 +239,41 @@ impl PacketDecoder {
         if recovered.is_some() { verdict } else { Verdict::Damaged }
     }
 
+    /// How far the datagram's group is ahead of the window's first, which is moved there if it is far; nothing for a stray.
+    fn approach(&mut self, header: Header, deliver: &mut impl FnMut(&[u8])) -> Option<i32> {
+        let position = Position::of(header);
+        if let Some(base) = self.base {
+            if let Some(ahead) = position.near(base) {
+                self.strays_from = None;
+                return Some(ahead);
+            }
+            if !position.is_after(base) && !self.have_strays_gone_on(position) {
+                return None;
+            }
+            self.flush(&mut *deliver);
+        }
+        Some(position.ahead_of(self.join(header)))
+    }
+
+    /// Whether so many groups of strays have passed, with this one, that they are no late ones of an encoder that is over.
+    fn have_strays_gone_on(&mut self, position: Position) -> bool {
+        let passed = self.strays_from.and_then(|from| usize::try_from(position.near(from)?).ok());
+        if passed.is_none() {
+            self.strays_from = Some(position);
+        }
+        passed.is_some_and(|groups| groups >= self.window_groups)
+    }
+
     /// Forgets all groups and starts the window where the datagram is.
-    fn join(&mut self, header: Header) -> u32 {
+    fn join(&mut self, header: Header) -> Position {
         self.groups.clear();
         self.past = 0;
-        let since_start = header.group % RUN_GROUPS;
-        let is_early = usize::try_from(since_start).is_ok_and(|groups| groups < self.window_groups);
-        let base = if is_early { header.group - since_start } else { header.group };
-        if !is_early {
+        self.strays_from = None;
+        let is_early = usize::try_from(header.group).is_ok_and(|groups| groups < self.window_groups);
+        let mut base = Position::of(header);
+        if is_early {
+            base.group = 0;
+        } else {
             let next = header.index.min(header.data_shards);
             self.groups.push_back(Group::joined_at(next));
         }
@@ -269,7 +329,9 @@ impl PacketDecoder {
 
     fn advance(&mut self, count: usize) {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
-        self.base = self.base.map(|base| base.wrapping_add(count));
+        if let Some(base) = &mut self.base {
+            base.group = base.group.wrapping_add(count);
+        }
     }
 }
 

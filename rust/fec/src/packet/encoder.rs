@@ -3,7 +3,7 @@
 use arrayvec::ArrayVec;
 
 use super::{
-    MAX_PACKET_BYTES, RUN_GROUPS,
+    MAX_EPOCH, MAX_PACKET_BYTES,
     codes::Codes,
     header::{HEADER_BYTES, Header},
 };
@@ -15,7 +15,7 @@ use crate::{Error, MAX_SHARDS, Matrix, ReedSolomon};
 /// most k + m datagrams.
 ///
 /// # Format
-/// A datagram is one shard behind a header of 16 bytes, big-endian:
+/// A datagram is one shard behind a header of 20 bytes, big-endian:
 ///
 /// | bytes | what |
 /// |---|---|
@@ -24,12 +24,13 @@ use crate::{Error, MAX_SHARDS, Matrix, ReedSolomon};
 /// | 2 | k, the group's data shards; 0 stands for 256 |
 /// | 3 | m, the group's parity shards |
 /// | 4-5 | stream tag |
-/// | 6-7 | bytes of the payload |
-/// | 8-11 | number of the group; 0 follows the highest |
-/// | 12-15 | CRC32C of bytes 0-11 and the payload |
+/// | 6-11 | epoch of the encoder |
+/// | 12-15 | number of the group, from 0 in each epoch; 0 follows the highest |
+/// | 16-19 | CRC32C of bytes 0-15 and the payload |
 ///
-/// A data shard's payload is the packet's length in two bytes, and the packet. Parity covers these payloads, padded
-/// with zeros to the longest, by the code of [`Matrix::Cauchy`]: no field names another.
+/// The payload is the rest of the datagram, 65535 bytes at most. A data shard's is the packet's length in two bytes, and
+/// the packet. Parity covers these payloads, padded with zeros to the longest, by the code of [`Matrix::Cauchy`]: no
+/// field names another.
 /// When a group is ended short, its data datagrams have long been sent with the k of a full one; its parity
 /// datagrams carry the real k, and are those of the code of that k. So any real-k datagrams of a group
 /// give all its packets.
@@ -41,7 +42,7 @@ use crate::{Error, MAX_SHARDS, Matrix, ReedSolomon};
 /// ```
 /// use honeylink_fec::{Matrix, PacketDecoder, PacketEncoder, ReedSolomon};
 ///
-/// let mut encoder = PacketEncoder::new(&ReedSolomon::new(3, 1, Matrix::Cauchy)?, 7, 40_961)?;
+/// let mut encoder = PacketEncoder::new(&ReedSolomon::new(3, 1, Matrix::Cauchy)?, 7, 1)?;
 /// let mut datagrams = Vec::new();
 /// for packet in [&b"take"[..], b"", b"off"] {
 ///     encoder.add(packet, |datagram| datagrams.push(datagram.to_vec()))?;
@@ -63,6 +64,7 @@ pub struct PacketEncoder {
     parity_shards: usize,
     codes: Codes,
     stream_tag: u16,
+    epoch: u64,
     group: u32,
     /// The packets of the open group.
     count: usize,
@@ -72,23 +74,27 @@ pub struct PacketEncoder {
 }
 
 impl PacketEncoder {
-    /// An encoder whose groups have the k and m of `code`, and whose first group is number 65536 · `run`.
+    /// An encoder whose groups have the k and m of `code`.
     ///
-    /// Draw the run at random. A [`PacketDecoder`](super::PacketDecoder) then follows an encoder that takes the place of
-    /// another of that tag, as after a restart: only once in 65536 times do both use the same numbers, and then packets of
-    /// the second may count as late, or be mixed with the first one's. Two that send at the same time need a tag each.
+    /// An encoder that takes the place of another of its tag, as after a restart, must have a higher epoch, and a
+    /// [`PacketDecoder`](super::PacketDecoder) then follows it at once. The time at which it is made will do, in
+    /// units so short that no two are made in one: 48 bits last for 146 years of 2^14 ns. Of two with the same epoch
+    /// packets may be late, or mixed. Two that send at the same time need a tag each.
     ///
     /// # Errors
     /// [`Error::PacketMatrix`] unless the code is one of [`Matrix::Cauchy`]: a datagram has no field for the matrix.
-    pub fn new(code: &ReedSolomon, stream_tag: u16, run: u16) -> Result<Self, Error> {
+    /// [`Error::Epoch`] when the epoch is above [`MAX_EPOCH`].
+    pub fn new(code: &ReedSolomon, stream_tag: u16, epoch: u64) -> Result<Self, Error> {
         let (data_shards, parity_shards) = (code.data_shards(), code.parity_shards());
         if code.matrix() != Matrix::Cauchy {
             return Err(Error::PacketMatrix { found: code.matrix() });
         }
+        if epoch > MAX_EPOCH {
+            return Err(Error::Epoch { most: MAX_EPOCH, found: epoch });
+        }
         let codes = Codes::new(code.engine());
         let (data, parity) = (vec![Vec::new(); data_shards], vec![Vec::new(); parity_shards]);
-        let group = u32::from(run) * RUN_GROUPS;
-        Ok(Self { data_shards, parity_shards, codes, stream_tag, group, count: 0, data, parity })
+        Ok(Self { data_shards, parity_shards, codes, stream_tag, epoch, group: 0, count: 0, data, parity })
     }
 
     /// Takes one packet and calls `send` with its datagram; then, if that fills the group, with each parity datagram.
@@ -151,8 +157,8 @@ impl PacketEncoder {
     }
 
     fn header(&self, index: usize, data_shards: usize) -> Header {
-        let Self { parity_shards, stream_tag, group, .. } = *self;
-        Header { index, data_shards, parity_shards, stream_tag, group }
+        let Self { parity_shards, stream_tag, epoch, group, .. } = *self;
+        Header { index, data_shards, parity_shards, stream_tag, epoch, group }
     }
 }
 
@@ -163,12 +169,11 @@ mod tests {
     #[test]
     fn group_0_follows_the_highest() {
         let code = ReedSolomon::new(1, 1, Matrix::Cauchy).expect("k and m are in range");
-        let mut encoder = PacketEncoder::new(&code, 0, u16::MAX).expect("the matrix is right");
-        assert_eq!(encoder.group, 0xFFFF_0000);
+        let mut encoder = PacketEncoder::new(&code, 0, 0).expect("the matrix is right");
         encoder.group = u32::MAX;
         for expected in [u32::MAX, 0, 1] {
             encoder
-                .add(b"x", |datagram| assert_eq!(datagram[8..12], expected.to_be_bytes()))
+                .add(b"x", |datagram| assert_eq!(datagram[12..16], expected.to_be_bytes()))
                 .expect("the packet is short");
         }
     }

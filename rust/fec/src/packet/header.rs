@@ -4,13 +4,19 @@ use crc32c::{crc32c, crc32c_append};
 
 use crate::MAX_SHARDS;
 
-pub(super) const HEADER_BYTES: usize = 16;
+pub(super) const HEADER_BYTES: usize = 20;
 
 /// Bytes of a packet's length, which stands before it in its shard.
 pub(super) const LENGTH_BYTES: usize = 2;
 
+/// Of a shard with its packet's length, or of parity over such shards.
+pub(super) const MAX_PAYLOAD_BYTES: usize = u16::MAX as usize;
+
 /// What the CRC covers of the header: all that stands before it.
-const COVERED_BYTES: usize = 12;
+const COVERED_BYTES: usize = 16;
+
+/// The highest epoch that its six bytes hold.
+pub(super) const MAX_EPOCH: u64 = (1 << 48) - 1;
 
 const VERSION: u8 = 1;
 
@@ -20,6 +26,8 @@ pub(super) struct Header {
     pub(super) data_shards: usize,
     pub(super) parity_shards: usize,
     pub(super) stream_tag: u16,
+    /// At most [`MAX_EPOCH`].
+    pub(super) epoch: u64,
     pub(super) group: u32,
 }
 
@@ -33,7 +41,7 @@ impl Header {
         let Some((header, payload)) = datagram.split_first_chunk_mut::<HEADER_BYTES>() else { return };
         // A code's numbers fit bytes, but for k = 256, whose low byte is the 0 that stands for it.
         let byte = |number: usize| number.to_le_bytes()[0];
-        let [.., high, low] = payload.len().to_be_bytes();
+        let [_, _, epoch @ ..] = self.epoch.to_be_bytes();
         header[..4].copy_from_slice(&[
             VERSION,
             byte(self.index),
@@ -41,8 +49,8 @@ impl Header {
             byte(self.parity_shards),
         ]);
         header[4..6].copy_from_slice(&self.stream_tag.to_be_bytes());
-        header[6..8].copy_from_slice(&[high, low]);
-        header[8..12].copy_from_slice(&self.group.to_be_bytes());
+        header[6..12].copy_from_slice(&epoch);
+        header[12..16].copy_from_slice(&self.group.to_be_bytes());
         let crc = crc32c_append(crc32c(&header[..COVERED_BYTES]), payload);
         header[COVERED_BYTES..].copy_from_slice(&crc.to_be_bytes());
     }
@@ -52,14 +60,14 @@ impl Header {
         let (header, payload) = datagram.split_first_chunk::<HEADER_BYTES>()?;
         let [version, index, data_shards, parity_shards, ..] = header.map(usize::from);
         let data_shards = if data_shards == 0 { MAX_SHARDS } else { data_shards };
-        let stream_tag = u16::from_be_bytes([header[4], header[5]]);
-        let payload_bytes = u16::from_be_bytes([header[6], header[7]]);
-        let group = u32::from_be_bytes([header[8], header[9], header[10], header[11]]);
-        let crc = u32::from_be_bytes([header[12], header[13], header[14], header[15]]);
-        let opened = Self { index, data_shards, parity_shards, stream_tag, group };
+        let number = |bytes: &[u8]| bytes.iter().fold(0, |number, &byte| number << 8 | u64::from(byte));
+        let (stream_tag, epoch) = (u16::from_be_bytes([header[4], header[5]]), number(&header[6..12]));
+        let group = u32::from_be_bytes([header[12], header[13], header[14], header[15]]);
+        let crc = u32::from_be_bytes([header[16], header[17], header[18], header[19]]);
+        let opened = Self { index, data_shards, parity_shards, stream_tag, epoch, group };
         let total_shards = data_shards + parity_shards;
         let is_sound = version == usize::from(VERSION)
-            && payload.len() == usize::from(payload_bytes)
+            && payload.len() <= MAX_PAYLOAD_BYTES
             && total_shards <= MAX_SHARDS
             && index < total_shards
             && crc32c_append(crc32c(&header[..COVERED_BYTES]), payload) == crc
@@ -83,8 +91,14 @@ pub(super) fn packet(shard: &[u8]) -> Option<&[u8]> {
 mod tests {
     use super::*;
 
-    const HEADER: Header =
-        Header { index: 9, data_shards: 10, parity_shards: 2, stream_tag: 0x1234, group: 0x0102_0304 };
+    const HEADER: Header = Header {
+        index: 9,
+        data_shards: 10,
+        parity_shards: 2,
+        stream_tag: 0x1234,
+        epoch: 0xA1A2_A3A4_A5A6,
+        group: 0x0102_0304,
+    };
 
     fn sealed(header: Header, payload: &[u8]) -> Vec<u8> {
         let mut datagram = [&[0; HEADER_BYTES], payload].concat();
@@ -95,10 +109,11 @@ mod tests {
     #[test]
     fn the_layout_is_fixed() {
         let datagram = sealed(HEADER, b"\0\x03abc");
-        assert_eq!(datagram[..12], [1, 9, 10, 2, 0x12, 0x34, 0, 5, 1, 2, 3, 4]);
-        assert_eq!(datagram[16..], *b"\0\x03abc");
-        let covered = [&datagram[..12], &datagram[16..]].concat();
-        assert_eq!(datagram[12..16], crc_by_definition(&covered).to_be_bytes());
+        assert_eq!(datagram[..6], [1, 9, 10, 2, 0x12, 0x34]);
+        assert_eq!(datagram[6..16], [0xA1, 0xA2, 0xA3, 0xA4, 0xA5, 0xA6, 1, 2, 3, 4]);
+        assert_eq!(datagram[20..], *b"\0\x03abc");
+        let covered = [&datagram[..16], &datagram[20..]].concat();
+        assert_eq!(datagram[16..20], crc_by_definition(&covered).to_be_bytes());
         assert_eq!(Header::open(&datagram), Some((HEADER, &b"\0\x03abc"[..])));
     }
 
@@ -120,6 +135,14 @@ mod tests {
         let datagram = sealed(header, b"\0\0");
         assert_eq!(datagram[1..4], [255, 0, 0]);
         assert_eq!(Header::open(&datagram), Some((header, &b"\0\0"[..])));
+    }
+
+    #[test]
+    fn the_highest_epoch_and_the_longest_payload_travel() {
+        let header = Header { index: 10, epoch: MAX_EPOCH, group: u32::MAX, ..HEADER };
+        let longest = vec![7; MAX_PAYLOAD_BYTES];
+        assert_eq!(Header::open(&sealed(header, &longest)), Some((header, &longest[..])));
+        assert_eq!(Header::open(&sealed(header, &vec![7; MAX_PAYLOAD_BYTES + 1])), None);
     }
 
     #[test]

@@ -5,11 +5,15 @@
 //!
 //! The road not taken: a sliding window of coded packets (RFC 8681) repairs a little sooner, but each
 //! repair solves a system that grows with the window; a group costs one product with a matrix that is known.
-
-//! Receivers know a stream by its tag, and its groups by their numbers. A sender that starts again can't know which numbers
-//! the one before it used, and shards of two groups with one number could be repaired to packets that nobody sent. So the
-//! numbers are cut into 65536 runs, and each encoder begins at one of them, to be drawn at random. A decoder tells another
-//! run by the distance, and that it is at the beginning of one by the number.
+//!
+//! Receivers know a stream by its tag, the encoder by its epoch, and its groups by their numbers. A sender that starts
+//! again can't know which numbers the one before it used, and shards of two groups with one number could be repaired to
+//! packets that nobody sent; so groups count anew in each epoch, and never mix with those of another. Epochs have an
+//! order, by which a decoder tells the start of a new encoder from a late datagram of an old one, and needs to remember
+//! nothing of the old one for that. Kafka fences off a producer that was replaced in the same way.
+//!
+//! The road not taken: an epoch at random needs no clock, but either the first late datagram takes the decoder back, or it
+//! remembers every epoch that is over.
 
 mod codes;
 mod decoder;
@@ -20,11 +24,11 @@ mod header;
 pub use decoder::{PacketDecoder, PacketStats};
 pub use encoder::PacketEncoder;
 
-/// Longest packet: the payload's length has 16 bits, and the packet's own length is part of it.
-pub const MAX_PACKET_BYTES: usize = u16::MAX as usize - header::LENGTH_BYTES;
+/// Longest packet: it is sent as a payload of at most 65535 bytes, with its own length in front.
+pub const MAX_PACKET_BYTES: usize = header::MAX_PAYLOAD_BYTES - header::LENGTH_BYTES;
 
-/// Groups from one place where an encoder may begin to the next.
-const RUN_GROUPS: u32 = 1 << 16;
+/// The highest epoch that an encoder can have.
+pub const MAX_EPOCH: u64 = header::MAX_EPOCH;
 
 /// Most groups that a decoder's window can span: what is behind it must stay apart from what is ahead.
 pub const MAX_WINDOW_GROUPS: usize = decoder::REACH as usize / 2;
