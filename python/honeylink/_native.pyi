@@ -3,7 +3,7 @@
 """The compiled part of HoneyLink. Import from `honeylink.fec` and `honeylink.scheduler` instead."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, TypeAlias, TypedDict, Unpack, final
+from typing import Any, Final, Literal, NoReturn, TypeAlias, TypedDict, Unpack, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -254,7 +254,7 @@ class ReedSolomon:
 
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
-    def __getnewargs__(self) -> tuple[int, int, str]: ...
+    def __reduce__(self) -> tuple[type[ReedSolomon], tuple[int, int, str]]: ...
 
 @final
 class Encoder:
@@ -291,6 +291,8 @@ class Encoder:
         Raises:
             Incomplete: Not all data shards were added yet; `missing` says which.
         """
+
+    def __reduce__(self) -> NoReturn: ...
 
 def engines() -> list[str]:
     """The engines that this CPU can run, fastest first. The last is `"portable"`, which runs anywhere.
@@ -354,7 +356,7 @@ class Plan:
 
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
-    def __getnewargs__(self) -> tuple[int, int, float]: ...
+    def __reduce__(self) -> tuple[type[Plan], tuple[int, int, float]]: ...
 
 def plan_parity(loss: float, target: float, data_shards: int = 10, burst: float | None = None) -> Plan:
     """The least parity that brings groups through a link's losses as often as wanted.
@@ -462,6 +464,8 @@ class PacketEncoder:
             (2, [])
         """
 
+    def __reduce__(self) -> NoReturn: ...
+
 @final
 class PacketDecoder:
     """Makes packets of the datagrams of one stream: in order, each once, byte for byte.
@@ -551,6 +555,8 @@ class PacketDecoder:
             PacketStats(received=1, damaged=1, duplicate=0, late=0, recovered=0, given_up=0)
         """
 
+    def __reduce__(self) -> NoReturn: ...
+
 @final
 class PacketStats:
     """What has become of a decoder's datagrams and packets, counted since it was made.
@@ -602,6 +608,7 @@ class PacketStats:
 
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
+    def __reduce__(self) -> NoReturn: ...
 
 class _Changes(TypedDict, total=False):
     priority: Literal["latency", "normal", "burst"]
@@ -946,6 +953,8 @@ class LinkScheduler:
             (2, 2400, 1)
         """
 
+    def __reduce__(self) -> NoReturn: ...
+
 @final
 class Batch:
     """The packets that leave, in order: arrays with one entry a packet.
@@ -981,6 +990,7 @@ class Batch:
         """bool[n]: whether it leaves with a mark, as its queue has stood for long: set ECN to CE (RFC 3168)."""
 
     def __len__(self) -> int: ...
+    def __reduce__(self) -> NoReturn: ...
 
 @final
 class LinkStats:
@@ -1041,6 +1051,7 @@ class LinkStats:
         """Packets that were accepted and never handed out: the last three counts together."""
 
     def __eq__(self, other: object, /) -> bool: ...
+    def __reduce__(self) -> NoReturn: ...
 
 @final
 class Pool:
@@ -1154,7 +1165,8 @@ class Pool:
             Their sum in this pool's charge, in kbit/s.
 
         Raises:
-            PlannerError: There is not one allocation for each stream, or one is not from 0 to 2^64 - 1.
+            PlannerError: There is not one allocation for each stream, or one is not from 0 to 2^64 - 1; or a stream has
+                FEC that can't be.
 
         Example:
             >>> from honeylink.scheduler import Pool, StreamAsk
@@ -1165,7 +1177,9 @@ class Pool:
 
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
-    def __getnewargs__(self) -> tuple[str, str, int, int, str, int | None, int | None, int | None, bool, int, int]: ...
+    def __reduce__(
+        self,
+    ) -> tuple[type[Pool], tuple[str, str, int, int, str, int | None, int | None, int | None, bool, int, int]]: ...
 
 @final
 class StreamAsk:
@@ -1225,7 +1239,7 @@ class StreamAsk:
 
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
-    def __getnewargs__(self) -> tuple[str, str, int, int | None, int, int]: ...
+    def __reduce__(self) -> tuple[type[StreamAsk], tuple[str, str, int, int | None, int, int]]: ...
 
 @final
 class Request:
@@ -1256,7 +1270,7 @@ class Request:
 
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
-    def __getnewargs__(self) -> tuple[tuple[StreamAsk, ...], int]: ...
+    def __reduce__(self) -> tuple[type[Request], tuple[tuple[StreamAsk, ...], int]]: ...
 
 @final
 class ActiveSession:
@@ -1316,7 +1330,9 @@ class ActiveSession:
 
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
-    def __getnewargs__(self) -> tuple[str, tuple[str, ...], tuple[StreamAsk, ...], int, int, int]: ...
+    def __reduce__(
+        self,
+    ) -> tuple[type[ActiveSession], tuple[str, tuple[str, ...], tuple[StreamAsk, ...], int, int, int]]: ...
 
 @final
 class Admitted:
@@ -1364,9 +1380,12 @@ class Admitted:
 
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
-    def __getnewargs__(
+    def __reduce__(
         self,
-    ) -> tuple[tuple[int, ...], tuple[int, ...], tuple[tuple[str, tuple[int, ...]], ...], tuple[str, ...]]: ...
+    ) -> tuple[
+        type[Admitted],
+        tuple[tuple[int, ...], tuple[int, ...], tuple[tuple[str, tuple[int, ...]], ...], tuple[str, ...]],
+    ]: ...
 
 @final
 class Rejected:
@@ -1427,7 +1446,9 @@ class Rejected:
 
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
-    def __getnewargs__(self) -> tuple[Pool, int, int, tuple[int, ...] | None, int | None, int]: ...
+    def __reduce__(
+        self,
+    ) -> tuple[type[Rejected], tuple[Pool, int, int, tuple[int, ...] | None, int | None, int]]: ...
 
 def plan(
     path: Sequence[Pool],
@@ -1440,7 +1461,8 @@ def plan(
 
     A pure function: the same arguments give the same answer. If the path is short, streams with a minimum get less
     than they ask for, the least urgent first. If it is short of the minima and its pools allow it, sessions that are
-    there and weaker than the request are shrunk, and if need be evicted; none loses more than it takes.
+    there and weaker than the request are shrunk, and if need be evicted; none loses more than it takes. Beside 256
+    active sessions or more it releases the GIL.
 
     Args:
         path: The pools to reserve from, from the device up: no level may come before one inside it.

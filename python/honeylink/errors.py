@@ -24,6 +24,7 @@
     │       └── DelayOutOfReach      a delay that can't be kept (also a ValueError)
     ├── CodecFailed                  a codec that can't be measured (in honeylink.cli.bench.cases)
     ├── ScenarioError                a scenario that can't be simulated (in honeylink.cli.link.scenario)
+    ├── CorruptState                 an object on which an internal error ended an earlier call
     ├── SettingsError                a setting with a wrong value
     ├── DatabaseStartError           the embedded database did not start (in honeylink.store.embedded)
     ├── MigrationError               the schema could not be brought up to date (in honeylink.store.migrate)
@@ -57,6 +58,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
 __all__ = [
@@ -64,6 +66,7 @@ __all__ = [
     "ClientGone",
     "CodeParameterError",
     "Conflict",
+    "CorruptState",
     "DelayOutOfReach",
     "DependencyUnavailable",
     "FecError",
@@ -102,7 +105,15 @@ __all__ = [
 
 
 class HoneyLinkError(Exception):
-    """Root of all errors of this package."""
+    """Root of all errors of this package. Each can be pickled and copied, facts and all."""
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...], dict[str, object]]:
+        """Rebuild it without `__init__`, whose arguments are the facts and not the message."""
+        return _rebuild, (type(self), *self.args), self.__dict__
+
+
+def _rebuild(cls: type[HoneyLinkError], *args: object) -> HoneyLinkError:
+    return cls.__new__(cls, *args)
 
 
 class FecError(HoneyLinkError):
@@ -297,14 +308,25 @@ class DelayOutOfReach(LinkError):
     """A delay that can't be kept beside what is guaranteed to others, or under a ceiling.
 
     Attributes:
-        handle: the class whose ceiling is in the way, or the root for the link.
+        handle: the class whose ceiling is in the way, or the root for the link; None if it is the stream's own ceiling.
         least_us: the shortest delay that could be kept there; None if none could.
     """
 
-    def __init__(self, field: str, expected: str, found: str, handle: int, least_us: int | None) -> None:
+    def __init__(self, field: str, expected: str, found: str, handle: int | None, least_us: int | None) -> None:
         super().__init__(field, expected, found)
         self.handle = handle
         self.least_us = least_us
+
+
+class CorruptState(HoneyLinkError):
+    """An object whose state is unknown, as an internal error ended an earlier call on it. Make a new one."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"expected {name} to be as its last call left it, found that an internal error ended that call: "
+            "its state is unknown; make a new one"
+        )
+        self.name = name
 
 
 class SettingsError(HoneyLinkError):

@@ -41,6 +41,7 @@ Example:
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -95,6 +96,7 @@ def empty_shards(count: int, n: int, groups: int | None = None) -> NDArray[np.ui
 
     Raises:
         ShardShapeError: A number is negative.
+        MemoryError: There is not so much room.
 
     Example:
         >>> from honeylink.fec import empty_shards
@@ -106,6 +108,9 @@ def empty_shards(count: int, n: int, groups: int | None = None) -> NDArray[np.ui
         raise _ShardShapeError("no negative number", f"count={count}, n={n}, groups={groups}")
     stride = (-(-n // _CACHE_LINE_BYTES) | 1) * _CACHE_LINE_BYTES
     rows = count if groups is None else count * groups
+    # NumPy would say that the array is wrong, and counts an axis without elements as one with one.
+    if max(count, 1) * max(groups or 1, 1) * stride > sys.maxsize - _CACHE_LINE_BYTES:
+        raise MemoryError(f"no room for {rows} rows of {n} bytes")
     memory = np.empty(rows * stride + _CACHE_LINE_BYTES, dtype=np.uint8)
     start = -memory.ctypes.data % _CACHE_LINE_BYTES
     shape = (count, stride) if groups is None else (groups, count, stride)

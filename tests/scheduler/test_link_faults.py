@@ -67,7 +67,7 @@ class Scene:
         (lambda s: s.link.add_stream(s.cls, rate_kbps=1, max_delay_us=10_000), DelayOutOfReach, "max_delay_us"),
         (
             lambda s: s.link.add_stream(s.link.root, rate_kbps=1, ceil_kbps=9, max_delay_us=10_000),
-            LinkError,
+            DelayOutOfReach,
             "max_delay_us",
         ),
         (lambda s: s.link.add_stream(s.cls, max_delay_us=10), LinkError, "max_delay_us"),
@@ -132,6 +132,11 @@ class Scene:
             LinkError,
             "answer.streams[0].fec.data_shards",
         ),
+        (
+            lambda s: LinkScheduler.from_session({"streams": [STREAM, {**STREAM, "name": "\ud800"}]}, 10_000),
+            LinkError,
+            "answer.streams[1].name",
+        ),
         (lambda s: LinkScheduler.from_session({"streams": []}, 0), LinkError, "rate_kbps"),
     ],
 )
@@ -155,6 +160,8 @@ def test_bad_values(call: Callable[[Scene], object], error: type[LinkError], fie
         (lambda s: Link(True), "rate_kbps: expected an integer, found bool"),
         (lambda s: Link(1, aqm=1), "aqm: expected text, found int"),
         (lambda s: Link(1, mtu=1), "mtu: there is no such setting"),
+        (lambda s: Link(1, **{"\ud800": 1}), r"'\ud800': there is no such setting"),
+        (lambda s: s.link.add_class(**{"\ud800": 1}), r"'\ud800': there is no such setting"),
         (lambda s: s.link.add_class(priority="normal"), "priority: a class has no such setting"),
         (lambda s: s.link.add_stream(s.cls, colour=1), "colour: there is no such setting"),
         (lambda s: s.link.add_stream(s.cls, burst_bytes=None), "burst_bytes: expected an integer, found NoneType"),
@@ -163,8 +170,13 @@ def test_bad_values(call: Callable[[Scene], object], error: type[LinkError], fie
         (lambda s: s.link.enqueue({s.stream: 1}, [1], 1000), "streams: expected uint32[n], found dict"),
         (
             lambda s: s.link.enqueue([s.stream], np.ones((1, 1), np.uint32), 1000),
-            "sizes: expected uint32[n], found nda",
+            "sizes: expected uint32[n], found uint32[1, 1]",
         ),
+        (
+            lambda s: s.link.enqueue(np.ones((2, 3)), [1], 1000),
+            "streams: expected uint32[n], found float64[2, 3]",
+        ),
+        (lambda s: s.link.enqueue(np.zeros((), np.uint32), [1], 1000), "streams: expected uint32[n], found uint32[]"),
         (lambda s: s.link.enqueue([s.stream], np.uint32(1), 1000), "sizes: expected uint32[n], found uint32"),
         (lambda s: s.link.enqueue([s.stream], [1.0], 1000), "sizes[0]: expected an integer, found float"),
         (lambda s: s.link.enqueue([s.stream], np.ones(1), 1000), "sizes[0]: expected an integer, found float64"),
@@ -206,6 +218,12 @@ def test_errors_carry_their_facts() -> None:
     with pytest.raises(DelayOutOfReach) as capped:
         scene.link.add_stream(scene.cls, rate_kbps=1, max_delay_us=10_000)
     assert (capped.value.handle, capped.value.least_us) == (scene.cls, None)
+    with pytest.raises(DelayOutOfReach, match="no delay beside a ceil_kbps") as own:
+        scene.link.add_stream(scene.link.root, rate_kbps=1, ceil_kbps=9, max_delay_us=10_000)
+    assert (own.value.handle, own.value.least_us) == (None, None)
+    with pytest.raises(LinkError) as unnamed:
+        LinkScheduler.from_session({"streams": [{**STREAM, "name": "a\ud800"}]}, 10_000)
+    assert (unnamed.value.expected, unnamed.value.found) == ("valid Unicode", r"'a\ud800'")
 
 
 def test_a_value_that_raises_is_heard() -> None:

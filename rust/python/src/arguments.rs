@@ -1,12 +1,19 @@
 //! Python values that become the planner's, each refused by the name of its field.
 
 use pyo3::{
-    exceptions::PyOverflowError,
+    Borrowed,
+    conversion::FromPyObjectOwned,
+    exceptions::{PyOverflowError, PyTypeError},
+    ffi,
     prelude::*,
     types::{PyBool, PyString},
 };
 
-use crate::errors::PlannerError;
+use crate::{
+    arrays::{reserve, reserved},
+    errors::PlannerError,
+    link::type_of,
+};
 
 /// A number from 0 to 2^64 - 1. A value that is not an integer is a `TypeError`.
 pub fn whole(field: &str, value: &Bound<'_, PyAny>) -> PyResult<u64> {
@@ -38,6 +45,34 @@ pub fn signed(field: &str, value: &Bound<'_, PyAny>) -> PyResult<i64> {
 /// Numbers from 0 to 2^64 - 1.
 pub fn wholes(field: &str, values: &[Bound<'_, PyAny>]) -> PyResult<Vec<u64>> {
     values.iter().map(|value| whole(field, value)).collect()
+}
+
+/// The items of a sequence. `Vec` would ask for as much memory as the sequence says that it needs, and end the process if
+/// there is not so much.
+pub struct Items<T>(pub Vec<T>);
+
+impl<'py, T: FromPyObjectOwned<'py>> FromPyObject<'_, 'py> for Items<T> {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        // A text is a sequence of texts, and never meant as one here.
+        if object.is_instance_of::<PyString>() {
+            return Err(PyTypeError::new_err("expected a sequence, found str"));
+        }
+        // SAFETY: it is a Python object, and the interpreter is attached.
+        if unsafe { ffi::PySequence_Check(object.as_ptr()) } == 0 {
+            let found = type_of(&object);
+            return Err(PyTypeError::new_err(format!("expected a sequence, found {found}")));
+        }
+        let mut items = reserved(object.len()?)?;
+        for item in object.try_iter()? {
+            if items.len() == items.capacity() {
+                reserve(&mut items, 1)?; // it is longer than it has said
+            }
+            items.push(item?.extract().map_err(Into::into)?);
+        }
+        Ok(Self(items))
+    }
 }
 
 /// Text that UTF-8 can hold, which lone surrogates are not.

@@ -1,15 +1,15 @@
 //! The progressive encoder's class.
 
-use std::sync::{Mutex, PoisonError};
-
 use honeylink_fec::ReedSolomon;
-use pyo3::{prelude::*, sync::MutexExt};
+use pyo3::prelude::*;
 
 use crate::{
-    arrays::{array, reserved},
-    errors::{Incomplete, ShardShapeError},
-    fec::{run, shard_index},
+    arrays::{filled, reserved},
+    errors::{Incomplete, ShardShapeError, from_fec},
+    fec::{DETACH_BYTES, shard_index},
     inputs::Bytes,
+    locking::Shared,
+    pickling::refused,
 };
 
 /// Makes the parity of one group from data shards that come one by one, in any order.
@@ -27,7 +27,7 @@ use crate::{
 #[pyclass(frozen, name = "Encoder", module = "honeylink.fec")]
 pub struct PyEncoder {
     code: ReedSolomon,
-    state: Mutex<State>,
+    state: Shared<State>,
 }
 
 struct Parity {
@@ -54,10 +54,40 @@ impl Parity {
     }
 }
 
+impl State {
+    fn add(&mut self, code: &ReedSolomon, index: usize, shard: &[u8]) -> PyResult<()> {
+        if self.is_added[index] {
+            let expected = "a data shard that was not added before".to_owned();
+            return Err(ShardShapeError::new_err((expected, format!("{index} again"))));
+        }
+        let parity = match &mut self.parity {
+            Some(parity) => parity,
+            none => none.insert(Parity::zeros(code.parity_shards(), shard.len())?),
+        };
+        if shard.len() != parity.shard_bytes {
+            let expected = format!("a shard of {} bytes like the first", parity.shard_bytes);
+            return Err(ShardShapeError::new_err((expected, format!("{} bytes", shard.len()))));
+        }
+        code.add(index, shard, &mut parity.shards).map_err(from_fec)?;
+        self.is_added[index] = true;
+        Ok(())
+    }
+
+    /// Bytes of each parity shard.
+    ///
+    /// # Errors
+    /// `Incomplete` as long as not all data shards were added.
+    fn shard_bytes(&self) -> PyResult<usize> {
+        let missing: Vec<usize> = (0..self.is_added.len()).filter(|&index| !self.is_added[index]).collect();
+        let complete = self.parity.as_ref().filter(|_| missing.is_empty());
+        complete.map(|parity| parity.shard_bytes).ok_or_else(|| Incomplete::new_err((missing,)))
+    }
+}
+
 impl PyEncoder {
     pub fn new(code: ReedSolomon) -> Self {
         let is_added = vec![false; code.data_shards()];
-        Self { code, state: Mutex::new(State { is_added, parity: None }) }
+        Self { code, state: Shared::new("Encoder", State { is_added, parity: None }) }
     }
 }
 
@@ -75,28 +105,10 @@ impl PyEncoder {
     fn add(&self, py: Python<'_>, index: &Bound<'_, PyAny>, shard: &Bound<'_, PyAny>) -> PyResult<()> {
         let index = shard_index(index, self.code.data_shards())?;
         let shard = Bytes::of(shard, "shard")?;
-        let (shard_bytes, parity_shards) = (shard.len(), self.code.parity_shards());
-        // Another thread may hold the lock without the GIL, and needs the GIL to let go of it.
-        let mut state = self.state.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
-        let State { is_added, parity } = &mut *state;
-        if is_added[index] {
-            let expected = "a data shard that was not added before".to_owned();
-            return Err(ShardShapeError::new_err((expected, format!("{index} again"))));
-        }
-        let parity = match parity {
-            Some(parity) => parity,
-            None => parity.insert(Parity::zeros(parity_shards, shard_bytes)?),
-        };
-        if shard_bytes != parity.shard_bytes {
-            let expected = format!("a shard of {} bytes like the first", parity.shard_bytes);
-            return Err(ShardShapeError::new_err((expected, format!("{shard_bytes} bytes"))));
-        }
-        let shard = shard.as_slice();
-        run(py, shard_bytes.saturating_mul(1 + parity_shards), || {
-            self.code.add(index, shard, &mut parity.shards)
-        })?;
-        is_added[index] = true;
-        Ok(())
+        let (code, shard) = (&self.code, shard.as_slice());
+        let bytes = shard.len().saturating_mul(1 + code.parity_shards());
+        let work = |state: &mut State| state.add(code, index, shard);
+        if bytes < DETACH_BYTES { self.state.briefly(py, work) } else { self.state.without_gil(py, work) }?
     }
 
     /// uint8[m, n], the parity shards: a new array each time.
@@ -105,11 +117,17 @@ impl PyEncoder {
     ///     Incomplete: Not all data shards were added yet; `missing` says which.
     #[getter]
     fn parity<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let state = self.state.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
-        let missing: Vec<usize> = (0..state.is_added.len()).filter(|&index| !state.is_added[index]).collect();
-        let Some(parity) = state.parity.as_ref().filter(|_| missing.is_empty()) else {
-            return Err(Incomplete::new_err((missing,)));
-        };
-        array(py, &parity.shards, parity.shard_bytes)
+        let shard_bytes = self.state.briefly(py, |state| state.shard_bytes())??;
+        // The array is made while others may have the encoder. Its parity is complete and does not change any more.
+        filled(py, [self.code.parity_shards(), shard_bytes], |copies| {
+            self.state.without_gil(py, |state| {
+                let rows = state.parity.iter().flat_map(|parity| &parity.shards);
+                copies.iter_mut().zip(rows).for_each(|(copy, row)| copy.copy_from_slice(row));
+            })
+        })
+    }
+
+    fn __reduce__(slf: &Bound<'_, Self>) -> PyResult<()> {
+        refused(slf, "it is in the middle of a group")
     }
 }

@@ -1,11 +1,11 @@
 //! Which engine the codec runs on.
 
-use std::{env, sync::OnceLock};
+use std::{env, ffi::OsStr, sync::OnceLock};
 
 use honeylink_fec::Engine;
 use pyo3::prelude::*;
 
-use crate::errors::from_fec;
+use crate::errors::UnknownEngine;
 
 /// Names an engine, for tests and to compare them.
 const VARIABLE: &str = "HONEYLINK_FEC_ENGINE";
@@ -18,10 +18,18 @@ pub fn in_use() -> PyResult<Engine> {
         return Ok(*engine);
     }
     let engine = match env::var_os(VARIABLE) {
-        Some(name) if !name.is_empty() => Engine::named(&name.to_string_lossy()).map_err(from_fec)?,
+        Some(name) if !name.is_empty() => usable(&name)?,
         _ => Engine::fastest(),
     };
     Ok(*IN_USE.get_or_init(|| engine))
+}
+
+/// The engine of that name. The error shows what was given, which UTF-8 may not hold.
+fn usable(name: &OsStr) -> PyResult<Engine> {
+    Engine::usable().into_iter().find(|engine| name == engine.name()).ok_or_else(|| {
+        let usable: Vec<_> = Engine::usable().into_iter().map(Engine::name).collect();
+        UnknownEngine::new_err((name.to_owned(), usable))
+    })
 }
 
 /// The engines that this CPU can run, fastest first. The last is `"portable"`, which runs anywhere.

@@ -2,9 +2,12 @@
 
 use honeylink_fec::{self as fec, Engine, Error, Matrix};
 use honeylink_scheduler::{LinkError as LinkRefusal, PlanError};
-use pyo3::{PyErr, import_exception};
+use pyo3::{PyErr, exceptions::PyMemoryError, import_exception};
+
+use crate::locking::Corrupt;
 
 import_exception!(honeylink.errors, CodeParameterError);
+import_exception!(honeylink.errors, CorruptState);
 import_exception!(honeylink.errors, DelayOutOfReach);
 import_exception!(honeylink.errors, FecError);
 import_exception!(honeylink.errors, Incomplete);
@@ -22,6 +25,12 @@ import_exception!(honeylink.errors, TooFewShards);
 import_exception!(honeylink.errors, UnknownEngine);
 import_exception!(honeylink.errors, UnknownHandle);
 import_exception!(honeylink.errors, UnknownMatrix);
+
+impl From<Corrupt> for PyErr {
+    fn from(Corrupt(class): Corrupt) -> Self {
+        CorruptState::new_err((class,))
+    }
+}
 
 pub fn from_fec(error: Error) -> PyErr {
     match error {
@@ -82,6 +91,9 @@ pub fn from_link(error: LinkRefusal) -> PyErr {
     // No argument can have that name in Python.
     let field = if field == "class" { "cls".to_owned() } else { field };
     match error {
+        LinkRefusal::Memory { packets } => {
+            PyMemoryError::new_err(format!("no room for {packets} packets of 16 bytes"))
+        }
         LinkRefusal::UnknownHandle { found: handle, .. } => {
             UnknownHandle::new_err((field, expected, found, handle))
         }
@@ -96,6 +108,9 @@ pub fn from_link(error: LinkRefusal) -> PyErr {
         }
         LinkRefusal::DelayUnderCeiling { class, .. } => {
             DelayOutOfReach::new_err((field, expected, found, class, None::<u64>))
+        }
+        LinkRefusal::DelayWithCeiling { .. } => {
+            DelayOutOfReach::new_err((field, expected, found, None::<u32>, None::<u64>))
         }
         _ => LinkError::new_err((field, expected, found)),
     }

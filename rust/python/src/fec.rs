@@ -11,14 +11,15 @@ use crate::{
     arrays::{Grid, Shape, Shards, ShardsMut, as_rows, flags, flags_of_groups, zeros},
     encoder::PyEncoder,
     engines,
-    errors::{CodeParameterError, ShardShapeError, TooFewShards, from_fec},
+    errors::{CodeParameterError, ShardShapeError, TooFewShards, UnknownMatrix, from_fec},
     inputs::{Bytes, Data},
+    pickling::{Reduced, reduced},
 };
 
 /// Bytes of shards from which work runs without the GIL. Giving it up and taking it back costs 0.04 µs
 /// uncontended: a twentieth of the fastest work of this size, encoding 10 + 1 by XOR. How much a second thread brings
 /// from there on stands in benches/README.md.
-const DETACH_BYTES: usize = 64 * 1024;
+pub const DETACH_BYTES: usize = 64 * 1024;
 
 /// Shards to be made of a group from which it is fetched while the one before is worked on. With one or two, work is no
 /// longer than the CPU's own reading ahead takes, and asking for each line costs a fifth of it.
@@ -384,16 +385,20 @@ impl PyReedSolomon {
     }
 
     fn __repr__(&self) -> String {
-        let (k, m, matrix) = self.__getnewargs__();
+        let (k, m, matrix) = self.arguments();
         format!("ReedSolomon(data_shards={k}, parity_shards={m}, matrix='{matrix}')")
     }
 
-    fn __getnewargs__(&self) -> (usize, usize, &'static str) {
-        (self.0.data_shards(), self.0.parity_shards(), self.0.matrix().name())
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, (usize, usize, &'static str)> {
+        reduced::<Self, _>(py, self.arguments())
     }
 }
 
 impl PyReedSolomon {
+    fn arguments(&self) -> (usize, usize, &'static str) {
+        (self.0.data_shards(), self.0.parity_shards(), self.0.matrix().name())
+    }
+
     pub fn code(&self) -> &ReedSolomon {
         &self.0
     }
@@ -434,7 +439,11 @@ pub fn shard_index(index: &Bound<'_, PyAny>, data_shards: usize) -> PyResult<usi
 }
 
 fn named_matrix(name: &Bound<'_, PyAny>) -> PyResult<Matrix> {
-    name.cast::<PyString>()?.to_string_lossy().parse().map_err(from_fec)
+    let name = name.cast::<PyString>()?;
+    // The error shows what was given, which UTF-8 may not hold.
+    Matrix::ALL.into_iter().find(|matrix| matrix.name() == name.to_string_lossy()).ok_or_else(|| {
+        UnknownMatrix::new_err((name.clone().unbind(), Matrix::ALL.map(Matrix::name).to_vec()))
+    })
 }
 
 /// A Python integer as a number of shards.

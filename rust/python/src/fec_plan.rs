@@ -8,6 +8,7 @@ use pyo3::{exceptions::PyOverflowError, prelude::*};
 use crate::{
     errors::{CodeParameterError, from_fec_plan},
     fec::Count,
+    pickling::{Reduced, reduced},
 };
 
 /// How much parity a group needs, and what it gives.
@@ -74,16 +75,20 @@ impl PyPlan {
     }
 
     fn __repr__(&self) -> String {
-        let (k, m, recovery) = self.__getnewargs__();
+        let (k, m, recovery) = self.arguments();
         format!("Plan(data_shards={k}, parity_shards={m}, recovery={recovery:?})")
     }
 
-    fn __getnewargs__(&self) -> (usize, usize, f64) {
-        (self.0.data_shards, self.0.parity_shards, self.0.recovery)
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, (usize, usize, f64)> {
+        reduced::<Self, _>(py, self.arguments())
     }
 }
 
 impl PyPlan {
+    fn arguments(&self) -> (usize, usize, f64) {
+        (self.0.data_shards, self.0.parity_shards, self.0.recovery)
+    }
+
     fn identity(&self) -> (usize, usize, u64) {
         (self.0.data_shards, self.0.parity_shards, self.0.recovery.to_bits())
     }

@@ -16,7 +16,9 @@ mod inputs;
 mod link;
 mod locking;
 mod packets;
+mod pickling;
 mod scheduler;
+mod shared;
 
 use pyo3::prelude::*;
 

@@ -1,17 +1,14 @@
 //! The packet codec's classes.
 //!
-//! Calls keep the GIL: a packet takes too little time to give it up, and so the locks are never waited for. No
-//! Python code runs while one is held, though `bytes` are made.
+//! Calls keep the GIL: a packet takes too little time to give it up, and so nobody waits for who has an encoder or a
+//! decoder. No Python code runs meanwhile, though `bytes` are made.
 
 use core::{
     fmt::Display,
     ops::RangeInclusive,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
-use std::{
-    sync::Mutex,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use honeylink_fec::{MAX_EPOCH, MAX_WINDOW_GROUPS, PacketDecoder, PacketEncoder, PacketStats};
 use pyo3::{
@@ -24,7 +21,8 @@ use crate::{
     errors::{PacketParameterError, from_fec},
     fec::{Count, PyReedSolomon},
     inputs::Bytes,
-    locking::locked,
+    locking::Shared,
+    pickling::refused,
 };
 
 /// Makes datagrams of the packets of one stream: each packet's own at once, and parity when a group is full.
@@ -55,7 +53,7 @@ use crate::{
 ///     >>> [packet for datagram in datagrams for packet in decoder.add(datagram)]
 ///     [b'to be', b'or not', b'to be']
 #[pyclass(frozen, name = "PacketEncoder", module = "honeylink.fec")]
-pub struct PyPacketEncoder(Mutex<PacketEncoder>);
+pub struct PyPacketEncoder(Shared<PacketEncoder>);
 
 #[pymethods]
 impl PyPacketEncoder {
@@ -63,7 +61,7 @@ impl PyPacketEncoder {
     #[pyo3(signature = (rs, stream_tag = 0))]
     fn new(rs: &Bound<'_, PyReedSolomon>, #[pyo3(from_py_with = tag)] stream_tag: u16) -> PyResult<Self> {
         let encoder = PacketEncoder::new(rs.get().code(), stream_tag, next_epoch()).map_err(from_fec)?;
-        Ok(Self(Mutex::new(encoder)))
+        Ok(Self(Shared::new("PacketEncoder", encoder)))
     }
 
     /// Takes one packet.
@@ -88,7 +86,8 @@ impl PyPacketEncoder {
     fn add<'py>(&self, py: Python<'py>, packet: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         with_bytes(packet, "packet", |packet| {
             let mut datagrams = Sent::new(py);
-            locked(&self.0).add(packet, |datagram| datagrams.push(datagram)).map_err(from_fec)?;
+            let added = self.0.with(|encoder| encoder.add(packet, |datagram| datagrams.push(datagram)));
+            added?.map_err(from_fec)?;
             datagrams.list()
         })
     }
@@ -110,8 +109,12 @@ impl PyPacketEncoder {
     ///     (2, [])
     fn flush<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let mut datagrams = Sent::new(py);
-        locked(&self.0).flush(|datagram| datagrams.push(datagram));
+        self.0.with(|encoder| encoder.flush(|datagram| datagrams.push(datagram)))?;
         datagrams.list()
+    }
+
+    fn __reduce__(slf: &Bound<'_, Self>) -> PyResult<()> {
+        refused(slf, "it is in the middle of a stream, which two can't go on with")
     }
 }
 
@@ -152,7 +155,7 @@ impl PyPacketEncoder {
 ///     >>> decoder.add(parity)
 ///     [b'one', b'two']
 #[pyclass(frozen, name = "PacketDecoder", module = "honeylink.fec")]
-pub struct PyPacketDecoder(Mutex<PacketDecoder>);
+pub struct PyPacketDecoder(Shared<PacketDecoder>);
 
 #[pymethods]
 impl PyPacketDecoder {
@@ -163,7 +166,7 @@ impl PyPacketDecoder {
         #[pyo3(from_py_with = window)] window_groups: usize,
     ) -> PyResult<Self> {
         let decoder = PacketDecoder::with_engine(stream_tag, window_groups, engines::in_use()?);
-        Ok(Self(Mutex::new(decoder.map_err(from_fec)?)))
+        Ok(Self(Shared::new("PacketDecoder", decoder.map_err(from_fec)?)))
     }
 
     /// Takes one datagram.
@@ -185,7 +188,7 @@ impl PyPacketDecoder {
     fn add<'py>(&self, py: Python<'py>, datagram: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         with_bytes(datagram, "datagram", |datagram| {
             let mut packets = Sent::new(py);
-            locked(&self.0).add(datagram, |packet| packets.push(packet));
+            self.0.with(|decoder| decoder.add(datagram, |packet| packets.push(packet)))?;
             packets.list()
         })
     }
@@ -207,7 +210,7 @@ impl PyPacketDecoder {
     ///     [b'kept']
     fn flush<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let mut packets = Sent::new(py);
-        locked(&self.0).flush(|packet| packets.push(packet));
+        self.0.with(|decoder| decoder.flush(|packet| packets.push(packet)))?;
         packets.list()
     }
 
@@ -219,8 +222,12 @@ impl PyPacketDecoder {
     ///     >>> _ = decoder.add(b"noise")
     ///     >>> decoder.stats()
     ///     PacketStats(received=1, damaged=1, duplicate=0, late=0, recovered=0, given_up=0)
-    fn stats(&self) -> PyPacketStats {
-        PyPacketStats(locked(&self.0).stats())
+    fn stats(&self) -> PyResult<PyPacketStats> {
+        Ok(PyPacketStats(self.0.with(|decoder| decoder.stats())?))
+    }
+
+    fn __reduce__(slf: &Bound<'_, Self>) -> PyResult<()> {
+        refused(slf, "it is in the middle of a stream, which two can't go on with")
     }
 }
 
@@ -287,6 +294,10 @@ impl PyPacketStats {
 
     fn __repr__(&self) -> String {
         format!("{:?}", self.0).replace(": ", "=").replace(" { ", "(").replace(" }", ")")
+    }
+
+    fn __reduce__(slf: &Bound<'_, Self>) -> PyResult<()> {
+        refused(slf, "only a decoder makes them; take the numbers that you need")
     }
 }
 

@@ -293,7 +293,12 @@ fn wrong_shape(array: &Bound<'_, PyUntypedArray>, name: &str, shape: Shape) -> P
     };
     let groups = if shape.has_groups { named(shape.groups, "g") + ", " } else { String::new() };
     let expected = format!("uint8[{groups}{}, {}] as {name}", shape.shards, named(shape.shard_bytes, "n"));
-    ShardShapeError::new_err((expected, format!("{}{:?}", array.dtype(), array.shape())))
+    ShardShapeError::new_err((expected, described(array)))
+}
+
+/// The array's dtype and shape, as `uint8[12, 1200]`.
+pub fn described(array: &Bound<'_, PyUntypedArray>) -> String {
+    format!("{}{:?}", array.dtype(), array.shape())
 }
 
 /// A copy of a bool[length] array of any layout.
@@ -342,8 +347,7 @@ unsafe fn flag(data: *const u8, offset: isize) -> bool {
 }
 
 fn wrong_flags(array: &Bound<'_, PyUntypedArray>, name: &str, shape: &[usize]) -> PyErr {
-    let found = format!("{}{:?}", array.dtype(), array.shape());
-    ShardShapeError::new_err((format!("bool{shape:?} as {name}"), found))
+    ShardShapeError::new_err((format!("bool{shape:?} as {name}"), described(array)))
 }
 
 /// A vector with room for so many items, where `Vec::with_capacity` would end the process if there is none.
@@ -352,13 +356,22 @@ fn wrong_flags(array: &Bound<'_, PyUntypedArray>, name: &str, shape: &[usize]) -
 /// `MemoryError` when there is no memory for it.
 pub fn reserved<T>(items: usize) -> PyResult<Vec<T>> {
     let mut vector = Vec::new();
-    match vector.try_reserve_exact(items) {
-        Ok(()) => Ok(vector),
-        Err(_) => {
-            Err(PyMemoryError::new_err(format!("no room for {items} items of {} bytes", size_of::<T>())))
-        }
-    }
+    vector.try_reserve_exact(items).map_err(|_| no_room::<T>(items))?;
+    Ok(vector)
 }
+
+/// Room for so many more items, at least doubled where there is too little.
+///
+/// # Errors
+/// As for [`reserved`].
+pub fn reserve<T>(vector: &mut Vec<T>, items: usize) -> PyResult<()> {
+    vector.try_reserve(items).map_err(|_| no_room::<T>(items))
+}
+
+fn no_room<T>(items: usize) -> PyErr {
+    PyMemoryError::new_err(format!("no room for {items} items of {} bytes", size_of::<T>()))
+}
+
 /// A new uint8 array of zeros.
 ///
 /// # Errors
@@ -373,15 +386,20 @@ pub fn zeros<const AXES: usize>(py: Python<'_>, shape: [usize; AXES]) -> PyResul
     unsafe { Bound::from_owned_ptr_or_err(py, array) }
 }
 
-/// A new uint8[rows, n] array that holds these rows of n bytes.
-pub fn array<'py>(py: Python<'py>, rows: &[Vec<u8>], shard_bytes: usize) -> PyResult<Bound<'py, PyAny>> {
-    let array = zeros(py, [rows.len(), shard_bytes])?;
+/// A new uint8[rows, n] array whose rows `fill` has written.
+pub fn filled(
+    py: Python<'_>,
+    shape: [usize; 2],
+    fill: impl FnOnce(&mut ShardsMut<'_>) -> PyResult<()>,
+) -> PyResult<Bound<'_, PyAny>> {
+    let array = zeros(py, shape)?;
     {
-        let grid = Grid::of(&array, "parity", Shape::of(rows.len(), Some(shard_bytes)))?;
-        let mut copies = ShardsMut::new();
+        let [rows, shard_bytes] = shape;
+        let grid = Grid::of(&array, "parity", Shape::of(rows, Some(shard_bytes)))?;
+        let mut shards = ShardsMut::new();
         // SAFETY: nobody else has seen the new array yet.
-        unsafe { grid.group_mut(0, &mut copies) };
-        copies.iter_mut().zip(rows).for_each(|(copy, row)| copy.copy_from_slice(row));
+        unsafe { grid.group_mut(0, &mut shards) };
+        fill(&mut shards)?;
     }
     Ok(array)
 }

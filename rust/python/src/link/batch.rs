@@ -2,7 +2,7 @@
 
 use pyo3::prelude::*;
 
-use crate::{arrays, link::columns::Fetched};
+use crate::{arrays, link::columns::Fetched, pickling::refused};
 
 /// The packets that leave, in order: arrays with one entry a packet.
 ///
@@ -71,6 +71,10 @@ impl PyBatch {
 
     fn __len__(&self) -> usize {
         self.packets
+    }
+
+    fn __reduce__(slf: &Bound<'_, Self>) -> PyResult<()> {
+        refused(slf, "only a link makes it; take the arrays that you need")
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {

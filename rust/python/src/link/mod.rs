@@ -6,8 +6,6 @@ mod session;
 mod settings;
 mod stats;
 
-use std::sync::Mutex;
-
 use honeylink_scheduler::{ClassConfig, LinkError as Refusal, LinkScheduler, StreamConfig};
 use pyo3::{
     prelude::*,
@@ -18,9 +16,11 @@ use crate::{
     arrays,
     errors::from_link,
     link::{columns::Fetched, settings::Settings},
-    locking::locked,
+    locking::Shared,
+    pickling::refused,
 };
 pub use batch::PyBatch;
+pub use settings::type_of;
 pub use stats::PyLinkStats;
 
 /// Packets in a batch from which work runs without the GIL. To give it up and take it back costs as much as one or two
@@ -70,7 +70,7 @@ const DETACH_PACKETS: usize = 64;
 ///     [0, 1000000, 1080000]
 #[pyclass(frozen, name = "LinkScheduler", module = "honeylink.scheduler")]
 pub struct PyLinkScheduler {
-    link: Mutex<LinkScheduler>,
+    link: Shared<LinkScheduler>,
     /// The streams of the session that it was made for, by name.
     session: Vec<(String, u32)>,
 }
@@ -81,9 +81,7 @@ impl PyLinkScheduler {
     #[pyo3(signature = (rate_kbps, **options))]
     #[pyo3(text_signature = "(rate_kbps, *, mtu_bytes=1514, overhead_bytes=0, memory_bytes=None, aqm=None)")]
     fn new(rate_kbps: &Bound<'_, PyAny>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        let rate_kbps = settings::number("rate_kbps", rate_kbps)?;
-        let link = LinkScheduler::new(rate_kbps, settings::options(options)?).map_err(from_link)?;
-        Ok(Self { link: Mutex::new(link), session: Vec::new() })
+        Ok(Self::of(new_link(rate_kbps, options)?, Vec::new()))
     }
 
     /// A link with the streams of a session, as `POST /sessions` or `GET /sessions/{id}` has answered it.
@@ -125,29 +123,27 @@ impl PyLinkScheduler {
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
         let streams = session::streams(answer)?;
-        let Self { link, .. } = Self::new(rate_kbps, options)?;
+        let mut link = new_link(rate_kbps, options)?;
         let mut session = Vec::with_capacity(streams.len());
         for (name, config) in streams {
-            let mut link = locked(&link);
             let root = link.root();
             session.push((name, link.add_stream(root, config).map_err(from_link)?));
         }
-        Ok(Self { link, session })
+        Ok(Self::of(link, session))
     }
 
     /// The handle of the root, the class that all others are in.
     #[getter]
-    fn root(&self) -> u32 {
-        locked(&self.link).root()
+    fn root(&self, py: Python<'_>) -> PyResult<u32> {
+        self.link.briefly(py, |link| link.root())
     }
 
     /// The handles of the session's streams by name, those that were removed left out; empty without a session.
     #[getter]
     fn streams<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let there: Vec<_> = {
-            let link = locked(&self.link);
+        let there: Vec<_> = self.link.briefly(py, |link| {
             self.session.iter().filter(|(_, handle)| link.stream_config(*handle).is_ok()).collect()
-        };
+        })?;
         let streams = PyDict::new(py);
         there.into_iter().try_for_each(|(name, handle)| streams.set_item(name, handle))?;
         Ok(streams)
@@ -184,14 +180,17 @@ impl PyLinkScheduler {
     )]
     fn add_class(
         &self,
+        py: Python<'_>,
         parent: Option<&Bound<'_, PyAny>>,
         settings: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<u32> {
         let parent = parent.map(|parent| settings::number("parent", parent)).transpose()?;
         let config = Settings::of(settings)?.class(ClassConfig::default())?;
-        let mut link = locked(&self.link);
-        let parent = parent.unwrap_or_else(|| link.root());
-        link.add_class(parent, config).map_err(from_link)
+        let added = self.link.briefly(py, |link| {
+            let parent = parent.unwrap_or_else(|| link.root());
+            link.add_class(parent, config)
+        });
+        added?.map_err(from_link)
     }
 
     /// Adds a stream.
@@ -231,10 +230,15 @@ impl PyLinkScheduler {
         text_signature = "($self, cls, *, priority='normal', rate_kbps=0, ceil_kbps=None, weight=None, burst_bytes=1514, \
                           max_delay_us=None, queue_packets=1000, queue_bytes=None)"
     )]
-    fn add_stream(&self, cls: &Bound<'_, PyAny>, settings: Option<&Bound<'_, PyDict>>) -> PyResult<u32> {
+    fn add_stream(
+        &self,
+        py: Python<'_>,
+        cls: &Bound<'_, PyAny>,
+        settings: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<u32> {
         let class = settings::number("cls", cls)?;
         let config = Settings::of(settings)?.stream(StreamConfig::default());
-        locked(&self.link).add_stream(class, config).map_err(from_link)
+        self.link.briefly(py, |link| link.add_stream(class, config))?.map_err(from_link)
     }
 
     /// Queues packets, all at one time.
@@ -270,8 +274,11 @@ impl PyLinkScheduler {
     ) -> PyResult<Bound<'py, PyAny>> {
         let (streams, sizes) = (columns::numbers("streams", streams)?, columns::numbers("sizes", sizes)?);
         let now_ns = settings::number("now_ns", now_ns)?;
-        let mut drops = vec![0; streams.len()];
-        self.work(py, streams.len(), |link| link.enqueue(&streams, &sizes, now_ns, &mut drops).map(|_| ()))?;
+        let mut drops = arrays::reserved(streams.len())?;
+        drops.resize(streams.len(), 0);
+        self.work(py, streams.len(), |link| {
+            link.enqueue(&streams, &sizes, now_ns, &mut drops).map(|_| ()).map_err(from_link)
+        })?;
         arrays::copied(py, &drops)
     }
 
@@ -336,9 +343,9 @@ impl PyLinkScheduler {
     ///     >>> _ = link.enqueue([stream] * 2, [1000] * 2, now_ns=0)
     ///     >>> len(link.dequeue(now_ns=0, max_packets=256)), link.next_event_ns(now_ns=0)
     ///     (1, 1000000)
-    fn next_event_ns(&self, now_ns: &Bound<'_, PyAny>) -> PyResult<Option<u64>> {
+    fn next_event_ns(&self, py: Python<'_>, now_ns: &Bound<'_, PyAny>) -> PyResult<Option<u64>> {
         let now_ns = settings::number("now_ns", now_ns)?;
-        locked(&self.link).next_event_ns(now_ns).map_err(from_link)
+        self.link.briefly(py, |link| link.next_event_ns(now_ns))?.map_err(from_link)
     }
 
     /// Changes settings of a class, of a stream, or of the root, which is the link, from `now_ns` on.
@@ -375,8 +382,7 @@ impl PyLinkScheduler {
         let handle = settings::number("handle", handle)?;
         let now_ns = settings::number("now_ns", now_ns)?;
         let changes = Settings::of(changes)?;
-        py.detach(|| {
-            let mut link = locked(&self.link);
+        self.link.without_gil(py, |link| {
             if handle == link.root() {
                 let rate_kbps = changes.link(link.rate_kbps())?;
                 return link.set_rate(now_ns, rate_kbps).map_err(from_link);
@@ -390,7 +396,7 @@ impl PyLinkScheduler {
                 Err(unknown) => Err(unknown),
             }
             .map_err(from_link)
-        })
+        })?
     }
 
     /// Removes a stream, or a class with all that is in it. What is queued there is dropped, and counted so.
@@ -416,7 +422,7 @@ impl PyLinkScheduler {
     fn remove(&self, py: Python<'_>, handle: &Bound<'_, PyAny>, now_ns: &Bound<'_, PyAny>) -> PyResult<()> {
         let handle = settings::number("handle", handle)?;
         let now_ns = settings::number("now_ns", now_ns)?;
-        py.detach(|| locked(&self.link).remove(handle, now_ns)).map_err(from_link)
+        self.link.without_gil(py, |link| link.remove(handle, now_ns))?.map_err(from_link)
     }
 
     /// What has become of the packets of a stream, of a class with all that is or was in it, or of the whole link.
@@ -439,27 +445,32 @@ impl PyLinkScheduler {
     #[pyo3(signature = (handle = None))]
     fn stats(&self, py: Python<'_>, handle: Option<&Bound<'_, PyAny>>) -> PyResult<PyLinkStats> {
         let handle = handle.map(|handle| settings::number("handle", handle)).transpose()?;
-        let counted = py.detach(|| {
-            let link = locked(&self.link);
-            link.stats(handle.unwrap_or_else(|| link.root()))
-        });
+        let counted = self.link.without_gil(py, |link| link.stats(handle.unwrap_or_else(|| link.root())))?;
         Ok(PyLinkStats(counted.map_err(from_link)?))
+    }
+
+    fn __reduce__(slf: &Bound<'_, Self>) -> PyResult<()> {
+        refused(slf, "it is in the middle of its work, and its handles are of this one alone")
     }
 }
 
+fn new_link(rate_kbps: &Bound<'_, PyAny>, options: Option<&Bound<'_, PyDict>>) -> PyResult<LinkScheduler> {
+    let rate_kbps = settings::number("rate_kbps", rate_kbps)?;
+    LinkScheduler::new(rate_kbps, settings::options(options)?).map_err(from_link)
+}
+
 impl PyLinkScheduler {
+    fn of(link: LinkScheduler, session: Vec<(String, u32)>) -> Self {
+        Self { link: Shared::new("LinkScheduler", link), session }
+    }
+
     /// Does what takes as long as so many packets.
     fn work<T: Send>(
         &self,
         py: Python<'_>,
         packets: usize,
-        work: impl FnOnce(&mut LinkScheduler) -> Result<T, Refusal> + Send,
+        work: impl FnOnce(&mut LinkScheduler) -> PyResult<T> + Send,
     ) -> PyResult<T> {
-        let done = if packets < DETACH_PACKETS {
-            work(&mut locked(&self.link))
-        } else {
-            py.detach(|| work(&mut locked(&self.link)))
-        };
-        done.map_err(from_link)
+        if packets < DETACH_PACKETS { self.link.briefly(py, work) } else { self.link.without_gil(py, work) }?
     }
 }

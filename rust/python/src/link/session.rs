@@ -8,6 +8,7 @@ use pyo3::{
 };
 
 use crate::{
+    arguments::shown,
     errors::LinkError,
     link::settings::{number, priority, type_of},
 };
@@ -42,6 +43,9 @@ fn stream(entry: &Bound<'_, PyAny>, place: &str) -> PyResult<(String, StreamConf
         let found = type_of(&name);
         return Err(PyTypeError::new_err(format!("{}: expected text, found {found}", field("name"))));
     };
+    let Ok(valid_name) = name.extract::<String>() else {
+        return Err(LinkError::new_err((field("name"), "valid Unicode", shown(name))));
+    };
     let rate_kbps =
         number(&field("allocated_bandwidth_kbps"), &member(entry, place, "allocated_bandwidth_kbps")?)?;
     let fec = member(entry, place, "fec")?;
@@ -62,7 +66,7 @@ fn stream(entry: &Bound<'_, PyAny>, place: &str) -> PyResult<(String, StreamConf
         weight: Some(with_parity_kbps(rate_kbps, data_shards, shards("parity_shards")?)),
         ..StreamConfig::default()
     };
-    Ok((name.to_string_lossy().into_owned(), config))
+    Ok((valid_name, config))
 }
 
 /// What a stream sends with its parity.

@@ -28,7 +28,7 @@ impl Settings {
     pub fn of(arguments: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let mut settings = Self::default();
         for (name, value) in arguments.into_iter().flatten() {
-            match name.extract::<&str>()? {
+            match given(&name)? {
                 field @ "priority" => settings.priority = Some(priority(field, &value)?),
                 field @ "rate_kbps" => settings.rate_kbps = Some(number(field, &value)?),
                 field @ "ceil_kbps" => settings.ceil_kbps = Some(number_or_none(field, &value)?),
@@ -86,6 +86,11 @@ impl Settings {
     }
 }
 
+/// The name of a keyword argument. One that UTF-8 can't hold is no setting's.
+fn given<'a>(name: &'a Bound<'_, PyAny>) -> PyResult<&'a str> {
+    name.extract().map_err(|_| unknown(&shown(name)))
+}
+
 /// That none of these fields is given.
 fn refuse(whose: &str, fields: &[(&str, bool)]) -> PyResult<()> {
     match fields.iter().find(|(_, is_given)| *is_given) {
@@ -98,7 +103,7 @@ fn refuse(whose: &str, fields: &[(&str, bool)]) -> PyResult<()> {
 pub fn options(arguments: Option<&Bound<'_, PyDict>>) -> PyResult<LinkOptions> {
     let mut options = LinkOptions::default();
     for (name, value) in arguments.into_iter().flatten() {
-        match name.extract::<&str>()? {
+        match given(&name)? {
             field @ "mtu_bytes" => options.mtu_bytes = number(field, &value)?,
             field @ "overhead_bytes" => options.overhead_bytes = number(field, &value)?,
             field @ "memory_bytes" => options.memory_bytes = number_or_none(field, &value)?,

@@ -3,6 +3,8 @@
 use honeylink_scheduler::LinkStats;
 use pyo3::prelude::*;
 
+use crate::pickling::refused;
+
 /// What has become of packets, counted since the stream, the class or the link was made.
 ///
 /// At all times `enqueued == dequeued + queued_packets + dropped_after_acceptance`. Two counts of drops are of packets
@@ -87,5 +89,9 @@ impl PyLinkStats {
 
     fn __repr__(&self) -> String {
         format!("{:?}", self.0).replace(": ", "=").replace(" { ", "(").replace(" }", ")")
+    }
+
+    fn __reduce__(slf: &Bound<'_, Self>) -> PyResult<()> {
+        refused(slf, "only a link makes them; take the numbers that you need")
     }
 }

@@ -6,7 +6,10 @@ use pyo3::{
     types::{PyString, PyTuple},
 };
 
-use crate::arguments::{signed, text, whole, whole_or_none, word};
+use crate::{
+    arguments::{Items, signed, text, whole, whole_or_none, word},
+    pickling::{Reduced, reduced},
+};
 
 /// What one stream of a session asks for, or has.
 ///
@@ -92,7 +95,7 @@ impl PyStreamAsk {
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let (name, priority, bandwidth, least, data_shards, parity_shards) = self.__getnewargs__();
+        let (name, priority, bandwidth, least, data_shards, parity_shards) = self.arguments();
         let name = PyString::new(py, name).repr()?;
         let least = least.map_or_else(String::new, |kbps| format!(", min_bandwidth_kbps={kbps}"));
         let fec = if (data_shards, parity_shards) == (10, 0) {
@@ -103,7 +106,15 @@ impl PyStreamAsk {
         Ok(format!("StreamAsk(name={name}, priority='{priority}', bandwidth_kbps={bandwidth}{least}{fec})"))
     }
 
-    fn __getnewargs__(&self) -> (&str, &'static str, u64, Option<u64>, u64, u64) {
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, AskArguments<'_>> {
+        reduced::<Self, _>(py, self.arguments())
+    }
+}
+
+type AskArguments<'a> = (&'a str, &'static str, u64, Option<u64>, u64, u64);
+
+impl PyStreamAsk {
+    fn arguments(&self) -> AskArguments<'_> {
         let ask = &self.0;
         let least = ask.min_bandwidth_kbps;
         (&ask.name, ask.priority.name(), ask.bandwidth_kbps, least, ask.data_shards, ask.parity_shards)
@@ -142,10 +153,10 @@ impl PyRequest {
     #[pyo3(signature = (streams, setup_priority = 0))]
     #[allow(clippy::needless_pass_by_value)] // a Python sequence can only be read into an owned one
     fn new(
-        streams: Vec<Bound<'_, PyStreamAsk>>,
+        streams: Items<Bound<'_, PyStreamAsk>>,
         #[pyo3(from_py_with = setup_priority)] setup_priority: i64,
     ) -> Self {
-        Self(planner::Request { streams: asks(&streams), setup_priority })
+        Self(planner::Request { streams: asks(&streams.0), setup_priority })
     }
 
     /// The streams, in the caller's order.
@@ -168,8 +179,8 @@ impl PyRequest {
         Ok(format!("Request(streams={}{strength})", self.streams(py)?.repr()?))
     }
 
-    fn __getnewargs__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyTuple>, i64)> {
-        Ok((self.streams(py)?, self.0.setup_priority))
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py, (Bound<'py, PyTuple>, i64)>> {
+        Ok(reduced::<Self, _>(py, (self.streams(py)?, self.0.setup_priority)))
     }
 }
 

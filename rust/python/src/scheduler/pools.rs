@@ -5,8 +5,9 @@ use pyo3::{prelude::*, types::PyString};
 
 use super::{PyStreamAsk, asks::asks};
 use crate::{
-    arguments::{text, whole, whole_or_none, wholes, word},
-    errors::PlannerError,
+    arguments::{Items, text, whole, whole_or_none, wholes, word},
+    errors::{PlannerError, from_planner},
+    pickling::{Reduced, reduced},
 };
 
 /// A bandwidth pool: a capacity that sessions reserve from.
@@ -170,7 +171,8 @@ impl PyPool {
     ///     Their sum in this pool's charge, in kbit/s.
     ///
     /// Raises:
-    ///     PlannerError: There is not one allocation for each stream, or one is not from 0 to 2^64 - 1.
+    ///     PlannerError: There is not one allocation for each stream, or one is not from 0 to 2^64 - 1; or a stream has
+    ///         FEC that can't be.
     ///
     /// Example:
     ///     >>> from honeylink.scheduler import Pool, StreamAsk
@@ -180,16 +182,16 @@ impl PyPool {
     #[allow(clippy::needless_pass_by_value)] // a Python sequence can only be read into an owned one
     fn charged_kbps(
         &self,
-        streams: Vec<Bound<'_, PyStreamAsk>>,
-        allocations: Vec<Bound<'_, PyAny>>,
+        streams: Items<Bound<'_, PyStreamAsk>>,
+        allocations: Items<Bound<'_, PyAny>>,
     ) -> PyResult<u128> {
-        let streams = asks(&streams);
-        let allocations = wholes("allocations", &allocations)?;
+        let streams = asks(&streams.0);
+        let allocations = wholes("allocations", &allocations.0)?;
         if streams.len() != allocations.len() {
             let expected = format!("one for each of {} streams", streams.len());
             return Err(PlannerError::new_err(("allocations", expected, allocations.len().to_string())));
         }
-        Ok(self.0.charged_kbps(&streams, &allocations))
+        self.0.charged_kbps(&streams, &allocations).map_err(|error| from_planner(&error))
     }
 
     pub(super) fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
@@ -217,11 +219,16 @@ impl PyPool {
         Ok(format!("Pool({})", fields.join(", ")))
     }
 
-    #[allow(clippy::type_complexity)] // the arguments of `new`
-    fn __getnewargs__(
-        &self,
-    ) -> (&str, &'static str, u64, u64, &'static str, Option<u64>, Option<u64>, Option<u64>, bool, u64, u64)
-    {
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, PoolArguments<'_>> {
+        reduced::<Self, _>(py, self.arguments())
+    }
+}
+
+type PoolArguments<'a> =
+    (&'a str, &'static str, u64, u64, &'static str, Option<u64>, Option<u64>, Option<u64>, bool, u64, u64);
+
+impl PyPool {
+    fn arguments(&self) -> PoolArguments<'_> {
         let pool = &self.0;
         (
             &pool.id,

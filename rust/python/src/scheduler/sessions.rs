@@ -10,7 +10,10 @@ use super::{
     PyStreamAsk,
     asks::{asks, tuple_of},
 };
-use crate::arguments::{signed, text, whole};
+use crate::{
+    arguments::{Items, signed, text, whole},
+    pickling::{Reduced, reduced},
+};
 
 /// A session that holds bandwidth, of which a stronger one may take some.
 ///
@@ -41,16 +44,16 @@ impl PyActiveSession {
     #[allow(clippy::needless_pass_by_value)] // a Python sequence can only be read into an owned one
     fn new(
         id: &Bound<'_, PyString>,
-        pool_ids: Vec<Bound<'_, PyString>>,
-        streams: Vec<Bound<'_, PyStreamAsk>>,
+        pool_ids: Items<Bound<'_, PyString>>,
+        streams: Items<Bound<'_, PyStreamAsk>>,
         hold_priority: &Bound<'_, PyAny>,
         opened_ms: &Bound<'_, PyAny>,
         expires_ms: &Bound<'_, PyAny>,
     ) -> PyResult<Self> {
         Ok(Self(planner::ActiveSession {
             id: text("id", id)?,
-            pool_ids: pool_ids.iter().map(|id| text("pool_ids", id)).collect::<PyResult<_>>()?,
-            streams: asks(&streams),
+            pool_ids: pool_ids.0.iter().map(|id| text("pool_ids", id)).collect::<PyResult<_>>()?,
+            streams: asks(&streams.0),
             hold_priority: signed("hold_priority", hold_priority)?,
             opened_ms: whole("opened_ms", opened_ms)?,
             expires_ms: whole("expires_ms", expires_ms)?,
@@ -94,7 +97,7 @@ impl PyActiveSession {
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let (id, pool_ids, streams, hold, opened, expires) = self.__getnewargs__(py)?;
+        let (id, pool_ids, streams, hold, opened, expires) = self.arguments(py)?;
         let (id, pool_ids, streams) = (PyString::new(py, id).repr()?, pool_ids.repr()?, streams.repr()?);
         Ok(format!(
             "ActiveSession(id={id}, pool_ids={pool_ids}, streams={streams}, hold_priority={hold}, \
@@ -102,11 +105,15 @@ impl PyActiveSession {
         ))
     }
 
-    #[allow(clippy::type_complexity)] // the arguments of `new`
-    fn __getnewargs__<'py>(
-        &self,
-        py: Python<'py>,
-    ) -> PyResult<(&str, Bound<'py, PyTuple>, Bound<'py, PyTuple>, i64, u64, u64)> {
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py, SessionArguments<'_, 'py>>> {
+        Ok(reduced::<Self, _>(py, self.arguments(py)?))
+    }
+}
+
+type SessionArguments<'a, 'py> = (&'a str, Bound<'py, PyTuple>, Bound<'py, PyTuple>, i64, u64, u64);
+
+impl PyActiveSession {
+    fn arguments<'py>(&self, py: Python<'py>) -> PyResult<SessionArguments<'_, 'py>> {
         let session = &self.0;
         let (pool_ids, streams) = (self.pool_ids(py)?, self.streams(py)?);
         Ok((&session.id, pool_ids, streams, session.hold_priority, session.opened_ms, session.expires_ms))

@@ -8,7 +8,10 @@ use pyo3::{
 };
 
 use super::PyPool;
-use crate::arguments::{text, whole, whole_or_none, wholes};
+use crate::{
+    arguments::{Items, text, whole, whole_or_none, wholes},
+    pickling::{Reduced, reduced},
+};
 
 /// Every pool has room for the session, or room is made.
 ///
@@ -39,23 +42,23 @@ pub struct PyAdmitted {
 #[pymethods]
 impl PyAdmitted {
     #[new]
-    #[pyo3(signature = (allocations, headroom_kbps, shrunk = vec![], evicted = vec![]))]
+    #[pyo3(signature = (allocations, headroom_kbps, shrunk = Items(vec![]), evicted = Items(vec![])))]
     #[pyo3(text_signature = "(allocations, headroom_kbps, shrunk=(), evicted=())")]
     #[allow(clippy::needless_pass_by_value)] // a Python sequence can only be read into an owned one
     fn new(
-        allocations: Vec<Bound<'_, PyAny>>,
-        headroom_kbps: Vec<Bound<'_, PyAny>>,
-        shrunk: Vec<(Bound<'_, PyString>, Vec<Bound<'_, PyAny>>)>,
-        evicted: Vec<Bound<'_, PyString>>,
+        allocations: Items<Bound<'_, PyAny>>,
+        headroom_kbps: Items<Bound<'_, PyAny>>,
+        shrunk: Items<(Bound<'_, PyString>, Items<Bound<'_, PyAny>>)>,
+        evicted: Items<Bound<'_, PyString>>,
     ) -> PyResult<Self> {
-        let of_session = |(id, kbps): &(Bound<'_, PyString>, Vec<Bound<'_, PyAny>>)| {
-            Ok((text("shrunk", id)?, wholes("shrunk", kbps)?))
+        let of_session = |(id, kbps): &(Bound<'_, PyString>, Items<Bound<'_, PyAny>>)| {
+            Ok((text("shrunk", id)?, wholes("shrunk", &kbps.0)?))
         };
         Ok(Self {
-            allocations: wholes("allocations", &allocations)?,
-            headroom_kbps: wholes("headroom_kbps", &headroom_kbps)?,
-            shrunk: shrunk.iter().map(of_session).collect::<PyResult<_>>()?,
-            evicted: evicted.iter().map(|id| text("evicted", id)).collect::<PyResult<_>>()?,
+            allocations: wholes("allocations", &allocations.0)?,
+            headroom_kbps: wholes("headroom_kbps", &headroom_kbps.0)?,
+            shrunk: shrunk.0.iter().map(of_session).collect::<PyResult<_>>()?,
+            evicted: evicted.0.iter().map(|id| text("evicted", id)).collect::<PyResult<_>>()?,
         })
     }
 
@@ -86,7 +89,7 @@ impl PyAdmitted {
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let (allocations, headroom, shrunk, evicted) = self.__getnewargs__(py)?;
+        let (allocations, headroom, shrunk, evicted) = self.arguments(py)?;
         let mut fields = vec![
             format!("allocations={}", allocations.repr()?),
             format!("headroom_kbps={}", headroom.repr()?),
@@ -99,11 +102,16 @@ impl PyAdmitted {
         Ok(format!("Admitted({})", fields.join(", ")))
     }
 
-    #[allow(clippy::type_complexity)] // the arguments of `new`
-    fn __getnewargs__<'py>(
-        &self,
-        py: Python<'py>,
-    ) -> PyResult<(Bound<'py, PyTuple>, Bound<'py, PyTuple>, Bound<'py, PyTuple>, Bound<'py, PyTuple>)> {
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py, AdmittedArguments<'py>>> {
+        Ok(reduced::<Self, _>(py, self.arguments(py)?))
+    }
+}
+
+type AdmittedArguments<'py> =
+    (Bound<'py, PyTuple>, Bound<'py, PyTuple>, Bound<'py, PyTuple>, Bound<'py, PyTuple>);
+
+impl PyAdmitted {
+    fn arguments<'py>(&self, py: Python<'py>) -> PyResult<AdmittedArguments<'py>> {
         Ok((self.allocations(py)?, self.headroom_kbps(py)?, self.shrunk(py)?, self.evicted(py)?))
     }
 }
@@ -149,7 +157,7 @@ impl PyRejected {
         limiting_pool: Py<PyPool>,
         requested_kbps: &Bound<'_, PyAny>,
         available_kbps: &Bound<'_, PyAny>,
-        counter_offer: Option<Vec<Bound<'_, PyAny>>>,
+        counter_offer: Option<Items<Bound<'_, PyAny>>>,
         free_at_ms: Option<&Bound<'_, PyAny>>,
         #[pyo3(from_py_with = admissible_kbps)] admissible_kbps: u64,
     ) -> PyResult<Self> {
@@ -157,7 +165,7 @@ impl PyRejected {
             limiting_pool,
             requested_kbps: whole("requested_kbps", requested_kbps)?,
             available_kbps: whole("available_kbps", available_kbps)?,
-            counter_offer: counter_offer.map(|kbps| wholes("counter_offer", &kbps)).transpose()?,
+            counter_offer: counter_offer.map(|kbps| wholes("counter_offer", &kbps.0)).transpose()?,
             free_at_ms: whole_or_none("free_at_ms", free_at_ms)?,
             admissible_kbps,
         })
@@ -200,7 +208,7 @@ impl PyRejected {
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let (pool, requested, available, offer, free_at, admissible) = self.__getnewargs__(py)?;
+        let (pool, requested, available, offer, free_at, admissible) = self.arguments(py)?;
         let pool = pool.get().__repr__(py)?;
         let offer =
             offer.map_or_else(|| Ok("None".to_owned()), |kbps| Ok::<_, PyErr>(kbps.repr()?.to_string()))?;
@@ -211,11 +219,15 @@ impl PyRejected {
         ))
     }
 
-    #[allow(clippy::type_complexity)] // the arguments of `new`
-    fn __getnewargs__<'py>(
-        &self,
-        py: Python<'py>,
-    ) -> PyResult<(&Py<PyPool>, u64, u64, Option<Bound<'py, PyTuple>>, Option<u64>, u64)> {
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py, RejectedArguments<'_, 'py>>> {
+        Ok(reduced::<Self, _>(py, self.arguments(py)?))
+    }
+}
+
+type RejectedArguments<'a, 'py> = (&'a Py<PyPool>, u64, u64, Option<Bound<'py, PyTuple>>, Option<u64>, u64);
+
+impl PyRejected {
+    fn arguments<'py>(&self, py: Python<'py>) -> PyResult<RejectedArguments<'_, 'py>> {
         let (requested, available, admissible) =
             (self.requested_kbps, self.available_kbps, self.admissible_kbps);
         Ok((&self.limiting_pool, requested, available, self.counter_offer(py)?, self.free_at_ms, admissible))

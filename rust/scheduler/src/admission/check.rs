@@ -67,6 +67,19 @@ where
         .try_for_each(|(index, session)| check_streams(Some(index), &session.borrow().streams))
 }
 
+/// That each stream's FEC is a code. What it costs can't be told of another.
+pub(super) fn check_codes(session: Option<usize>, streams: &[StreamAsk]) -> Result<(), PlanError> {
+    for (stream, &StreamAsk { data_shards, parity_shards, .. }) in streams.iter().enumerate() {
+        if data_shards == 0 || data_shards > MAX_SHARDS {
+            return Err(PlanError::DataShards { session, stream, found: data_shards });
+        }
+        if parity_shards > MAX_SHARDS - data_shards {
+            return Err(PlanError::ParityShards { session, stream, data_shards, found: parity_shards });
+        }
+    }
+    Ok(())
+}
+
 fn check_streams(session: Option<usize>, streams: &[StreamAsk]) -> Result<(), PlanError> {
     if streams.is_empty() {
         return Err(PlanError::NoStreams { session });
@@ -79,14 +92,8 @@ fn check_streams(session: Option<usize>, streams: &[StreamAsk]) -> Result<(), Pl
         if let Some(found) = ask.min_bandwidth_kbps.filter(|&least| least == 0 || least > bandwidth_kbps) {
             return Err(PlanError::Minimum { session, stream, bandwidth_kbps, found });
         }
-        let data_shards = ask.data_shards;
-        if data_shards == 0 || data_shards > MAX_SHARDS {
-            return Err(PlanError::DataShards { session, stream, found: data_shards });
-        }
-        if ask.parity_shards > MAX_SHARDS - data_shards {
-            return Err(PlanError::ParityShards { session, stream, data_shards, found: ask.parity_shards });
-        }
     }
+    check_codes(session, streams)?;
     let mut bandwidths = streams.iter().map(|stream| stream.bandwidth_kbps);
     bandwidths.try_fold(0, u64::checked_add).ok_or(PlanError::TotalOverflow { session })?;
     Ok(())

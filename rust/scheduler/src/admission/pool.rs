@@ -1,6 +1,6 @@
 //! Bandwidth pools, their levels, and what they have in common with the pools around them.
 
-use super::StreamAsk;
+use super::{PlanError, StreamAsk, check::check_codes};
 
 /// Where a pool stands: a device's pool is inside its tenant's, and that one inside the node's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -127,9 +127,13 @@ impl Pool {
     }
 
     /// What streams of these asks reserve here at these allocations.
-    #[must_use]
-    pub fn charged_kbps(&self, streams: &[StreamAsk], allocations: &[u64]) -> u128 {
-        streams.iter().zip(allocations).map(|(stream, &kbps)| stream.charged_kbps(self.charge, kbps)).sum()
+    ///
+    /// # Errors
+    /// [`PlanError::DataShards`] or [`PlanError::ParityShards`] when a stream has FEC that can't be.
+    pub fn charged_kbps(&self, streams: &[StreamAsk], allocations: &[u64]) -> Result<u128, PlanError> {
+        check_codes(None, streams)?;
+        let charged = streams.iter().zip(allocations).map(|(ask, &kbps)| ask.charged_kbps(self.charge, kbps));
+        Ok(charged.sum())
     }
 
     pub(super) fn share_kbps(&self) -> u64 {

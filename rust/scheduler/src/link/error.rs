@@ -113,6 +113,11 @@ pub enum LinkError {
         /// How many there can be.
         most: u32,
     },
+    /// More packets at once than there is memory for.
+    Memory {
+        /// How many.
+        packets: usize,
+    },
     /// More classes and streams than handles.
     Full {
         /// How many there can be.
@@ -156,6 +161,7 @@ impl LinkError {
             | Self::DelayWithCeiling { .. }
             | Self::DelayWithoutRate { .. } => "max_delay_us".to_owned(),
             Self::CeilingOverDelay { .. } => "ceil_kbps".to_owned(),
+            Self::Memory { .. } => "streams".to_owned(),
             Self::TooDeep { .. } | Self::Full { .. } => "parent".to_owned(),
         }
     }
@@ -201,6 +207,7 @@ impl LinkError {
                 )
             }
             Self::TooDeep { most } => format!("at most {most} classes inside each other"),
+            Self::Memory { .. } => "no more packets than there is memory for".to_owned(),
             Self::Full { most } => format!("at most {most} classes and streams"),
         }
     }
@@ -230,6 +237,7 @@ impl LinkError {
             | Self::DelayUnderCeiling { found_us, .. }
             | Self::DelayWithCeiling { found_us }
             | Self::DelayWithoutRate { found_us } => found_us.to_string(),
+            Self::Memory { packets } => packets.to_string(),
             Self::TooDeep { .. } | Self::Full { .. } => "one more".to_owned(),
         }
     }

@@ -4,6 +4,8 @@
 //! those behind it are here. What a packet leaves is taken by the next one, while it is still in the cache, and memory is
 //! only asked for when more packets are queued than ever before.
 
+use super::LinkError;
+
 /// No packet, no node.
 pub(super) const NONE: u32 = u32::MAX;
 
@@ -32,6 +34,11 @@ pub(super) struct Packets {
 impl Packets {
     pub const fn new() -> Self {
         Self { slots: Vec::new(), free: NONE }
+    }
+
+    /// Makes room for so many more at once, where growing one by one would end the process if there is no memory.
+    pub fn reserve(&mut self, packets: usize) -> Result<(), LinkError> {
+        self.slots.try_reserve(packets).map_err(|_| LinkError::Memory { packets })
     }
 
     /// Keeps a packet and gives its slot. The caller chains it by [`Packets::chain`].

@@ -8,7 +8,8 @@ impl LinkScheduler {
     ///
     /// # Errors
     /// For the whole batch, of which nothing is queued: [`LinkError::Length`], [`LinkError::TimeBackwards`],
-    /// [`LinkError::UnknownHandle`], [`LinkError::WrongKind`] for a class, [`LinkError::OutOfRange`] for a size.
+    /// [`LinkError::UnknownHandle`], [`LinkError::WrongKind`] for a class, [`LinkError::OutOfRange`] for a size,
+    /// [`LinkError::Memory`] when there is no room for so many.
     pub fn enqueue(
         &mut self,
         streams: &[u32],
@@ -18,6 +19,7 @@ impl LinkScheduler {
     ) -> Result<usize, LinkError> {
         self.check_batch(streams, sizes, drops.len())?;
         self.check_time(now_ns)?;
+        self.packets.reserve(streams.len())?;
         self.catch_up(now_ns);
         let mut accepted = 0;
         for ((&stream, &size), drop) in streams.iter().zip(sizes).zip(drops) {

@@ -82,7 +82,7 @@ proptest! {
         prop_assert!(askable || verdict.is_err());
         if let Ok(Verdict::Admitted(admitted)) = verdict && admitted.shrunk.is_empty() && admitted.evicted.is_empty() {
             for (pool, headroom) in path.iter().zip(admitted.headroom_kbps) {
-                let charged = pool.charged_kbps(&request.streams, &admitted.allocations);
+                let charged = pool.charged_kbps(&request.streams, &admitted.allocations).expect("the codes are right");
                 let total = u128::from(pool.reserved_kbps) + charged + u128::from(headroom);
                 prop_assert!(total <= u128::from(pool.capacity_kbps));
             }

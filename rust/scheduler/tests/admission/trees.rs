@@ -1,6 +1,6 @@
 //! Many paths of one tree: what is withheld adds up, nothing is over its ceiling, and what is kept is there.
 
-use honeylink_scheduler::{Charge, Level, Pool, Priority, Request, StreamAsk};
+use honeylink_scheduler::{Charge, Level, PlanError, Pool, Priority, Request, StreamAsk};
 use proptest::{collection::vec, option, prelude::*};
 
 use crate::{
@@ -154,6 +154,14 @@ proptest! {
 fn one_charge_after_another_counts_parity() {
     let stream = StreamAsk { data_shards: 10, parity_shards: 5, ..StreamAsk::new("", Priority::Burst, 7) };
     let pool = |charge| Pool { charge, ..Pool::new("", Level::Node, 0, 0) };
-    assert_eq!(pool(Charge::Payload).charged_kbps(std::slice::from_ref(&stream), &[7]), 7);
-    assert_eq!(pool(Charge::Wire).charged_kbps(&[stream], &[7]), 11); // 10.5, rounded up
+    assert_eq!(pool(Charge::Payload).charged_kbps(std::slice::from_ref(&stream), &[7]), Ok(7));
+    assert_eq!(pool(Charge::Wire).charged_kbps(std::slice::from_ref(&stream), &[7]), Ok(11)); // 10.5, rounded up
+    for charge in Charge::ALL {
+        let no_code = StreamAsk { data_shards: 0, parity_shards: 1, ..stream.clone() };
+        let refusal = PlanError::DataShards { session: None, stream: 1, found: 0 };
+        assert_eq!(pool(charge).charged_kbps(&[stream.clone(), no_code], &[7, 1]), Err(refusal));
+        let too_wide = StreamAsk { data_shards: 256, parity_shards: u64::MAX, ..stream.clone() };
+        let refusal = PlanError::ParityShards { session: None, stream: 0, data_shards: 256, found: u64::MAX };
+        assert_eq!(pool(charge).charged_kbps(&[too_wide], &[u64::MAX]), Err(refusal));
+    }
 }
