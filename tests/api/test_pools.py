@@ -438,10 +438,10 @@ def test_other_processes_hear_of_it(make_settings: Callable[..., Settings]) -> N
     with run_service(settings) as one, run_service(settings) as two:
         device = one.new_device(pool_kbps=1000)
         opened(two, device, 10)
-        assert two.services.sessions._opening._known_devices._entries
+        assert two.services.sessions._opening._groups._known_devices._entries
         changed(one, f"/devices/{device.device_id}", 5000)
         deadline = time.monotonic() + 20
-        while two.services.sessions._opening._known_devices._entries:
+        while two.services.sessions._opening._groups._known_devices._entries:
             assert time.monotonic() < deadline
         opened(two, device, 4000)
 

@@ -92,7 +92,7 @@ def test_the_loop_serves_others_while_a_large_group_is_decided_on(
         sessions = service.services.sessions
         await asyncio.gather(count_passes(), *(sessions.open(caller, request(device, 100)) for device in devices))
 
-    monkeypatch.setattr("honeylink.services.opening.decide", noting)
+    monkeypatch.setattr("honeylink.services.group_commit.decide", noting)
     service.loop.run(run())
     assert max(Counter(decided_in).values()) <= 16
 
@@ -105,6 +105,44 @@ def test_a_group_does_not_compete_with_itself(service: Service) -> None:
     assert len(refused) == 9
     assert {each.available_kbps for each in refused} <= {100, 400, 700}
     assert held_kbps(service, device) == 900
+
+
+def with_tenant_kbps(service: Service, kbps: int) -> None:
+    """Make the tenant's pool so large, when nobody has anything of it."""
+    service.fetch("UPDATE pools SET capacity_kbps = $1 WHERE level = 1", kbps)
+
+
+def test_nobody_has_less_because_of_neighbours_that_get_nothing(make_settings: Callable[..., Settings]) -> None:
+    with run_service(make_settings()) as service:
+        full = [service.new_device(pool_kbps=100) for _ in range(4)]
+        with_tenant_kbps(service, 1000)
+        assert all(len(opened(open_at_once(service, request(device, 100)))) == 1 for device in full)
+        newcomer = service.new_device()
+        streams = (StreamRequest("video", Mode.UNRELIABLE, Priority.BURST, 600, min_bandwidth_kbps=10),)
+        # The first goes alone, so that the others are one group.
+        *_, answer = open_at_once(
+            service,
+            request("nowhere", 1),
+            *(request(device, 100) for device in full),
+            SessionRequest(newcomer.device_id, streams, 60),
+        )
+        assert not isinstance(answer, BaseException), answer
+        assert [stream.bandwidth_kbps for stream in answer.streams] == [600]
+
+
+def test_nobody_is_refused_because_of_neighbours_that_get_nothing(make_settings: Callable[..., Settings]) -> None:
+    with run_service(make_settings()) as service:
+        full = [service.new_device(pool_kbps=100) for _ in range(20)]
+        with_tenant_kbps(service, 3000)
+        assert all(len(opened(open_at_once(service, request(device, 100)))) == 1 for device in full)
+        newcomers = [service.new_device() for _ in range(6)]
+        results = open_at_once(
+            service,
+            request("nowhere", 1),
+            *(request(device, 100) for device in full),
+            *(request(device, 10) for device in newcomers),
+        )
+        assert len(opened(results[-6:])) == 6, results[-6:]
 
 
 def test_a_refused_one_does_not_hold_up_its_neighbours(service: Service) -> None:

@@ -19,8 +19,10 @@ __all__ = ["ENDPOINTS"]
 async def open_session(call: Call) -> Answer:
     """Admit and open a session."""
     opened = await call.services.sessions.open(call.caller, call.input.to_domain(call.settings), call.wanted)
-    answer = OpenedSessionAnswer.of(opened)
-    opened.wipe_keys()
+    try:
+        answer = OpenedSessionAnswer.of(opened)
+    finally:
+        opened.wipe_keys()
     location = f"{call.prefix}/sessions/{opened.session_id}"
     return Answer(answer, {"location": location, "cache-control": "no-store"})
 

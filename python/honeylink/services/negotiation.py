@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from honeylink.domain.admission import Admission, Pool, Rivals
     from honeylink.keys.keyring import Keyring, SessionKeys
+    from honeylink.keys.secret import Secret
     from honeylink.services.asking import Asked
     from honeylink.store.database import Database, UnitOfWork
 
@@ -43,6 +44,10 @@ _RIVALS_MAX = 100
 
 # At the same time. Reading who holds what costs as much as opening dozens of sessions, which go on meanwhile.
 _AT_ONCE = 2
+
+# After a race that was lost, and after several.
+_PAUSE_SECONDS = 0.005
+_PAUSE_SECONDS_MAX = 0.08
 
 _REASON = "preempted"
 
@@ -119,18 +124,22 @@ class Negotiation:
             return snapshot, refusal
 
     async def open(self, asked: Asked) -> OpenedSession:
-        """Open a session if there is room or room can be made, when its turn has come.
+        """Open a session if there is room or room can be made, when its turn has come, and again after each lost race.
 
         Raises:
             ClientGone: nobody waits for the answer any more.
             DependencyUnavailable: database or key provider are away or too slow, or others were faster all the time.
             ServiceError: as `look`.
         """
-        async with self._turn(asked):
-            while True:
+        pause_seconds = _PAUSE_SECONDS
+        while True:
+            async with self._turn(asked):
                 opened = await self._try_open(asked)
-                if opened is not None:
-                    return opened
+            if opened is not None:
+                return opened
+            # What was in the way may be there for longer, so others have their turn first.
+            await asyncio.sleep(pause_seconds)
+            pause_seconds = min(2 * pause_seconds, _PAUSE_SECONDS_MAX)
 
     @asynccontextmanager
     async def _turn(self, asked: Asked) -> AsyncIterator[None]:
@@ -148,21 +157,29 @@ class Negotiation:
 
     async def _try_open(self, asked: Asked) -> OpenedSession | None:
         """Open the session; None if others were faster."""
-        async with self._database.work() as work:
-            snapshot, rivals, admission = await self.look(work, asked)
-            if not asked.wanted():
-                raise ClientGone
-            keys = await make_keys(self._keyring, asked, snapshot)
-            try:
-                admission, opened = await self._commit(work, asked, snapshot, rivals, admission, keys)
-            except _RaceLostError:
-                wipe(keys.stream_keys)
-                return None
-            except BaseException:
-                wipe(keys.stream_keys)
-                raise
+        made: list[Secret] = []
+        try:
+            async with self._database.work() as work:
+                admission, opened = await self._look_and_commit(work, asked, made)
+        except _RaceLostError:
+            wipe(made)
+            return None
+        except BaseException:
+            wipe(made)
+            raise
         SESSIONS.labels("terminated").inc(len(admission.evicted))
         return opened
+
+    async def _look_and_commit(
+        self, work: UnitOfWork, asked: Asked, made: list[Secret]
+    ) -> tuple[Admission, OpenedSession]:
+        """Decide and do it; `made` is given the keys as soon as there are any."""
+        snapshot, rivals, admission = await self.look(work, asked)
+        if not asked.wanted():
+            raise ClientGone
+        keys = await make_keys(self._keyring, asked, snapshot)
+        made += keys.stream_keys
+        return await self._commit(work, asked, snapshot, rivals, admission, keys)
 
     async def _commit(
         self,

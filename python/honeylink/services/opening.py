@@ -5,9 +5,9 @@ come are collected, and leave together when it is back. Nobody waits for company
 way leaves at once, alone. One group at a time is best: a second one would only make both smaller, for their sessions
 meet at the same pools, and each costs what a larger one does.
 
-The planner sees what the group has been admitted before, so a group never competes with itself. It may lose to another
-process between snapshot and commit; what was lost is decided again with the next group. One that finds no room leaves
-the groups: `honeylink.services.negotiation` sees what can be done about it.
+What became of a group `honeylink.services.group_commit` says. Those on which nothing could be said go with the next
+one, first of all. One that finds no room leaves the groups: `honeylink.services.negotiation` sees what can be done
+about it.
 """
 
 from __future__ import annotations
@@ -20,36 +20,22 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 import structlog
 
-from honeylink.domain.admission import decide, path_changes
-from honeylink.errors import (
-    BandwidthExceeded,
-    ClientGone,
-    DependencyUnavailable,
-    NotFound,
-    Overloaded,
-    ServiceError,
-)
-from honeylink.services.asking import Asked, OpenedSession, make_keys, new_session, wipe
+from honeylink.errors import BandwidthExceeded, DependencyUnavailable, Overloaded
+from honeylink.services.asking import Asked, OpenedSession
+from honeylink.services.group_commit import GroupCommit
 from honeylink.services.load_limit import LoadLimit
-from honeylink.services.snapshots import Snapshot
-from honeylink.store import sessions as session_store
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from types import TracebackType
-    from uuid import UUID
 
     from honeylink.domain.access import Principal
-    from honeylink.domain.admission import Pool
-    from honeylink.domain.sessions import SessionRequest, Stream
+    from honeylink.domain.sessions import SessionRequest
     from honeylink.keys.keyring import Keyring
-    from honeylink.keys.secret import Secret
+    from honeylink.services.group_commit import Outcomes
     from honeylink.services.negotiation import Negotiation
     from honeylink.services.snapshots import KnownDevices
-    from honeylink.store.database import Database, UnitOfWork
-    from honeylink.store.sessions import NewSession
-
-    Snapshots = dict[tuple[UUID, str], Snapshot]
+    from honeylink.store.database import Database
 
 __all__ = ["Expected", "Opening"]
 
@@ -69,10 +55,25 @@ _expected: ContextVar[Expected | None] = ContextVar("expected", default=None)
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """A request that waits to be opened."""
+    """A request that waits to be opened, and where its answer goes."""
 
     asked: Asked
     result: asyncio.Future[OpenedSession]
+
+    def settle(self, outcome: OpenedSession | Exception) -> None:
+        """Answer, unless nobody waits any more."""
+        if isinstance(outcome, OpenedSession):
+            if self.result.done():
+                outcome.wipe_keys()
+            else:
+                self.result.set_result(outcome)
+        elif not self.result.done():
+            self.result.set_exception(outcome)
+
+    def abandon(self) -> None:
+        """Nobody takes the answer, which may have come at the last moment."""
+        if not self.result.cancel() and not self.result.cancelled() and self.result.exception() is None:
+            self.result.result().wipe_keys()
 
 
 class Expected:
@@ -142,11 +143,15 @@ class Opening:
         max_opening: int,
     ) -> None:
         self._database = database
-        self._keyring = keyring
-        self._known_devices = known_devices
         self._negotiation = negotiation
-        self._session_endpoint = session_endpoint
-        self._max_streams = max_streams
+        self._groups = GroupCommit(
+            database,
+            keyring,
+            known_devices,
+            session_endpoint=session_endpoint,
+            max_streams=max_streams,
+            yield_after=self._yield_after,
+        )
         self._load = LoadLimit(max_opening)
         self._coming = 0
         self._waiting: deque[_Waiting] = deque()
@@ -180,13 +185,17 @@ class Opening:
             Overloaded: there are too many in progress.
             DependencyUnavailable: database or key provider are away or too slow.
         """
-        loop = asyncio.get_running_loop()
-        entered = loop.time()
+        now = asyncio.get_running_loop().time()
         if expected := _expected.get():
             expected.arrive()
-        if self._load.refuses(entered):
+        if self._load.refuses(now):
             raise Overloaded
-        asked = Asked.now(caller, request, entered + self._database.remaining_seconds(), wanted)
+        asked = Asked.now(caller, request, now + self._database.remaining_seconds(), wanted)
+        return await self._open(asked)
+
+    async def _open(self, asked: Asked) -> OpenedSession:
+        loop = asyncio.get_running_loop()
+        entered = loop.time()
         waiting = _Waiting(asked, loop.create_future())
         self._waiting.append(waiting)
         self._load.enter(entered)
@@ -200,10 +209,12 @@ class Opening:
             raise DependencyUnavailable("the database") from None
         except BandwidthExceeded as refusal:
             # One that could take from nobody is only told more by it. While many are refused that is not worth a wait.
-            if self._negotiation.busy and not (request.setup_priority and refusal.preemption):
+            if self._negotiation.busy and not (asked.request.setup_priority and refusal.preemption):
                 raise
             return await self._negotiation.open(asked)
         finally:
+            if opened is None:
+                waiting.abandon()
             self._database.spend(loop.time() - entered)
             self._leave(entered, loop.time(), opened is not None)
 
@@ -224,7 +235,7 @@ class Opening:
             group = [self._waiting.popleft() for _ in range(min(_GROUP_MAX, len(self._waiting)))]
             # Spans of the group's statements belong to its first member's trace.
             self._group = asyncio.get_running_loop().create_task(
-                self._open_group(group), context=group[0].asked.context.copy()
+                self._send(group), context=group[0].asked.context.copy()
             )
             self._group.add_done_callback(self._finished)
 
@@ -232,131 +243,61 @@ class Opening:
         self._group = None
         self._dispatch()
 
-    async def _open_group(self, group: list[_Waiting]) -> None:
-        try:
-            with self._database.shared_budget():
-                again = await self._try_group(group)
-        except DependencyUnavailable as error:
-            _refuse(group, error)
-        except Exception as error:  # noqa: BLE001 - it goes to the request it belongs to
-            if len(group) == 1:
-                _refuse(group, error)
-                return
-            # One of them has something that the database can't take. Alone, it fails nobody else.
-            _log.exception("opening.group_failed", sessions=len(group))
-            for each in group:
-                await self._open_group([each])
-        else:
-            self._waiting.extendleft(reversed(again))
+    async def _send(self, group: list[_Waiting]) -> None:
+        self._waiting.extendleft(reversed(await self._open_group(group)))
 
-    async def _try_group(self, group: list[_Waiting]) -> list[_Waiting]:
+    async def _open_group(self, group: list[_Waiting]) -> list[_Waiting]:
         """Open those that can be opened and refuse those that can't; returns those that need another look."""
         now = asyncio.get_running_loop().time()
         live = [each for each in group if not each.result.done() and each.asked.deadline > now]
         if not live:
             return []
-        generation = self._known_devices.generation
-        async with self._database.work() as work:
-            known, read = await self._snapshots(work, {each.asked.device for each in live}, now)
-            admitted, again = await self._admit_group(live, known, read)
-            stored = {}
-            if admitted:
-                stored = await session_store.create_sessions(
-                    work, [new for new, _ in admitted.values()], self._session_endpoint
-                )
-        for index, (each, (new, stream_keys)) in enumerate(admitted.items()):
-            await self._breathe(index)
-            times = stored.get(each.asked.session_id)
-            if times is None or each.result.done():
-                wipe(stream_keys)
-            if times is None:
-                again.append(each)
-                continue
-            if each.asked.device in read and not any(stream.is_short for stream in new.streams):
-                self._known_devices.put(each.asked.device, read[each.asked.device].with_empty_pools(), generation)
-            if not each.result.done():
-                each.result.set_result(
-                    OpenedSession(each.asked.session_id, *times, self._session_endpoint, new.streams, stream_keys)
-                )
-        for each in again:
-            self._known_devices.drop(each.asked.device)
+        try:
+            with self._database.shared_budget():
+                outcomes = await self._groups.open([each.asked for each in live])
+        except DependencyUnavailable as error:
+            _refuse(live, error)
+            return []
+        except Exception as error:  # noqa: BLE001 - it goes to the request it belongs to
+            return await self._one_by_one(live, error)
+        return await self._settle(live, outcomes)
+
+    async def _settle(self, group: list[_Waiting], outcomes: Outcomes) -> list[_Waiting]:
+        again = []
+        try:
+            for index, each in enumerate(group):
+                await self._yield_after(index)
+                if each.asked in outcomes:
+                    each.settle(outcomes.pop(each.asked))
+                else:
+                    again.append(each)
+        finally:
+            for outcome in outcomes.values():
+                if isinstance(outcome, OpenedSession):
+                    outcome.wipe_keys()
         return again
 
-    async def _admit_group(
-        self, live: list[_Waiting], known: Snapshots, read: Snapshots
-    ) -> tuple[dict[_Waiting, tuple[NewSession, tuple[Secret, ...]]], list[_Waiting]]:
-        """Decide on each after those before it; those that can't be decided on by what is known need another look."""
-        admitted, again = {}, []
-        taken = _Taken()
-        for index, each in enumerate(live):
-            await self._breathe(index)
-            if not each.asked.wanted():
-                _refuse([each], ClientGone())
-                continue
-            snapshot = known.get(each.asked.device) or read.get(each.asked.device)
-            try:
-                if snapshot is None:
-                    raise NotFound("device", each.asked.request.device_id)
-                path = taken.path_after(snapshot.context.path)
-                streams = self._decide(each.asked, snapshot, path)
-                if each.asked.device in known and any(stream.is_short for stream in streams):
-                    again.append(each)
-                    continue
-                keys = await make_keys(self._keyring, each.asked, snapshot)
-                admitted[each] = new_session(each.asked, snapshot, streams, keys.sealed), keys.stream_keys
-                taken.add(path, streams)
-            except ServiceError as refusal:
-                if each.asked.device in known:
-                    again.append(each)
-                else:
-                    _refuse([each], refusal)
-        return admitted, again
+    async def _one_by_one(self, group: list[_Waiting], error: Exception) -> list[_Waiting]:
+        """One of them has something that the database can't take. Alone, it fails nobody else."""
+        if len(group) == 1:
+            _refuse(group, error)
+            return []
+        _log.error("opening.group_failed", sessions=len(group), exc_info=error)
+        return [each for alone in group for each in await self._open_group([alone])]
 
-    async def _breathe(self, index: int) -> None:
-        """Let others have their turn, every few of a group."""
+    async def _yield_after(self, index: int) -> None:
+        """Let others use the event loop, every few of a group."""
         at_once_max = _AT_ONCE_MAX_REFUSING if self._load.refusing else _AT_ONCE_MAX
         if index % at_once_max == at_once_max - 1:
             await asyncio.sleep(0)
 
-    async def _snapshots(
-        self, work: UnitOfWork, devices: set[tuple[UUID, str]], now: float
-    ) -> tuple[Snapshots, Snapshots]:
-        """What is known of some of the devices, and what the database says of the others."""
-        found = {device: self._known_devices.get(device) for device in devices}
-        known = {device: each for device, each in found.items() if each is not None and not each.too_old(now)}
-        unknown = devices - known.keys()
-        if not unknown:
-            return known, {}
-        contexts = await session_store.find_session_contexts(work, unknown)
-        read_at = asyncio.get_running_loop().time()
-        return known, {device: Snapshot(context, read_at) for device, context in contexts.items()}
 
-    def _decide(self, asked: Asked, snapshot: Snapshot, path: Sequence[Pool]) -> tuple[Stream, ...]:
-        status = snapshot.context.device_status
-        return decide(asked.request, status, path, asked.stream_ids, self._max_streams).streams
-
-
-class _Taken:
-    """What the sessions of a group have of each pool, and what of that had been withheld for them."""
-
-    def __init__(self) -> None:
-        self._changes: dict[str, tuple[int, int]] = {}
-
-    def path_after(self, path: Sequence[Pool]) -> list[Pool]:
-        """The pools as they will be for the next of the group."""
-        changes = [self._changes.get(pool.key) for pool in path]
-        return [
-            pool if change is None else pool.with_changes(*change) for pool, change in zip(path, changes, strict=True)
-        ]
-
-    def add(self, path: Sequence[Pool], streams: Sequence[Stream]) -> None:
-        """Count one more session, whose pools were like that before it."""
-        for pool, (reserved_kbps, used_kbps) in zip(path, path_changes(path, streams), strict=True):
-            reserved_before_kbps, used_before_kbps = self._changes.get(pool.key, (0, 0))
-            self._changes[pool.key] = reserved_before_kbps + reserved_kbps, used_before_kbps + used_kbps
-
-
-def _refuse(group: list[_Waiting], reason: Exception) -> None:
+def _refuse(group: Sequence[_Waiting], error: Exception) -> None:
+    """Each with an exception of its own: who raises one writes its traceback into it."""
     for each in group:
-        if not each.result.done():
-            each.result.set_exception(reason)
+        if isinstance(error, DependencyUnavailable):
+            own: Exception = DependencyUnavailable(error.dependency, error.retry_after_seconds)
+            own.__cause__ = error
+        else:
+            own = error
+        each.settle(own)

@@ -73,6 +73,11 @@ class NewSession:
     deadline: datetime
     event: AuditEvent
 
+    @property
+    def is_short(self) -> bool:
+        """Whether a stream has less than it asked for."""
+        return any(stream.is_short for stream in self.streams)
+
 
 class EndingSession(NamedTuple):
     """A session that is to end, with an id for its audit event."""
@@ -99,9 +104,11 @@ async def create_sessions(
 ) -> dict[UUID, tuple[datetime, datetime]]:
     """Store a group of sessions in one statement and one commit, each of them whole or not at all.
 
+    One that has less than it asked for is stored only if all before it are, for they are why it has less.
+
     Returns:
         When each that was stored was created, and when it expires. One that is missing lost its room to somebody else,
-        or its device was revoked, or its deadline has passed.
+        or its device was revoked, or its deadline has passed, or it has less because of one that is missing.
     """
     streams = [
         (position, place, stream)
@@ -124,6 +131,7 @@ async def create_sessions(
         payloads_kbps=[sum(stream.bandwidth_kbps for stream in session.streams) for session in sessions],
         wires_kbps=[sum(stream.wire_kbps for stream in session.streams) for session in sessions],
         deadlines=[session.deadline for session in sessions],
+        shorts=[session.is_short for session in sessions],
         event_ids=[session.event.event_id for session in sessions],
         actors=[session.event.actor for session in sessions],
         details=[json.dumps(session.event.details) for session in sessions],

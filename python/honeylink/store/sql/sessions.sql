@@ -26,7 +26,7 @@ CROSS JOIN LATERAL (
 ) AS path;
 
 -- name: create_sessions
--- Store a group of sessions with their streams, reservations and audit events. Each is stored whole, provided that every pool on its path accepts sessions and has room for it after those before it in the group, and that its deadline has not passed; or nothing of it is. Returns those that were stored.
+-- Store a group of sessions with their streams, reservations and audit events. Each is stored whole, provided that every pool on its path accepts sessions and has room for it after those before it in the group, that its deadline has not passed, and if it has less than it asked for that all before it are stored; or nothing of it is. Returns those that were stored.
 -- What a session takes of a pool's kept share the pool around it has withheld for it. So at each level a session adds to what is committed, and hands on to the next level what that adds beyond the kept share; where nothing is kept that is all of it.
 WITH ask AS (
     SELECT *
@@ -34,10 +34,12 @@ WITH ask AS (
         :tenant_ids::uuid[], :session_ids::uuid[], :device_ids::text[], :tenant_pool_ids::text[],
         :ttls_seconds::integer[], :setup_priorities::integer[], :hold_priorities::integer[], :dek_ids::uuid[],
         :key_nonces::bytea[], :key_ciphertexts::bytea[], :payloads_kbps::bigint[], :wires_kbps::bigint[],
-        :deadlines::timestamptz[], :event_ids::uuid[], :actors::text[], :details::text[], :trace_ids::text[]
+        :deadlines::timestamptz[], :shorts::boolean[], :event_ids::uuid[], :actors::text[], :details::text[],
+        :trace_ids::text[]
     ) WITH ORDINALITY AS ask (
         tenant_id, session_id, device_id, tenant_pool_id, ttl_seconds, setup_priority, hold_priority, dek_id,
-        key_nonce, key_ciphertext, payload_kbps, wire_kbps, deadline, event_id, actor, details, trace_id, position
+        key_nonce, key_ciphertext, payload_kbps, wire_kbps, deadline, is_short, event_id, actor, details, trace_id,
+        position
     )
 ),
 hop AS MATERIALIZED (
@@ -119,8 +121,10 @@ in_node AS (
 ),
 placed AS (
     -- The sums count those before in the group whether they fit or not. Where nothing is kept that is too much at worst,
-    -- and one that would fit is asked again; else what a session hands on is right only if all before it came in.
-    SELECT node.*, room.enough, min(node.position) FILTER (WHERE node.keeps AND NOT room.enough) OVER () AS first_out
+    -- and one that would fit is asked again; else what a session hands on is right only if all before it came in. So is
+    -- what a session has that has less than it asked for.
+    SELECT node.*, room.enough,
+           count(*) FILTER (WHERE room.enough) OVER (ORDER BY node.position) = node.position AS all_in
     FROM in_node AS node
     CROSS JOIN LATERAL (
         SELECT node.fits AND coalesce(node.after_kbps <= node.ceiling_kbps, true) AS enough
@@ -130,7 +134,7 @@ admitted AS MATERIALIZED (
     SELECT ask.*, placed.device_kbps, placed.tenant_kbps, placed.tenant_more_kbps, placed.node_kbps, placed.node_more_kbps
     FROM placed
     JOIN ask ON ask.position = placed.position
-    WHERE placed.enough AND (NOT placed.keeps OR placed.first_out IS NULL OR placed.position < placed.first_out)
+    WHERE placed.enough AND (placed.all_in OR NOT (placed.keeps OR ask.is_short))
 ),
 taken AS MATERIALIZED (
     SELECT admitted.tenant_id, admitted.session_id, pool.*

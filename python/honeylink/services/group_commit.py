@@ -1,0 +1,221 @@
+"""One group of sessions: one snapshot, one statement, one commit.
+
+Sessions are decided on one after the other, each with what those before it in the group take. Whether those come in,
+only the statement says. So a session that gets all it asks for is stored if it has room, and one that gets less only
+if all before it in the group came in; and a refusal for want of room counts only then. What does not count is decided
+anew with the next group, so nobody has less, or nothing, because of a neighbour that gets nothing.
+
+What is known of a device serves to admit its session and never to refuse it, nor to give it less: then it is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from honeylink.domain.admission import decide, path_changes
+from honeylink.errors import BandwidthExceeded, ClientGone, NotFound, ServiceError
+from honeylink.services.asking import OpenedSession, make_keys, new_session, wipe
+from honeylink.services.snapshots import Snapshot
+from honeylink.store import sessions as session_store
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from honeylink.domain.admission import Pool
+    from honeylink.domain.sessions import Stream
+    from honeylink.keys.keyring import Keyring
+    from honeylink.keys.secret import Secret
+    from honeylink.services.asking import Asked
+    from honeylink.services.snapshots import KnownDevices
+    from honeylink.store.database import Database, UnitOfWork
+    from honeylink.store.sessions import NewSession
+
+    Snapshots = dict[tuple[UUID, str], Snapshot]
+
+__all__ = ["GroupCommit", "Outcomes"]
+
+Outcomes: TypeAlias = "dict[Asked, OpenedSession | ServiceError]"
+"""What became of the members of a group. One that is missing has to be decided on again."""
+
+
+@dataclass(slots=True)
+class _Admitted:
+    asked: Asked
+    session: NewSession
+    stream_keys: tuple[Secret, ...]
+
+
+@dataclass(slots=True)
+class _Short:
+    """A refusal for want of room, and how many were admitted before it."""
+
+    asked: Asked
+    refusal: BandwidthExceeded
+    behind: int
+
+
+class _Taken:
+    """What the sessions of a group have of each pool, and what of that had been withheld for them."""
+
+    def __init__(self) -> None:
+        self._changes: dict[str, tuple[int, int]] = {}
+
+    def path_after(self, path: Sequence[Pool]) -> list[Pool]:
+        """The pools as they will be for the next of the group."""
+        changes = [self._changes.get(pool.key) for pool in path]
+        return [
+            pool if change is None else pool.with_changes(*change) for pool, change in zip(path, changes, strict=True)
+        ]
+
+    def add(self, path: Sequence[Pool], streams: Sequence[Stream]) -> None:
+        """Count one more session, whose pools were like that before it."""
+        for pool, (reserved_kbps, used_kbps) in zip(path, path_changes(path, streams), strict=True):
+            reserved_before_kbps, used_before_kbps = self._changes.get(pool.key, (0, 0))
+            self._changes[pool.key] = reserved_before_kbps + reserved_kbps, used_before_kbps + used_kbps
+
+
+@dataclass(slots=True)
+class _Round:
+    """A group on its way: what it is decided by, and what was decided."""
+
+    known: Snapshots
+    read: Snapshots
+    taken: _Taken = field(default_factory=_Taken)
+    admitted: list[_Admitted] = field(default_factory=list)
+    short: list[_Short] = field(default_factory=list)
+    outcomes: Outcomes = field(default_factory=dict)
+
+    def snapshot(self, asked: Asked) -> Snapshot:
+        snapshot = self.known.get(asked.device) or self.read.get(asked.device)
+        if snapshot is None:
+            raise NotFound("device", asked.request.device_id)
+        return snapshot
+
+    def refuse(self, asked: Asked, refusal: ServiceError) -> None:
+        if asked.device in self.known:
+            return
+        if isinstance(refusal, BandwidthExceeded):
+            self.short.append(_Short(asked, refusal, len(self.admitted)))
+        else:
+            self.outcomes[asked] = refusal
+
+    def close(self, stored: dict[UUID, tuple[datetime, datetime]], session_endpoint: str) -> None:
+        """Take in what the statement says."""
+        came_in = [each.session.session_id in stored for each in self.admitted]
+        first_out = came_in.index(False) if False in came_in else len(came_in)
+        for short in self.short:
+            if short.behind <= first_out:
+                self.outcomes[short.asked] = short.refusal
+        for each in self.admitted:
+            times = stored.get(each.session.session_id)
+            if times is None:
+                wipe(each.stream_keys)
+            else:
+                self.outcomes[each.asked] = OpenedSession(
+                    each.session.session_id, *times, session_endpoint, each.session.streams, each.stream_keys
+                )
+
+    def wipe(self) -> None:
+        for each in self.admitted:
+            wipe(each.stream_keys)
+
+
+class GroupCommit:
+    """Opens the sessions of a group together.
+
+    Args:
+        database: where sessions go.
+        keyring: makes their keys.
+        known_devices: what is kept between two sessions of a device.
+        session_endpoint: part of each answer.
+        max_streams: how many streams one session may have.
+        yield_after: called with the number of each member that is decided on; lets others use the event loop.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        keyring: Keyring,
+        known_devices: KnownDevices,
+        *,
+        session_endpoint: str,
+        max_streams: int,
+        yield_after: Callable[[int], Awaitable[None]],
+    ) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._known_devices = known_devices
+        self._session_endpoint = session_endpoint
+        self._max_streams = max_streams
+        self._yield_after = yield_after
+
+    async def open(self, group: Sequence[Asked]) -> Outcomes:
+        """Decide on each member after those before it, and store those that come in. Whoever gets keys wipes them.
+
+        Raises:
+            DependencyUnavailable: the database is away or too slow; nothing was stored, as far as it is known.
+        """
+        generation = self._known_devices.generation
+        async with self._database.work() as work:
+            current = _Round(*await self._snapshots(work, {each.device for each in group}))
+            try:
+                await self._admit(current, group)
+                stored = {}
+                if current.admitted:
+                    sessions = [each.session for each in current.admitted]
+                    stored = await session_store.create_sessions(work, sessions, self._session_endpoint)
+            except BaseException:
+                current.wipe()
+                raise
+        current.close(stored, self._session_endpoint)
+        self._remember(current, group, generation)
+        return current.outcomes
+
+    async def _snapshots(self, work: UnitOfWork, devices: Collection[tuple[UUID, str]]) -> tuple[Snapshots, Snapshots]:
+        """What is known of some of the devices, and what the database says of the others."""
+        now = asyncio.get_running_loop().time()
+        found = {device: self._known_devices.get(device) for device in devices}
+        known = {device: each for device, each in found.items() if each is not None and not each.too_old(now)}
+        unknown = devices - known.keys()
+        if not unknown:
+            return known, {}
+        contexts = await session_store.find_session_contexts(work, unknown)
+        read_at = asyncio.get_running_loop().time()
+        return known, {device: Snapshot(context, read_at) for device, context in contexts.items()}
+
+    async def _admit(self, current: _Round, group: Sequence[Asked]) -> None:
+        for index, asked in enumerate(group):
+            await self._yield_after(index)
+            if not asked.wanted():
+                current.outcomes[asked] = ClientGone()
+                continue
+            try:
+                await self._decide(current, asked)
+            except ServiceError as refusal:
+                current.refuse(asked, refusal)
+
+    async def _decide(self, current: _Round, asked: Asked) -> None:
+        snapshot = current.snapshot(asked)
+        path = current.taken.path_after(snapshot.context.path)
+        status = snapshot.context.device_status
+        streams = decide(asked.request, status, path, asked.stream_ids, self._max_streams).streams
+        if asked.device in current.known and any(stream.is_short for stream in streams):
+            return
+        keys = await make_keys(self._keyring, asked, snapshot)
+        session = new_session(asked, snapshot, streams, keys.sealed)
+        current.admitted.append(_Admitted(asked, session, keys.stream_keys))
+        current.taken.add(path, streams)
+
+    def _remember(self, current: _Round, group: Sequence[Asked], generation: int) -> None:
+        """Keep what was read of devices whose sessions got all they asked for, and forget what was of no use."""
+        for each in current.admitted:
+            device = each.asked.device
+            if device in current.read and each.asked in current.outcomes and not each.session.is_short:
+                self._known_devices.put(device, current.read[device].with_empty_pools(), generation)
+        for asked in group:
+            if asked not in current.outcomes:
+                self._known_devices.drop(asked.device)
