@@ -47,7 +47,8 @@
         └── DependencyUnavailable    ERR_DEPENDENCY
             ├── Overloaded
             ├── KeyProviderError     (in honeylink.keys.providers)
-            └── DatabaseUnprepared   (in honeylink.store.database)
+            ├── DatabaseUnprepared   (in honeylink.store.database)
+            └── RowLocked            (in honeylink.store.database)
 
 Each error carries its facts as attributes and builds its message from them: what was expected, what was found.
 The status of an answer is the API's business and stands in `honeylink.api.problems`.

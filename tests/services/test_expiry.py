@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from honeylink.domain.access import Role
 from honeylink.errors import DependencyUnavailable
 from honeylink.services.expiry import Expiry
+from honeylink.services.locked_rows import LockedRows
 from honeylink.store.database import Database
 from tests.conftest import Device, Service, run_service, session_body
 
@@ -164,7 +165,7 @@ async def sweep_at_work(service: Service, device: Device) -> AsyncIterator[async
     try:
         async with holder.transaction():
             await holder.execute("SELECT FROM pools WHERE level = 0 AND pool_id = $1 FOR UPDATE", device.device_id)
-            sweeping = asyncio.create_task(Expiry(other, 1).sweep())
+            sweeping = asyncio.create_task(Expiry(other, LockedRows(other, 1), 1).sweep())
             async with asyncio.timeout(PATIENCE_SECONDS):
                 while not await holder.fetchval(  # noqa: ASYNC110 - a lock that is awaited is no event
                     "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
@@ -278,7 +279,9 @@ def test_a_sweep_that_fails_is_logged_and_the_next_one_goes_on(service: Service)
     service.fetch("ALTER TABLE reservations RENAME COLUMN pool_id TO pool_elsewhere")
 
     async def sweep_until_logged() -> None:
-        await until_logged(Expiry(service.services.database, 0.001), "expiry.failed")
+        await until_logged(
+            Expiry(service.services.database, LockedRows(service.services.database, 1), 0.001), "expiry.failed"
+        )
 
     service.loop.run(sweep_until_logged())
     assert expired(service, device) == []
@@ -292,7 +295,7 @@ def test_a_database_that_is_away_is_waited_for(service: Service, tmp_path_factor
     async def sweep_until_logged() -> None:
         await nowhere.open()
         try:
-            await until_logged(Expiry(nowhere, 0.001), "expiry.skipped")
+            await until_logged(Expiry(nowhere, LockedRows(nowhere, 1), 0.001), "expiry.skipped")
         finally:
             await nowhere.close()
 

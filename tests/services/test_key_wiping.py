@@ -123,6 +123,17 @@ def test_when_the_device_is_revoked_meanwhile(service: Service, secrets: list[Se
     assert check(secrets, open_beside(service, [request(device, 1)], nothing)) == [StateConflict]
 
 
+def test_when_a_row_is_held_for_some_time(service: Service, secrets: list[Secret]) -> None:
+    device = service.new_device()
+
+    async def until_they_wait(opening: list[asyncio.Task[OpenedSession]]) -> None:
+        while service.services.sessions._locked_rows._waiting < len(opening):  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0)
+
+    answers = open_beside(service, [request(device, 1) for _ in range(5)], until_they_wait, device.device_id)
+    assert check(secrets, answers) == []
+
+
 def test_when_all_hang_up_while_their_group_is_on_its_way(service: Service, secrets: list[Secret]) -> None:
     device = service.new_device()
     secrets.clear()

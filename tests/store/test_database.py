@@ -154,7 +154,7 @@ def test_a_statement_that_is_wrong_is_a_bug_not_an_outage(loop: LoopThread, new_
 
     async def ask() -> None:
         async with opened(dsn) as database, database.work() as work:
-            await work.fetch("limit_idle_time", milliseconds="soon")
+            await work.fetch("limit_transaction", idle="soon", lock_wait="100ms")
 
     with pytest.raises(asyncpg.InvalidParameterValueError):
         loop.run(ask())

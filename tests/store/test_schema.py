@@ -154,7 +154,7 @@ def test_every_statement_names_the_tenant_except_those_over_all_tenants() -> Non
         "find_oldest_code",
         "find_schema_revision",
         "find_tenant_by_name",
-        "limit_idle_time",
+        "limit_transaction",
         "list_draining_devices",
         "list_due_sessions",
         "list_sample_data_keys",

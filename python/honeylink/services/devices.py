@@ -26,6 +26,7 @@ from honeylink.store import audit as audit_store
 from honeylink.store import devices as device_store
 from honeylink.store import sessions as session_store
 from honeylink.store import tenants as tenant_store
+from honeylink.store.database import RowLocked
 from honeylink.telemetry import SESSIONS
 
 if TYPE_CHECKING:
@@ -33,11 +34,13 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from honeylink.domain.access import Principal
+    from honeylink.domain.audit import AuditEvent
     from honeylink.domain.devices import Device, DeviceRegistration
     from honeylink.domain.keys import WrappedDataKey
     from honeylink.errors import ServiceError
     from honeylink.keys.keyring import Keyring
     from honeylink.services.access import Access
+    from honeylink.services.locked_rows import LockedRows
     from honeylink.store.database import Database, UnitOfWork
 
 __all__ = ["Devices", "RegisteredDevice", "end_sessions_of"]
@@ -61,10 +64,13 @@ class RegisteredDevice:
 class Devices:
     """The devices of a tenant."""
 
-    def __init__(self, database: Database, keyring: Keyring, access: Access, default_pool_kbps: int) -> None:
+    def __init__(
+        self, database: Database, keyring: Keyring, access: Access, locked_rows: LockedRows, default_pool_kbps: int
+    ) -> None:
         self._database = database
         self._keyring = keyring
         self._access = access
+        self._locked_rows = locked_rows
         self._default_pool_kbps = default_pool_kbps
 
     async def register(self, caller: Principal, registration: DeviceRegistration) -> RegisteredDevice:
@@ -79,6 +85,10 @@ class Devices:
             PoolConflict: a pending device's pool can't have that capacity.
         """
         await self._access.require(caller, Permission.REGISTER_DEVICE)
+        device = caller.tenant_id, registration.device_id
+        return await self._locked_rows.patiently(device, lambda: self._register(caller, registration))
+
+    async def _register(self, caller: Principal, registration: DeviceRegistration) -> RegisteredDevice:
         device_id = registration.device_id
         token = BearerToken(caller.tenant_id, uuid7(), secrets.token_bytes(SECRET_BYTES))
         code = spell_pairing_code(secrets.choice)
@@ -89,14 +99,14 @@ class Devices:
                 times = None
                 while times is None:  # again if somebody else has registered it just now
                     async with work.transaction():
-                        times = await self._register(work, caller, registration, mac, token)
+                        times = await self._try_register(work, caller, registration, mac, token)
             except (StateConflict, PoolConflict) as refusal:
                 await self._record_refused(work, caller, Category.DEVICE_REGISTRATION, device_id, refusal)
                 raise
         registered_at, pairing_expires_at = times
         return RegisteredDevice(device_id, token, code, registered_at, pairing_expires_at)
 
-    async def _register(
+    async def _try_register(
         self, work: UnitOfWork, caller: Principal, registration: DeviceRegistration, mac: bytes, token: BearerToken
     ) -> tuple[datetime, datetime] | None:
         device_id, pool_kbps = registration.device_id, registration.pool_kbps
@@ -128,6 +138,10 @@ class Devices:
             StateConflict: the device is not pending, or the code has expired or been tried too often.
         """
         await self._access.require(caller, Permission.PAIR_DEVICE, device_id)
+        device = caller.tenant_id, device_id
+        return await self._locked_rows.patiently(device, lambda: self._pair(caller, device_id, code))
+
+    async def _pair(self, caller: Principal, device_id: str, code: str) -> datetime:
         async with self._database.work() as work:
             data_key = await self._data_key(work, caller)
             mac = await self._keyring.pairing_code_mac(
@@ -159,22 +173,31 @@ class Devices:
         """
         await self._access.require(caller, Permission.REVOKE_DEVICE)
         event = event_by(caller, Category.DEVICE_REVOCATION, device_id, {"reason": reason})
-        async with self._database.work() as work, work.transaction():
-            status = await device_store.lock_device(work, caller.tenant_id, device_id)
-            device = None
-            if status is not None:  # one whose registration is not committed yet does not exist, and is not read then
-                if status is not DeviceStatus.REVOKED:
-                    await device_store.revoke_device(work, caller.tenant_id, device_id, reason, event)
-                device = await device_store.find_device(work, caller.tenant_id, device_id)
+        device, revoked = await self._locked_rows.patiently(
+            (caller.tenant_id, device_id), lambda: self._revoke(caller, device_id, reason, event)
+        )
         if device is None:
             await self._access.record_denied(caller, Permission.REVOKE_DEVICE, device_id, NotFound("device", device_id))
-        elif status is not DeviceStatus.REVOKED:
+        elif revoked:
             try:
                 await end_sessions_of(self._database, caller.tenant_id, device_id, caller.actor, event.trace_id)
             except DependencyUnavailable as error:
                 # The device is revoked, and that is what was asked for. The sweep ends what is left.
                 _log.warning("device.drain_left_to_sweep", device_id=device_id, reason=str(error))
         return _found(device, device_id)
+
+    async def _revoke(
+        self, caller: Principal, device_id: str, reason: str, event: AuditEvent
+    ) -> tuple[Device | None, bool]:
+        """The device as it is after it, and whether it was revoked just now."""
+        async with self._database.work() as work, work.transaction():
+            status = await device_store.lock_device(work, caller.tenant_id, device_id)
+            if status is None:  # one whose registration is not committed yet does not exist, and is not read then
+                return None, False
+            if status is not DeviceStatus.REVOKED:
+                await device_store.revoke_device(work, caller.tenant_id, device_id, reason, event)
+            device = await device_store.find_device(work, caller.tenant_id, device_id)
+            return device, status is not DeviceStatus.REVOKED
 
     async def get(self, caller: Principal, device_id: str) -> Device:
         """One device.
@@ -213,7 +236,11 @@ class Devices:
 
 
 async def end_sessions_of(database: Database, tenant_id: UUID, device_id: str, actor: str, trace_id: str) -> None:
-    """End all sessions of a revoked device, some at a time: nobody knows how many there are."""
+    """End all sessions of a revoked device, some at a time: nobody knows how many there are.
+
+    Raises:
+        RowLocked: somebody holds a row of one that is left, or of the pools.
+    """
     while True:
         async with database.work() as work:
             live = await session_store.list_live_session_ids(work, tenant_id, device_id, _SESSIONS_AT_A_TIME)
@@ -227,6 +254,8 @@ async def end_sessions_of(database: Database, tenant_id: UUID, device_id: str, a
                 actor=actor,
                 trace_id=trace_id,
             )
+        if not ended:
+            raise RowLocked
         for status in ended:
             SESSIONS.labels(status.value).inc()
 

@@ -19,6 +19,7 @@ from honeylink.errors import BandwidthExceeded, ClientGone, NotFound, ServiceErr
 from honeylink.services.asking import OpenedSession, make_keys, new_session, wipe
 from honeylink.services.snapshots import Snapshot
 from honeylink.store import sessions as session_store
+from honeylink.store.database import LOCK_WAIT_MS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -153,10 +154,11 @@ class GroupCommit:
         self._max_streams = max_streams
         self._yield_after = yield_after
 
-    async def open(self, group: Sequence[Asked]) -> Outcomes:
+    async def open(self, group: Sequence[Asked], lock_wait_ms: int = LOCK_WAIT_MS) -> Outcomes:
         """Decide on each member after those before it, and store those that come in. Whoever gets keys wipes them.
 
         Raises:
+            RowLocked: a row that one of them needs is held by somebody else; nothing was stored.
             DependencyUnavailable: the database is away or too slow; nothing was stored, as far as it is known.
         """
         generation = self._known_devices.generation
@@ -167,7 +169,7 @@ class GroupCommit:
                 stored = {}
                 if current.admitted:
                     sessions = [each.session for each in current.admitted]
-                    stored = await session_store.create_sessions(work, sessions, self._session_endpoint)
+                    stored = await session_store.create_sessions(work, sessions, self._session_endpoint, lock_wait_ms)
             except BaseException:
                 current.wipe()
                 raise

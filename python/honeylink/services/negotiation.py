@@ -127,6 +127,7 @@ class Negotiation:
         """Open a session if there is room or room can be made, when its turn has come, and again after each lost race.
 
         Raises:
+            RowLocked: a row of the path, or of those who would have to give way, is held by somebody else.
             ClientGone: nobody waits for the answer any more.
             DependencyUnavailable: database or key provider are away or too slow, or others were faster all the time.
             ServiceError: as `look`.

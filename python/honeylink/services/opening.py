@@ -7,7 +7,7 @@ meet at the same pools, and each costs what a larger one does.
 
 What became of a group `honeylink.services.group_commit` says. Those on which nothing could be said go with the next
 one, first of all. One that finds no room leaves the groups: `honeylink.services.negotiation` sees what can be done
-about it.
+about it. One that needs a row which somebody holds locked leaves them too, and comes back when that is free.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from honeylink.errors import BandwidthExceeded, DependencyUnavailable, Overloade
 from honeylink.services.asking import Asked, OpenedSession
 from honeylink.services.group_commit import GroupCommit
 from honeylink.services.load_limit import LoadLimit
+from honeylink.store.database import LOCK_WAIT_MS, RowLocked
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from honeylink.domain.sessions import SessionRequest
     from honeylink.keys.keyring import Keyring
     from honeylink.services.group_commit import Outcomes
+    from honeylink.services.locked_rows import LockedRows
     from honeylink.services.negotiation import Negotiation
     from honeylink.services.snapshots import KnownDevices
     from honeylink.store.database import Database
@@ -45,6 +47,8 @@ _GROUP_MAX = 64
 # while others wait to be refused.
 _AT_ONCE_MAX = 16
 _AT_ONCE_MAX_REFUSING = 4
+# If nobody holds what a group has waited for, the database is slow, and hurrying makes it slower.
+_LOCK_WAIT_PATIENT_MS = 4 * LOCK_WAIT_MS
 
 _log = structlog.get_logger(__name__)
 
@@ -125,6 +129,7 @@ class Opening:
         keyring: makes their keys.
         known_devices: what is kept between two sessions of a device.
         negotiation: takes over those that find no room.
+        locked_rows: where those wait that need a row which is held.
         session_endpoint: part of each answer.
         max_streams: how many streams one session may have.
         max_opening: how many requests may be in progress; beyond, or past what can be done in time, one is refused at
@@ -137,6 +142,7 @@ class Opening:
         keyring: Keyring,
         known_devices: KnownDevices,
         negotiation: Negotiation,
+        locked_rows: LockedRows,
         *,
         session_endpoint: str,
         max_streams: int,
@@ -144,6 +150,7 @@ class Opening:
     ) -> None:
         self._database = database
         self._negotiation = negotiation
+        self._locked_rows = locked_rows
         self._groups = GroupCommit(
             database,
             keyring,
@@ -191,7 +198,7 @@ class Opening:
         if self._load.refuses(now):
             raise Overloaded
         asked = Asked.now(caller, request, now + self._database.remaining_seconds(), wanted)
-        return await self._open(asked)
+        return await self._locked_rows.patiently(asked.device, lambda: self._open(asked))
 
     async def _open(self, asked: Asked) -> OpenedSession:
         loop = asyncio.get_running_loop()
@@ -246,15 +253,18 @@ class Opening:
     async def _send(self, group: list[_Waiting]) -> None:
         self._waiting.extendleft(reversed(await self._open_group(group)))
 
-    async def _open_group(self, group: list[_Waiting]) -> list[_Waiting]:
+    async def _open_group(self, group: list[_Waiting], lock_wait_ms: int = LOCK_WAIT_MS) -> list[_Waiting]:
         """Open those that can be opened and refuse those that can't; returns those that need another look."""
         now = asyncio.get_running_loop().time()
         live = [each for each in group if not each.result.done() and each.asked.deadline > now]
+        live = self._free_of(live)
         if not live:
             return []
         try:
             with self._database.shared_budget():
-                outcomes = await self._groups.open([each.asked for each in live])
+                outcomes = await self._groups.open([each.asked for each in live], lock_wait_ms)
+        except RowLocked as error:
+            return await self._without_locked(live, lock_wait_ms, error)
         except DependencyUnavailable as error:
             _refuse(live, error)
             return []
@@ -276,6 +286,30 @@ class Opening:
                 if isinstance(outcome, OpenedSession):
                     outcome.wipe_keys()
         return again
+
+    async def _without_locked(self, group: list[_Waiting], lock_wait_ms: int, error: RowLocked) -> list[_Waiting]:
+        """Send those away who need a row that is held, to come back when it is free; returns the others."""
+        try:
+            with self._database.shared_budget():
+                found = await self._locked_rows.look({each.asked.device for each in group})
+        except DependencyUnavailable as unavailable:
+            _refuse(group, unavailable)
+            return []
+        if not found and lock_wait_ms < _LOCK_WAIT_PATIENT_MS:
+            return await self._open_group(group, _LOCK_WAIT_PATIENT_MS)
+        if not found:
+            return await self._one_by_one(group, error)
+        return self._free_of(group)
+
+    def _free_of(self, group: list[_Waiting]) -> list[_Waiting]:
+        """Those that need no row which is known to be held; the others leave."""
+        free = []
+        for each in group:
+            if self._locked_rows.blocks(each.asked.device):
+                each.settle(RowLocked())
+            else:
+                free.append(each)
+        return free
 
     async def _one_by_one(self, group: list[_Waiting], error: Exception) -> list[_Waiting]:
         """One of them has something that the database can't take. Alone, it fails nobody else."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from honeylink.domain.access import Principal
     from honeylink.domain.admission import Shrunk
     from honeylink.services.access import Access
+    from honeylink.services.locked_rows import LockedRows
     from honeylink.store.database import Database, UnitOfWork
 
 __all__ = ["Pools", "set_capacity", "set_node_pool"]
@@ -48,9 +49,10 @@ class _RaceLostError(Exception):
 class Pools:
     """The pools of a tenant."""
 
-    def __init__(self, database: Database, access: Access) -> None:
+    def __init__(self, database: Database, access: Access, locked_rows: LockedRows) -> None:
         self._database = database
         self._access = access
+        self._locked_rows = locked_rows
 
     async def get_device_pool(self, caller: Principal, device_id: str) -> Pool:
         """A device's pool.
@@ -97,7 +99,8 @@ class Pools:
             PoolConflict: that would break a promise.
         """
         await self._access.require(caller, Permission.CHANGE_DEVICE_POOL, device_id)
-        return await self._change(caller, device_id, None, change)
+        device = caller.tenant_id, device_id
+        return await self._locked_rows.patiently(device, lambda: self._change(caller, device_id, None, change))
 
     async def change_tenant_pool(self, caller: Principal, tenant: str, change: PoolChange) -> Pool:
         """Make the pool of the caller's tenant what it shall be.
@@ -108,7 +111,8 @@ class Pools:
             PoolConflict: that would break a promise.
         """
         await self._access.require(caller, Permission.CHANGE_TENANT_POOL)
-        return await self._change(caller, None, tenant, change)
+        no_device = caller.tenant_id, ""
+        return await self._locked_rows.patiently(no_device, lambda: self._change(caller, None, tenant, change))
 
     async def _change(self, caller: Principal, device_id: str | None, tenant: str | None, change: PoolChange) -> Pool:
         try:

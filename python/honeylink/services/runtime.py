@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from honeylink.domain.access import SYSTEM_TENANT_ID
 from honeylink.domain.admission import Charge
 from honeylink.domain.pools import Force, PoolChange
 from honeylink.errors import Conflict, SettingsError
@@ -17,6 +18,7 @@ from honeylink.services.audit import Audit
 from honeylink.services.devices import Devices
 from honeylink.services.expiry import Expiry
 from honeylink.services.fresh_cache import FreshCache
+from honeylink.services.locked_rows import LockedRows
 from honeylink.services.negotiation import Negotiation
 from honeylink.services.news import forget
 from honeylink.services.opening import Opening
@@ -89,11 +91,13 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         negotiation = Negotiation(
             database, keyring, session_endpoint=settings.session_endpoint, max_streams=settings.max_streams
         )
+        locked_rows = LockedRows(database, settings.max_opening_sessions)
         opening = Opening(
             database,
             keyring,
             known_devices,
             negotiation,
+            locked_rows,
             session_endpoint=settings.session_endpoint,
             max_streams=settings.max_streams,
             max_opening=settings.max_opening_sessions,
@@ -109,12 +113,19 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             database=database,
             access=access,
             audit=Audit(database, access),
-            devices=Devices(database, keyring, access, settings.device_pool_kbps),
-            sessions=Sessions(database, access, opening, negotiation, device_priority_max=settings.device_priority_max),
+            devices=Devices(database, keyring, access, locked_rows, settings.device_pool_kbps),
+            sessions=Sessions(
+                database,
+                access,
+                opening,
+                negotiation,
+                locked_rows,
+                device_priority_max=settings.device_priority_max,
+            ),
             tenants=Tenants(database, keyring, settings.tenant_pool_kbps),
-            expiry=Expiry(database, settings.expiry_interval_seconds),
+            expiry=Expiry(database, locked_rows, settings.expiry_interval_seconds),
             operations=Operations(database, keyring),
-            pools=Pools(database, access),
+            pools=Pools(database, access, locked_rows),
         )
 
 
@@ -181,6 +192,8 @@ async def set_up_node_pool(services: Services, settings: Settings) -> None:
         force=Force.DRAIN,
     )
     try:
-        await set_node_pool(services.database, change)
+        no_device = SYSTEM_TENANT_ID, ""
+        locked_rows = LockedRows(services.database, 1)
+        await locked_rows.patiently(no_device, lambda: set_node_pool(services.database, change))
     except Conflict as error:
         raise SettingsError(f"HONEYLINK_NODE_POOL_KBPS: {error}") from None

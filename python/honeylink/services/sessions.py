@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 from honeylink.domain.access import Permission, Role
 from honeylink.domain.audit import Category, Outcome
 from honeylink.domain.paging import Cursor, Page
+from honeylink.domain.sessions import SessionStatus
 from honeylink.errors import BandwidthExceeded, Forbidden, NotFound, StateConflict, TooManyStreams
 from honeylink.services.asking import Asked
 from honeylink.services.audit import event_by
 from honeylink.store import audit as audit_store
 from honeylink.store import sessions as session_store
+from honeylink.store.database import RowLocked
 from honeylink.telemetry import ADMISSION_REFUSALS, SESSIONS
 
 if TYPE_CHECKING:
@@ -22,9 +24,10 @@ if TYPE_CHECKING:
 
     from honeylink.domain.access import Principal
     from honeylink.domain.admission import LiveSession, Pool
-    from honeylink.domain.sessions import Session, SessionRequest, SessionStatus, Stream
+    from honeylink.domain.sessions import Session, SessionRequest, Stream
     from honeylink.services.access import Access
     from honeylink.services.asking import OpenedSession
+    from honeylink.services.locked_rows import LockedRows
     from honeylink.services.negotiation import Negotiation
     from honeylink.services.opening import Expected, Opening
     from honeylink.store.database import Database, UnitOfWork
@@ -74,6 +77,7 @@ class Sessions:
         access: who may do what.
         opening: opens them in groups.
         negotiation: says what opening would come to.
+        locked_rows: where one waits who needs a row that is held.
         device_priority_max: the greatest priority that a device's own token may use.
     """
 
@@ -83,6 +87,7 @@ class Sessions:
         access: Access,
         opening: Opening,
         negotiation: Negotiation,
+        locked_rows: LockedRows,
         *,
         device_priority_max: int,
     ) -> None:
@@ -90,6 +95,7 @@ class Sessions:
         self._access = access
         self._opening = opening
         self._negotiation = negotiation
+        self._locked_rows = locked_rows
         self._device_priority_max = device_priority_max
 
     def overloaded(self, coming: int = 0) -> bool:
@@ -196,15 +202,20 @@ class Sessions:
         Raises:
             Forbidden: the caller may not end sessions.
             NotFound: the caller can see no such session.
+            RowLocked: somebody holds a row of it, or of its pools.
         """
         await self._access.require(caller, Permission.END_SESSION)
         try:
-            await self.get(caller, session_id)
+            session = await self.get(caller, session_id)
         except NotFound as refusal:
             await self._access.record_denied(caller, Permission.END_SESSION, None, refusal)
             raise
+        device = caller.tenant_id, session.device_id
+        return await self._locked_rows.patiently(device, lambda: self._end(caller, session_id))
+
+    async def _end(self, caller: Principal, session_id: UUID) -> Session:
+        event = event_by(caller, Category.SESSION_TERMINATION, None, {})
         async with self._database.work() as work:
-            event = event_by(caller, Category.SESSION_TERMINATION, None, {})
             ended = await session_store.end_sessions(
                 work,
                 [session_store.EndingSession(caller.tenant_id, session_id, event.event_id)],
@@ -214,7 +225,10 @@ class Sessions:
             )
             for status in ended:
                 SESSIONS.labels(status.value).inc()
-            return await self._visible(work, caller, session_id)
+            session = await self._visible(work, caller, session_id)
+        if session.status is SessionStatus.ACTIVE:
+            raise RowLocked  # its own, which nobody waits for while he holds pools
+        return session
 
     async def _check_priorities(self, caller: Principal, request: SessionRequest) -> None:
         """Or a device could take from all others, and keep what it has from them, by saying so."""

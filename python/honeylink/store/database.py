@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from asyncpg import Record
     from asyncpg.pool import PoolConnectionProxy
 
-__all__ = ["UNAVAILABLE", "Database", "DatabaseUnprepared", "UnitOfWork"]
+__all__ = ["LOCK_WAIT_MS", "UNAVAILABLE", "Database", "DatabaseUnprepared", "RowLocked", "UnitOfWork"]
 
 _Statements = dict[str, tuple[str, tuple[str, ...]]]
 
@@ -48,7 +48,14 @@ _STATEMENTS = _load_statements()
 _MAX_QUERIES = 10_000_000
 
 # How long a transaction that holds locks may wait for its owner's next statement.
-_IDLE_MILLISECONDS = 2000
+_IDLE_MS = 2000
+
+LOCK_WAIT_MS = 300
+"""How long a statement that changes reservations waits for a lock; `RowLocked` then.
+
+Processes that meet at the same pools wait for each other's commits: some milliseconds each, on a machine that is badly
+overloaded some tens.
+"""
 
 UNAVAILABLE = (
     OSError,
@@ -73,6 +80,13 @@ class DatabaseUnprepared(DependencyUnavailable):
     def __init__(self, reason: str) -> None:
         super().__init__("the database")
         self.reason = reason
+
+
+class RowLocked(DependencyUnavailable):
+    """Somebody has held a row that a statement needs for longer than a commit takes; nothing was done."""
+
+    def __init__(self) -> None:
+        super().__init__("a row of the database that somebody else holds locked")
 
 
 def _is_lost(connection: PoolConnectionProxy[Record]) -> bool:
@@ -112,7 +126,7 @@ class UnitOfWork:
         transaction = self._connection.transaction()
         await transaction.start()
         try:
-            await self.fetchrow("limit_idle_time", milliseconds=str(_IDLE_MILLISECONDS))
+            await self.fetchrow("limit_transaction", idle=f"{_IDLE_MS}ms", lock_wait=f"{LOCK_WAIT_MS}ms")
             yield
         except asyncio.CancelledError:
             raise  # the unit of work cuts the connection; a rollback would wait for a server that may be frozen
@@ -233,6 +247,8 @@ class Database:
                 raise
             except asyncpg.UndefinedTableError as error:
                 raise DatabaseUnprepared(str(error)) from error
+            except asyncpg.LockNotAvailableError as error:
+                raise RowLocked from error
             except Exception as error:
                 # One that is cut in the middle of something raises whatever that something makes of it.
                 if isinstance(error, UNAVAILABLE) or _is_lost(connection):

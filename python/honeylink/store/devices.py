@@ -14,6 +14,7 @@ from honeylink.domain.devices import (
 )
 from honeylink.domain.paging import PAGE_MAX_BYTES
 from honeylink.store.audit import event_parameters
+from honeylink.store.database import LOCK_WAIT_MS
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -126,7 +127,7 @@ async def list_draining_devices(work: UnitOfWork, limit: int) -> list[tuple[UUID
 
 async def mark_device_drained(work: UnitOfWork, tenant_id: UUID, device_id: str) -> None:
     """Note that no session of a revoked device is live any more."""
-    await work.execute("mark_device_drained", tenant_id=tenant_id, device_id=device_id)
+    await work.execute("mark_device_drained", tenant_id=tenant_id, device_id=device_id, lock_wait=f"{LOCK_WAIT_MS}ms")
 
 
 async def find_device(work: UnitOfWork, tenant_id: UUID, device_id: str) -> Device | None:

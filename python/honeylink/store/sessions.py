@@ -13,6 +13,7 @@ from honeylink.domain.admission import LiveSession, PoolLevel, Rivals
 from honeylink.domain.devices import DeviceStatus
 from honeylink.domain.keys import WrappedDataKey, WrappedKey
 from honeylink.domain.sessions import ExpectedLoss, FecParameters, Mode, Priority, Session, SessionStatus, Stream
+from honeylink.store.database import LOCK_WAIT_MS
 from honeylink.store.pools import pool_of
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from honeylink.store.database import UnitOfWork
 
 __all__ = [
+    "DueSession",
     "EndingSession",
     "NewSession",
     "SessionContext",
@@ -79,6 +81,14 @@ class NewSession:
         return any(stream.is_short for stream in self.streams)
 
 
+class DueSession(NamedTuple):
+    """A session past its time that is still marked active."""
+
+    tenant_id: UUID
+    session_id: UUID
+    device_id: str
+
+
 class EndingSession(NamedTuple):
     """A session that is to end, with an id for its audit event."""
 
@@ -100,7 +110,7 @@ async def find_session_contexts(
 
 
 async def create_sessions(
-    work: UnitOfWork, sessions: Sequence[NewSession], session_endpoint: str
+    work: UnitOfWork, sessions: Sequence[NewSession], session_endpoint: str, lock_wait_ms: int = LOCK_WAIT_MS
 ) -> dict[UUID, tuple[datetime, datetime]]:
     """Store a group of sessions in one statement and one commit, each of them whole or not at all.
 
@@ -137,6 +147,7 @@ async def create_sessions(
         details=[json.dumps(session.event.details) for session in sessions],
         trace_ids=[session.event.trace_id for session in sessions],
         session_endpoint=session_endpoint,
+        lock_wait=f"{lock_wait_ms}ms",
         stream_positions=[position for position, _, _ in streams],
         places=[place for _, place, _ in streams],
         stream_ids=[stream.stream_id for _, _, stream in streams],
@@ -168,14 +179,14 @@ async def end_sessions(
     return [SessionStatus(row["status"]) for row in rows if row["status"] is not None]
 
 
-async def expire_sessions(work: UnitOfWork, sessions: Sequence[EndingSession], *, trace_id: str) -> int | None:
+async def expire_sessions(work: UnitOfWork, sessions: Sequence[EndingSession], *, trace_id: str) -> set[UUID] | None:
     """End those of the sessions that are past their time and still marked active, likewise.
 
     Returns:
-        How many ended now; None if nothing was tried, since somebody else is expiring sessions at this moment.
+        Which ended now; None if nothing was tried, since somebody else is expiring sessions at this moment.
     """
     rows = await _end_sessions(work, sessions, None, "system", trace_id)
-    return sum(row["status"] is not None for row in rows) if rows else None
+    return {row["session_id"] for row in rows if row["status"] is not None} if rows else None
 
 
 async def _end_sessions(
@@ -190,6 +201,7 @@ async def _end_sessions(
         reason=reason,
         actor=actor,
         trace_id=trace_id,
+        lock_wait=f"{LOCK_WAIT_MS}ms",
     )
 
 
@@ -271,9 +283,24 @@ async def _fetch_on_pools(work: UnitOfWork, statement: str, **parameters: object
     return await work.fetch(statement, **parameters)
 
 
-async def list_due_sessions(work: UnitOfWork, limit: int) -> list[tuple[UUID, UUID]]:
-    """Tenant and session ids of at most `limit` sessions past their time, the longest overdue first."""
-    return [(row["tenant_id"], row["session_id"]) for row in await work.fetch("list_due_sessions", limit=limit)]
+async def list_due_sessions(
+    work: UnitOfWork,
+    limit: int,
+    *,
+    without_tenants: Collection[UUID] = (),
+    without_devices: Collection[tuple[UUID, str]] = (),
+    without_sessions: Collection[UUID] = (),
+) -> list[DueSession]:
+    """At most `limit` sessions past their time, the longest overdue first, without some tenants' and devices'."""
+    rows = await work.fetch(
+        "list_due_sessions",
+        limit=limit,
+        without_tenants=list(without_tenants),
+        without_device_tenants=[tenant_id for tenant_id, _ in without_devices],
+        without_devices=[device_id for _, device_id in without_devices],
+        without_sessions=list(without_sessions),
+    )
+    return [DueSession(*row) for row in rows]
 
 
 async def list_live_session_ids(work: UnitOfWork, tenant_id: UUID, device_id: str, limit: int) -> list[UUID]:

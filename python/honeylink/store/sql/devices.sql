@@ -129,7 +129,8 @@ LIMIT :limit::integer;
 -- name: mark_device_drained!
 -- Note that no session of a revoked device is live any more.
 UPDATE devices SET drained_at = now()
-WHERE tenant_id = :tenant_id AND device_id = :device_id AND status = 'revoked';
+WHERE tenant_id = :tenant_id AND device_id = :device_id AND status = 'revoked'
+  AND (SELECT set_config('lock_timeout', :lock_wait::text, true)) IS NOT NULL; -- gone with this transaction
 
 -- name: find_device^
 -- One device with the capacity of its pool.

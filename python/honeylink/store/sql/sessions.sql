@@ -44,7 +44,9 @@ WITH ask AS (
 ),
 hop AS MATERIALIZED (
     -- On its own: of a union, a row whose lock was awaited is not found again.
-    SELECT ask.tenant_id, 0 AS level, ask.device_id AS pool_id FROM ask
+    SELECT ask.tenant_id, 0 AS level, ask.device_id AS pool_id
+    FROM ask
+    WHERE (SELECT set_config('lock_timeout', :lock_wait::text, true)) IS NOT NULL -- gone with this transaction
     UNION ALL
     SELECT ask.tenant_id, 1, ask.tenant_pool_id FROM ask
     UNION ALL
@@ -219,6 +221,7 @@ hop AS MATERIALIZED (
     FROM asked
     JOIN reservations AS reservation
         ON reservation.tenant_id = asked.tenant_id AND reservation.session_id = asked.session_id
+    WHERE (SELECT set_config('lock_timeout', :lock_wait::text, true)) IS NOT NULL -- gone with this transaction
     UNION ALL
     SELECT '00000000-0000-0000-0000-000000000000', 2, 'node' FROM asked
 ),
@@ -231,17 +234,25 @@ held AS MATERIALIZED (
     ORDER BY pool.level, pool.pool_id, pool.tenant_id
     FOR NO KEY UPDATE OF pool
 ),
+live AS MATERIALIZED (
+    -- Who holds their pools meets no other end here. A row that somebody holds all the same is left as it is, since to wait
+    -- for it would make all wait who need the pools.
+    SELECT session.tenant_id, session.session_id, asked.event_id
+    FROM asked
+    JOIN sessions AS session ON session.tenant_id = asked.tenant_id AND session.session_id = asked.session_id
+    WHERE session.ended_at IS NULL -- says the same as its status, but no index is on it: by that of the status a plan might read all that is due
+      AND (session.expires_at <= now() OR :reason::text IS NOT NULL)
+      AND (SELECT count(*) FROM held) >= 0 -- the locks of the pools have to come first
+    FOR NO KEY UPDATE OF session SKIP LOCKED
+),
 ended AS (
     UPDATE sessions AS session
     SET status = CASE WHEN session.expires_at <= now() THEN 'expired' ELSE 'terminated' END,
         ended_at = least(session.expires_at, clock_timestamp()), -- its transaction may be older than the session
         end_reason = CASE WHEN session.expires_at <= now() THEN 'expired' ELSE :reason::text END
-    FROM asked
-    WHERE session.tenant_id = asked.tenant_id AND session.session_id = asked.session_id
-      AND session.ended_at IS NULL -- says the same as its status, but no index is on it: by that of the status a plan might read all that is due
-      AND (session.expires_at <= now() OR :reason::text IS NOT NULL)
-      AND (SELECT count(*) FROM held) >= 0 -- the locks have to come first
-    RETURNING session.tenant_id, session.session_id, session.device_id, session.status, session.end_reason, asked.event_id
+    FROM live
+    WHERE session.tenant_id = live.tenant_id AND session.session_id = live.session_id AND session.ended_at IS NULL
+    RETURNING session.tenant_id, session.session_id, session.device_id, session.status, session.end_reason, live.event_id
 ),
 freed AS (
     DELETE FROM reservations AS reservation
@@ -509,10 +520,13 @@ SELECT floor(extract(epoch FROM now()) * 1000)::bigint AS now_ms,
        ) AS pools;
 
 -- name: list_due_sessions
--- The longest overdue sessions that are still marked active, over all tenants.
-SELECT tenant_id, session_id
+-- The longest overdue sessions that are still marked active, over all tenants, but some devices', some tenants' and some others.
+SELECT tenant_id, session_id, device_id
 FROM sessions
 WHERE status = 'active' AND expires_at <= now()
+  AND tenant_id <> ALL (:without_tenants::uuid[])
+  AND (tenant_id, device_id) NOT IN (SELECT * FROM unnest(:without_device_tenants::uuid[], :without_devices::text[]))
+  AND session_id <> ALL (:without_sessions::uuid[])
 ORDER BY expires_at
 LIMIT :limit::integer;
 

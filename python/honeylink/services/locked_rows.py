@@ -1,0 +1,147 @@
+"""Rows that somebody holds locked for longer than a commit takes: who needs one waits for it without a connection.
+
+A statement waits for a lock as long as a few commits take, and no longer, since it holds the locks that it has, and a
+connection. Then it is looked up which rows the same transaction has held for a while. Who needs one of them waits here
+until it is free or his time is over; everybody else goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
+
+import structlog
+
+from honeylink.domain.access import SYSTEM_TENANT_ID
+from honeylink.errors import DependencyUnavailable
+from honeylink.store import locks as lock_store
+from honeylink.store.database import RowLocked
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection
+    from uuid import UUID
+
+    from honeylink.store.database import Database
+    from honeylink.store.locks import LockedRow
+
+__all__ = ["LockedRows"]
+
+# A transaction that is seen again after this time is none of those that come and go.
+_HELD_SECONDS = 0.05
+# Between two looks at rows that somebody waits for.
+_LOOK_SECONDS = 0.05
+
+_log = structlog.get_logger(__name__)
+
+_T = TypeVar("_T")
+
+
+class LockedRows:
+    """The rows that are known to be held.
+
+    Args:
+        database: where they are.
+        max_waiting: how many may wait for one; more are refused at once.
+    """
+
+    def __init__(self, database: Database, max_waiting: int) -> None:
+        self._database = database
+        self._max_waiting = max_waiting
+        self._waiting = 0
+        self._held: set[LockedRow] = set()
+        self._looking: asyncio.Task[None] | None = None
+
+    @property
+    def devices(self) -> list[tuple[UUID, str]]:
+        """The devices that have a row of their own that is held."""
+        return [(row.tenant_id, row.device_id) for row in self._held if row.device_id is not None]
+
+    @property
+    def tenants(self) -> list[UUID]:
+        """The tenants that have a row that is held and that all their sessions need; the nil tenant is the node."""
+        return [row.tenant_id for row in self._held if row.device_id is None]
+
+    def blocks(self, device: tuple[UUID, str]) -> bool:
+        """Whether sessions of a device need a row that is held, as far as it is known."""
+        if not self._held:
+            return False
+        tenant_id, device_id = device
+        needed = {(tenant_id, device_id), (tenant_id, None), (SYSTEM_TENANT_ID, None)}
+        return any((row.tenant_id, row.device_id) in needed for row in self._held)
+
+    async def look(self, devices: Collection[tuple[UUID, str]]) -> bool:
+        """Find out whether any of the devices needs a row that is held, after a statement has waited too long for one.
+
+        Raises:
+            DependencyUnavailable: the database is away or too slow.
+        """
+        before = await self._find(devices)
+        if not before:
+            return False
+        await asyncio.sleep(_HELD_SECONDS)
+        held = before & await self._find(devices)
+        for row in held - self._held:
+            _log.warning("database.row_locked", tenant_id=str(row.tenant_id), device_id=row.device_id)
+        self._held |= held
+        return bool(held)
+
+    async def refresh(self) -> None:
+        """Forget the rows that have come free."""
+        if not self._held:
+            return
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look_again())
+        # One look serves all who wait, and none of them can stop it: a statement that is cut off takes its time.
+        await asyncio.shield(self._looking)
+
+    async def patiently(self, device: tuple[UUID, str], attempt: Callable[[], Awaitable[_T]]) -> _T:
+        """Do something with a device's sessions, again whenever a row was locked, within the time that a request has.
+
+        Raises:
+            RowLocked: it has been locked all the time, or too many wait already.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._database.remaining_seconds()
+        while True:
+            if self.blocks(device):
+                await self._until_free(device, deadline)
+            try:
+                return await attempt()
+            except RowLocked:
+                if loop.time() >= deadline:
+                    raise
+                await self._find_out(device)
+
+    async def _find_out(self, device: tuple[UUID, str]) -> None:
+        """Why a row was locked, unless that is known; if it stays unknown, leave it alone for a moment."""
+        if not self.blocks(device) and not await self.look([device]):
+            await asyncio.sleep(_LOOK_SECONDS)
+            self._database.spend(_LOOK_SECONDS)
+
+    async def _until_free(self, device: tuple[UUID, str], deadline: float) -> None:
+        if self._waiting >= self._max_waiting:
+            raise RowLocked
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        self._waiting += 1
+        try:
+            async with asyncio.timeout_at(deadline):
+                while self.blocks(device):
+                    await self.refresh()
+        except TimeoutError:
+            raise RowLocked from None
+        finally:
+            self._waiting -= 1
+            self._database.spend(loop.time() - started)
+
+    async def _look_again(self) -> None:
+        before = set(self._held)
+        with suppress(DependencyUnavailable), self._database.shared_budget():
+            self._held -= before - await self._find([(row.tenant_id, row.device_id or "") for row in before])
+        if self._held:
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _find(self, devices: Collection[tuple[UUID, str]]) -> set[LockedRow]:
+        async with self._database.work() as work:
+            return await lock_store.find_locked_rows(work, devices)
