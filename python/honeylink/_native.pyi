@@ -726,6 +726,7 @@ class LinkScheduler:
         self,
         parent: int | None = None,
         *,
+        now_ns: int | None = None,
         rate_kbps: int = 0,
         ceil_kbps: int | None = None,
         weight: int | None = None,
@@ -735,6 +736,8 @@ class LinkScheduler:
 
         Args:
             parent: Handle of the class that it is in; the root if left out.
+            now_ns: The time; that of the latest call if left out, which is 0 before any. On a link in use give it: what
+                has started between the latest call and now was decided without the class.
             rate_kbps: Its weight among its siblings, and what admission keeps free in kbit/s for the guarantees
                 inside it. It is none itself.
             ceil_kbps: What it never exceeds in kbit/s, 1 to 10^9. None is no limit.
@@ -748,6 +751,7 @@ class LinkScheduler:
         Raises:
             LinkError: A number is out of range; a class is too deep in others; there are 2^20 nodes.
             UnknownHandle: There is no such parent.
+            TimeBackwards: The time is before that of an earlier call.
             OverCommitted: The guarantees around it would be more than a ceiling, or than the link.
             TypeError: An argument is of another type, or has no such name.
 
@@ -762,6 +766,7 @@ class LinkScheduler:
         self,
         cls: int,
         *,
+        now_ns: int | None = None,
         priority: Literal["latency", "normal", "burst"] = "normal",
         rate_kbps: int = 0,
         ceil_kbps: int | None = None,
@@ -775,6 +780,8 @@ class LinkScheduler:
 
         Args:
             cls: Handle of the class that it is in; `root` for none.
+            now_ns: The time; that of the latest call if left out, which is 0 before any. On a link in use give it: what
+                has started between the latest call and now was decided without the stream.
             priority: `"latency"`, `"normal"` or `"burst"`. What a latency stream sends within rate and burst is early,
                 as far as others' guarantees allow; what is beyond is like anybody's, so it starves nobody. Without a
                 rate nothing is within it. `"burst"` is as `"normal"`.
@@ -795,6 +802,7 @@ class LinkScheduler:
             LinkError: A number is out of range, or there is no such priority; there are 2^20 nodes; a delay that was
                 promised could not be kept beside the rate.
             UnknownHandle: There is no such class.
+            TimeBackwards: The time is before that of an earlier call.
             OverCommitted: The guarantees would be more than a ceiling, or than the link.
             DelayOutOfReach: The delay can't be kept beside the guarantees of others, or under a ceiling.
             TypeError: An argument is of another type, or has no such name.
@@ -835,9 +843,10 @@ class LinkScheduler:
     def dequeue(self, now_ns: int, max_packets: int, max_bytes: int | None = None) -> Batch:
         """The packets that start at or before `now_ns`, in order, each with its own start.
 
-        A late call catches up: what comes out is the same however often it is called. But when 65,536 packets have
-        started that were not fetched, and something is queued, changed or removed, the link stands still until then. At
-        `next_event_ns` the next packet starts just now.
+        A late call catches up: what comes out is the same however often it is called before something is queued or
+        changed; a call at that very time decides what starts at it. But when 65,536 packets have started that were not
+        fetched, and something is queued, added, changed or removed, the link has stood still until then, and no
+        guarantee, delay or ceiling counts that time. At `next_event_ns` the next packet starts just now.
 
         Args:
             now_ns: The time.
@@ -887,7 +896,8 @@ class LinkScheduler:
     def reconfigure(self, handle: int, now_ns: int, **changes: Unpack[_Changes]) -> None:
         """Changes settings of a class, of a stream, or of the root, which is the link, from `now_ns` on.
 
-        What is queued stays, even above new limits; the packet on its way is sent as it was begun.
+        What is queued stays, even above new limits; the packet on its way is sent as it was begun. A stream's guarantee,
+        if that or a ceiling on it is another one, begins at `now_ns`: what is queued counts for it as if it came then.
 
         Args:
             handle: What to change. The root has `rate_kbps` alone.

@@ -127,7 +127,7 @@ impl PyLinkScheduler {
         let mut session = Vec::with_capacity(streams.len());
         for (name, config) in streams {
             let root = link.root();
-            session.push((name, link.add_stream(root, config).map_err(from_link)?));
+            session.push((name, link.add_stream(root, 0, config).map_err(from_link)?));
         }
         Ok(Self::of(link, session))
     }
@@ -153,6 +153,8 @@ impl PyLinkScheduler {
     ///
     /// Args:
     ///     parent: Handle of the class that it is in; the root if left out.
+    ///     now_ns: The time; that of the latest call if left out, which is 0 before any. On a link in use give it: what
+    ///         has started between the latest call and now was decided without the class.
     ///     rate_kbps: Its weight among its siblings, and what admission keeps free in kbit/s for the guarantees
     ///         inside it. It is none itself.
     ///     ceil_kbps: What it never exceeds in kbit/s, 1 to 10^9. None is no limit.
@@ -166,6 +168,7 @@ impl PyLinkScheduler {
     /// Raises:
     ///     LinkError: A number is out of range; a class is too deep in others; there are 2^20 nodes.
     ///     UnknownHandle: There is no such parent.
+    ///     TimeBackwards: The time is before that of an earlier call.
     ///     OverCommitted: The guarantees around it would be more than a ceiling, or than the link.
     ///     TypeError: An argument is of another type, or has no such name.
     ///
@@ -174,21 +177,24 @@ impl PyLinkScheduler {
     ///     >>> link = LinkScheduler(10_000)
     ///     >>> tenant = link.add_class(rate_kbps=4_000, ceil_kbps=8_000)
     ///     >>> video = link.add_stream(tenant, rate_kbps=3_000)
-    #[pyo3(signature = (parent = None, **settings))]
+    #[pyo3(signature = (parent = None, *, now_ns = None, **settings))]
     #[pyo3(
-        text_signature = "($self, parent=None, *, rate_kbps=0, ceil_kbps=None, weight=None, burst_bytes=1514)"
+        text_signature = "($self, parent=None, *, now_ns=None, rate_kbps=0, ceil_kbps=None, weight=None, burst_bytes=1514)"
     )]
     fn add_class(
         &self,
         py: Python<'_>,
         parent: Option<&Bound<'_, PyAny>>,
+        now_ns: Option<&Bound<'_, PyAny>>,
         settings: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<u32> {
         let parent = parent.map(|parent| settings::number("parent", parent)).transpose()?;
+        let now_ns = now_ns.map(|now_ns| settings::number("now_ns", now_ns)).transpose()?;
         let config = Settings::of(settings)?.class(ClassConfig::default())?;
         let added = self.link.briefly(py, |link| {
             let parent = parent.unwrap_or_else(|| link.root());
-            link.add_class(parent, config)
+            let now_ns = now_ns.unwrap_or_else(|| link.now_ns());
+            link.add_class(parent, now_ns, config)
         });
         added?.map_err(from_link)
     }
@@ -197,6 +203,8 @@ impl PyLinkScheduler {
     ///
     /// Args:
     ///     cls: Handle of the class that it is in; `root` for none.
+    ///     now_ns: The time; that of the latest call if left out, which is 0 before any. On a link in use give it: what
+    ///         has started between the latest call and now was decided without the stream.
     ///     priority: `"latency"`, `"normal"` or `"burst"`. What a latency stream sends within rate and burst is early,
     ///         as far as others' guarantees allow; what is beyond is like anybody's, so it starves nobody. Without a
     ///         rate nothing is within it. `"burst"` is as `"normal"`.
@@ -217,6 +225,7 @@ impl PyLinkScheduler {
     ///     LinkError: A number is out of range, or there is no such priority; there are 2^20 nodes; a delay that was
     ///         promised could not be kept beside the rate.
     ///     UnknownHandle: There is no such class.
+    ///     TimeBackwards: The time is before that of an earlier call.
     ///     OverCommitted: The guarantees would be more than a ceiling, or than the link.
     ///     DelayOutOfReach: The delay can't be kept beside the guarantees of others, or under a ceiling.
     ///     TypeError: An argument is of another type, or has no such name.
@@ -225,20 +234,26 @@ impl PyLinkScheduler {
     ///     >>> from honeylink.scheduler import LinkScheduler
     ///     >>> link = LinkScheduler(10_000)
     ///     >>> control = link.add_stream(link.root, priority="latency", rate_kbps=100, max_delay_us=5_000)
-    #[pyo3(signature = (cls, **settings))]
+    #[pyo3(signature = (cls, *, now_ns = None, **settings))]
     #[pyo3(
-        text_signature = "($self, cls, *, priority='normal', rate_kbps=0, ceil_kbps=None, weight=None, burst_bytes=1514, \
-                          max_delay_us=None, queue_packets=1000, queue_bytes=None)"
+        text_signature = "($self, cls, *, now_ns=None, priority='normal', rate_kbps=0, ceil_kbps=None, weight=None, \
+                          burst_bytes=1514, max_delay_us=None, queue_packets=1000, queue_bytes=None)"
     )]
     fn add_stream(
         &self,
         py: Python<'_>,
         cls: &Bound<'_, PyAny>,
+        now_ns: Option<&Bound<'_, PyAny>>,
         settings: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<u32> {
         let class = settings::number("cls", cls)?;
+        let now_ns = now_ns.map(|now_ns| settings::number("now_ns", now_ns)).transpose()?;
         let config = Settings::of(settings)?.stream(StreamConfig::default());
-        self.link.briefly(py, |link| link.add_stream(class, config))?.map_err(from_link)
+        let added = self.link.briefly(py, |link| {
+            let now_ns = now_ns.unwrap_or_else(|| link.now_ns());
+            link.add_stream(class, now_ns, config)
+        });
+        added?.map_err(from_link)
     }
 
     /// Queues packets, all at one time.
@@ -284,9 +299,10 @@ impl PyLinkScheduler {
 
     /// The packets that start at or before `now_ns`, in order, each with its own start.
     ///
-    /// A late call catches up: what comes out is the same however often it is called. But when 65,536 packets have
-    /// started that were not fetched, and something is queued, changed or removed, the link stands still until then. At
-    /// `next_event_ns` the next packet starts just now.
+    /// A late call catches up: what comes out is the same however often it is called before something is queued or
+    /// changed; a call at that very time decides what starts at it. But when 65,536 packets have started that were not
+    /// fetched, and something is queued, added, changed or removed, the link has stood still until then, and no
+    /// guarantee, delay or ceiling counts that time. At `next_event_ns` the next packet starts just now.
     ///
     /// Args:
     ///     now_ns: The time.
@@ -350,7 +366,8 @@ impl PyLinkScheduler {
 
     /// Changes settings of a class, of a stream, or of the root, which is the link, from `now_ns` on.
     ///
-    /// What is queued stays, even above new limits; the packet on its way is sent as it was begun.
+    /// What is queued stays, even above new limits; the packet on its way is sent as it was begun. A stream's guarantee,
+    /// if that or a ceiling on it is another one, begins at `now_ns`: what is queued counts for it as if it came then.
     ///
     /// Args:
     ///     handle: What to change. The root has `rate_kbps` alone.

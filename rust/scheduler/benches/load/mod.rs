@@ -64,7 +64,7 @@ impl Load {
         for index in 0..streams {
             if index % STREAMS_IN_CLASS == 0 {
                 let weight = Some(1 + (index / STREAMS_IN_CLASS % 8) as u32);
-                class = link.add_class(link.root(), ClassConfig { weight, ..ClassConfig::default() })?;
+                class = link.add_class(link.root(), 0, ClassConfig { weight, ..ClassConfig::default() })?;
             }
             let part_kbps = RATE_KBPS / streams as u64;
             let (rate_kbps, ceil_kbps) = match limits {
@@ -74,7 +74,7 @@ impl Load {
             };
             let weight = Some(weight(index));
             let config = StreamConfig { rate_kbps, ceil_kbps, weight, ..StreamConfig::default() };
-            handles.push(link.add_stream(class, config)?);
+            handles.push(link.add_stream(class, 0, config)?);
         }
         let mut load = Self { link, handles, random: Random::new(), asked: [0; BATCH], now_ns: 0, sent: 0 };
         // Two batches in for one out, until the backlog stands.

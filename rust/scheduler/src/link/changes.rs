@@ -1,11 +1,16 @@
 //! Changing the settings of classes, streams and the link.
+//!
+//! Each change is checked first, by what is set and nothing else; then the link catches up; and only then is anything
+//! changed. So what a change finds, and what is refused, doesn't depend on who has asked for departures before.
 
 use super::{
     ClassConfig, LinkError, LinkScheduler, ROOT, StreamConfig,
+    curve::Delay,
+    node::Node,
     pace::Pace,
-    promises::Promises,
+    promises::{Promise, Promises},
     records::{Cold, Config},
-    settings::{check_ceiling_above, check_class, check_link},
+    settings::{Claim, check_ceiling_above, check_class, check_link},
 };
 
 impl LinkScheduler {
@@ -14,10 +19,12 @@ impl LinkScheduler {
     /// # Errors
     /// [`LinkError::UnknownHandle`], [`LinkError::WrongKind`] for a class.
     pub fn stream_config(&self, stream: u32) -> Result<StreamConfig, LinkError> {
-        let id = self.find_stream("handle", None, stream)?;
-        match self.colds[id as usize].config {
+        match self.colds[self.find("handle", None, stream)? as usize].config {
             Config::Stream(config) => Ok(config),
-            Config::Class(_) => unreachable!("a stream's settings"),
+            Config::Class(_) => {
+                let expected = "a stream";
+                Err(LinkError::WrongKind { field: "handle", index: None, expected, found: stream })
+            }
         }
     }
 
@@ -26,14 +33,17 @@ impl LinkScheduler {
     /// # Errors
     /// [`LinkError::UnknownHandle`], [`LinkError::WrongKind`] for a stream.
     pub fn class_config(&self, class: u32) -> Result<ClassConfig, LinkError> {
-        self.find_class("handle", class)?;
-        match self.colds[Self::index(class) as usize].config {
+        match self.colds[self.find("handle", None, class)? as usize].config {
             Config::Class(config) => Ok(config),
-            Config::Stream(_) => unreachable!("a class's settings"),
+            Config::Stream(_) => {
+                let expected = "a class";
+                Err(LinkError::WrongKind { field: "handle", index: None, expected, found: class })
+            }
         }
     }
 
-    /// Changes a stream from `now_ns` on. What it has queued stays, even above new limits.
+    /// Changes a stream from `now_ns` on. What it has queued stays, even above new limits. Its guarantee, if that or its
+    /// ceiling is another one, begins then, and what is queued counts for it as if it came at that moment.
     ///
     /// # Errors
     /// [`LinkError`], by the handle, the time or a setting.
@@ -43,34 +53,28 @@ impl LinkScheduler {
         now_ns: u64,
         config: StreamConfig,
     ) -> Result<(), LinkError> {
-        let id = self.find_stream("handle", None, stream)?;
+        let old_config = self.stream_config(stream)?;
+        let id = Self::index(stream);
         self.check_time(now_ns)?;
-        check_ceiling_above(&self.colds[id as usize].config, config.rate_kbps, config.ceil_kbps)?;
+        check_ceiling_above(&Config::Stream(old_config), config.rate_kbps, config.ceil_kbps)?;
         self.check_stream(&config)?;
         let parent = self.nodes[id as usize].parent;
-        let old_guaranteed = self.guaranteed_to(&self.stream_config(stream)?);
-        let new_guaranteed = self.guaranteed_to(&config);
-        let old_promise = self.colds[id as usize].promise;
-        self.set_promise(parent, old_promise, false);
-        let promise = self.promise_of(parent, &config).and_then(|promise| {
-            self.check_guarantees(parent, old_guaranteed, new_guaranteed, promise).map(|()| promise)
-        });
-        if promise.is_err() {
-            self.set_promise(parent, old_promise, true);
-        }
-        let promise = promise.map_err(|error| error.of_delay(config.max_delay_us))?;
-        self.catch_up(now_ns);
-        if self.has_something(id) {
-            self.leave(id);
-        }
-        self.set_up_stream(id, &config, promise);
-        self.set_guarantees(parent, old_guaranteed, new_guaranteed);
-        self.update_earliest(parent);
-        self.reenter(id, &Config::Stream(config), now_ns);
+        let promise = self.colds[id as usize].promise;
+        let old = Claim { guaranteed: self.guaranteed_to(&old_config), promise };
+        let new = self.claim_of(parent, &config)?;
+        self.check_claim(parent, old, new).map_err(|error| error.of_delay(config.max_delay_us))?;
+
+        let at_ns = self.catch_up(now_ns);
+        self.set_up_stream(id, &config, new.promise, at_ns);
+        self.set_guarantees(parent, old.guaranteed, new.guaranteed);
+        self.set_config(id, Config::Stream(config), at_ns);
+        self.update_earliest(parent, at_ns);
+        self.place_by_new_curve(id, at_ns);
+        self.settle(at_ns);
         Ok(())
     }
 
-    /// Changes a class from `now_ns` on.
+    /// Changes a class from `now_ns` on. If its ceiling is another one, the guarantees inside begin then.
     ///
     /// # Errors
     /// [`LinkError`], by the handle, the time or a setting. The root has only a rate: [`LinkScheduler::set_rate`].
@@ -103,22 +107,14 @@ impl LinkScheduler {
         let config = Config::Class(config);
         let old = self.guaranteed_by(&self.colds[id as usize].config, inside);
         let new = self.guaranteed_by(&config, inside);
-        self.check_guarantees(parent, old, new, None)?;
-        self.catch_up(now_ns);
+        let claim = |guaranteed| Claim { guaranteed, promise: None };
+        self.check_claim(parent, claim(old), claim(new))?;
+
+        let at_ns = self.catch_up(now_ns);
         self.set_guarantees(parent, old, new);
-        self.colds[id as usize].config = config;
-        self.update_earliest(index);
-        let opened_ns = self.opens_ns(id);
-        if self.has_something(id) {
-            self.leave(id);
-        }
-        self.reenter(id, &config, now_ns);
-        if self.opens_ns(id) != opened_ns {
-            self.reopen_inside(index, now_ns);
-            if !self.has_something_open() {
-                self.settle();
-            }
-        }
+        self.set_config(id, config, at_ns);
+        self.update_earliest(index, at_ns);
+        self.settle(at_ns);
         Ok(())
     }
 
@@ -129,74 +125,83 @@ impl LinkScheduler {
     pub fn set_rate(&mut self, now_ns: u64, rate_kbps: u64) -> Result<(), LinkError> {
         self.check_time(now_ns)?;
         check_link(rate_kbps, &self.options)?;
-        let guaranteed_kbps = self.classes[ROOT as usize].guaranteed.rate_kbps;
-        if rate_kbps < guaranteed_kbps {
-            let (field, class) = ("rate_kbps", self.root());
+        let guaranteed = self.classes[ROOT as usize].guaranteed;
+        if rate_kbps < guaranteed.rate_kbps {
+            let (field, class, guaranteed_kbps) = ("rate_kbps", self.root(), guaranteed.rate_kbps);
             return Err(LinkError::OverCommitted { field, class, capacity_kbps: rate_kbps, guaranteed_kbps });
         }
-        let old_kbps = core::mem::replace(&mut self.rate_kbps, rate_kbps);
-        if let Err(error) = self.renew_promises() {
-            self.rate_kbps = old_kbps;
-            self.renew_promises().unwrap_or_else(|_| unreachable!("they were kept before"));
-            return Err(error);
+        let streams = self.streams_with_promises(rate_kbps);
+        let mut promises = Promises::default();
+        for &(_, promise) in &streams {
+            promises.add(promise);
         }
-        self.catch_up(now_ns);
+        if !promises.are_kept(rate_kbps, guaranteed, None, None) {
+            let held_bytes = guaranteed.held_bytes;
+            return Err(LinkError::BreaksDelay { found_kbps: rate_kbps, held_bytes });
+        }
+
+        let at_ns = self.catch_up(now_ns);
+        self.rate_kbps = rate_kbps;
         self.pace = Pace::of_kbps(rate_kbps);
-        self.renew_curves(now_ns);
+        self.renew_promises(&streams);
+        for class in 0..self.classes.len() as u32 {
+            self.update_own_earliest(class);
+        }
+        for &(id, _) in &streams {
+            self.place_by_new_curve(id, at_ns);
+        }
+        self.place_eager_again(at_ns);
         Ok(())
     }
 
-    fn streams_with_promises(&self) -> Vec<(u32, StreamConfig)> {
+    /// The streams to which a delay is promised, and what that is on a link of that rate.
+    fn streams_with_promises(&self, link_kbps: u64) -> Vec<(u32, Promise)> {
         let with_promise = |&id: &u32| match self.colds[id as usize] {
-            Cold { config: Config::Stream(config), promise: Some(_), .. } => Some((id, config)),
+            Cold { config: Config::Stream(config), promise: Some(_), .. } => {
+                self.promise_of(&config, link_kbps).map(|promise| (id, promise))
+            }
             _ => None,
         };
         self.inside(ROOT).iter().filter_map(with_promise).collect()
     }
 
-    /// Makes all promises anew, after the link's rate was changed.
-    fn renew_promises(&mut self) -> Result<(), LinkError> {
-        let streams = self.streams_with_promises();
-        if streams.is_empty() {
-            return Ok(());
-        }
+    /// Gives all streams that have a promise another one, of the delay that they have asked for.
+    fn renew_promises(&mut self, streams: &[(u32, Promise)]) {
         self.classes.iter_mut().for_each(|class| class.promises = Promises::default());
-        for (id, config) in streams {
-            let parent = self.nodes[id as usize].parent;
-            let promise = self.promise_of(parent, &config)?;
-            self.colds[id as usize].promise = promise;
-            self.set_promise(parent, promise, true);
+        for &(id, promise) in streams {
+            self.colds[id as usize].promise = Some(promise);
+            self.set_promise(self.nodes[id as usize].parent, Some(promise), true);
+            self.curves[id as usize] = self.curves[id as usize].with_delay(Delay::Fixed(promise.1));
         }
-        self.check_promises()
     }
 
-    /// Lets all streams have the delays that follow from promises that were made anew.
-    fn renew_curves(&mut self, now_ns: u64) {
-        for class in 0..self.classes.len() as u32 {
-            self.update_own_earliest(class);
-        }
-        for (id, config) in self.streams_with_promises() {
-            let delay = self.delay_of(&config, self.colds[id as usize].promise);
-            self.curves[id as usize] = self.renewed_curve(id, &config, delay);
-            self.place_again(id, now_ns);
-        }
-        self.place_eager_again();
-    }
-
-    /// Puts a node, which was taken from its stages to be changed, back.
-    fn reenter(&mut self, id: u32, config: &Config, now_ns: u64) {
-        let weight = self.weight_of(config);
+    /// Gives a node its settings, its weight and its ceiling. It keeps its turn among its siblings.
+    fn set_config(&mut self, id: u32, config: Config, at_ns: u64) {
+        let (weight, is_in) = (self.weight_of(&config), self.is_in_share(id));
         let cold = &mut self.colds[id as usize];
-        cold.config = *config;
+        let old = core::mem::replace(&mut cold.config, config);
         let old_weight = core::mem::replace(&mut cold.weight, weight);
-        self.set_ceiling(id, config, true);
-        let node = &self.nodes[id as usize];
-        self.classes[node.parent as usize].fair.weigh(node.place, old_weight, weight);
-        if self.has_something(id) {
-            self.enter(id, now_ns);
+        if weight != old_weight {
+            let node = &self.nodes[id as usize];
+            self.classes[node.parent as usize].fair.weigh(node.place, old_weight, weight, is_in);
         }
-        if !self.has_something_open() {
-            self.settle();
+        if config.ceiling() != old.ceiling() {
+            self.set_ceiling(id, &config, at_ns);
+            self.begin_anew(id, at_ns);
+        }
+    }
+
+    /// After the ceiling of a node was changed: what it has held back of guarantees is owed no more, and what it keeps waiting
+    /// waits by the new one.
+    fn begin_anew(&mut self, id: u32, at_ns: u64) {
+        let is_class = self.nodes[id as usize].is(Node::IS_CLASS);
+        let all = if is_class { self.inside(self.nodes[id as usize].head) } else { vec![id] };
+        for &id in &all {
+            self.reopen(id, at_ns);
+            if self.nodes[id as usize].is(Node::CURVE) {
+                self.curves[id as usize] = self.curves[id as usize].begun_anew(at_ns);
+                self.place_by_new_curve(id, at_ns);
+            }
         }
     }
 }

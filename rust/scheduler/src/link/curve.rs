@@ -9,6 +9,8 @@
 //!   the share.
 //! - Its *deadline* is a fixed delay later or, for a stream that asks for a rate alone, the time its bytes take at it.
 //!
+//! - It begins when it is set: what is queued by then counts as if it came at that moment, so no time before is owed.
+//!
 //! Due packets go by deadline. [`Promises`](super::promises::Promises) makes sure that no link owes more than it has.
 
 use super::pace::{Moment, Pace};
@@ -32,7 +34,14 @@ pub(super) struct Curve {
     pace: Pace,
     burst_bytes: u32,
     delay: Delay,
+    /// When it was set; the clock is never before.
+    begin_ns: u64,
+    /// Of [`Delay::Earliest`], what that is; [`BY_RATE`] for none.
+    earliest_ns: u64,
 }
+
+/// No early delay: what is to go as early as can be goes by its rate alone.
+const BY_RATE: u64 = u64::MAX;
 
 /// When a packet's guarantee begins and ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,19 +51,47 @@ pub(super) struct Due {
 }
 
 impl Curve {
-    pub fn new(rate_kbps: u64, burst_bytes: u32, delay: Delay) -> Self {
-        Self { clock: Moment::ZERO, pace: Pace::of_kbps(rate_kbps), burst_bytes, delay }
+    /// None.
+    pub fn none() -> Self {
+        let (clock, pace) = (Moment::ZERO, Pace::default());
+        Self { clock, pace, burst_bytes: 0, delay: Delay::Rate, begin_ns: 0, earliest_ns: BY_RATE }
     }
 
-    /// Another guarantee from `now_ns` on. The bytes that were sent ahead still count, but no more of them than `new`
-    /// would have let go ahead: its burst, or one largest packet.
-    pub fn renewed(self, new: Self, largest_bytes: u32, now_ns: u64) -> Self {
+    /// A guarantee from `begin_ns` on.
+    pub fn new(rate_kbps: u64, burst_bytes: u32, delay: Delay, begin_ns: u64) -> Self {
+        let clock = Moment::at(begin_ns);
+        Self { clock, pace: Pace::of_kbps(rate_kbps), burst_bytes, delay, begin_ns, earliest_ns: BY_RATE }
+    }
+
+    /// Another guarantee from the moment on at which `new` begins. The bytes that were sent ahead still count, but no more
+    /// of them than `new` would have let go ahead: its burst, or one largest packet.
+    pub fn renewed(self, new: Self, largest_bytes: u32) -> Self {
+        if !self.is_set() {
+            return new;
+        }
         let most_bytes = match new.delay {
             Delay::Rate => largest_bytes,
             Delay::Fixed(_) | Delay::Earliest(_) => new.burst_bytes.max(largest_bytes),
         };
-        let latest = Moment::at(now_ns).after(most_bytes, new.pace);
-        Self { clock: self.clock.at_pace(self.pace, new.pace, now_ns).min(latest), ..new }
+        let latest = Moment::at(new.begin_ns).after(most_bytes, new.pace);
+        let ahead = self.clock.at_pace(self.pace, new.pace, new.begin_ns).min(latest);
+        Self { clock: new.clock.max(ahead), ..new }
+    }
+
+    /// Whether two guarantee the same, whenever they began. One of a rate alone has no burst.
+    pub fn is_as(&self, other: &Self) -> bool {
+        let is_same_burst = self.delay == Delay::Rate || self.burst_bytes == other.burst_bytes;
+        self.delay == other.delay && self.pace == other.pace && is_same_burst
+    }
+
+    /// The same guarantee from `now_ns` on.
+    pub fn begun_anew(self, now_ns: u64) -> Self {
+        Self { clock: self.clock.max(Moment::at(now_ns)), begin_ns: now_ns, ..self }
+    }
+
+    /// The same guarantee by another delay, which a packet on its way on a link of another rate leaves of what was asked for.
+    pub const fn with_delay(self, delay: Delay) -> Self {
+        Self { delay, ..self }
     }
 
     /// Whether it guarantees something.
@@ -62,21 +99,41 @@ impl Curve {
         self.pace != Pace::default()
     }
 
-    /// When the first packet is due, of so many bytes on the link and enqueued then. Where there is no early delay, what is
-    /// to go as early as can be goes by its rate alone.
-    pub fn due(&self, bytes: u32, enqueued_ns: u64, earliest_ns: impl FnOnce() -> Option<u64>) -> Due {
+    /// Whether it goes as early as can be, which others decide.
+    pub const fn is_eager(&self) -> bool {
+        matches!(self.delay, Delay::Earliest(_))
+    }
+
+    /// From `now_ns` on, what goes as early as can be goes within that delay, or by its rate alone if there is none. If that
+    /// is sooner than before the guarantee begins anew, or packets that nobody had to reckon with so soon would all be due at
+    /// once. By its rate, what it has sent ahead counts as one largest packet at most, or it would wait for all of its burst.
+    pub fn follow(&mut self, earliest_ns: Option<u64>, largest_bytes: u32, now_ns: u64) {
+        let Delay::Earliest(latest_ns) = self.delay else { return };
+        if let Some(ns) = earliest_ns {
+            let old_ns = core::mem::replace(&mut self.earliest_ns, ns.min(latest_ns));
+            if self.earliest_ns < old_ns {
+                *self = self.begun_anew(now_ns);
+            }
+        } else {
+            self.earliest_ns = BY_RATE;
+            self.clock = self.clock.min(Moment::at(now_ns).after(largest_bytes, self.pace));
+        }
+    }
+
+    /// When the first packet is due, of so many bytes on the link and enqueued then.
+    pub fn due(&self, bytes: u32, enqueued_ns: u64) -> Due {
         let clock_ns = self.clock.up_ns();
         let delay_ns = match self.delay {
             Delay::Rate => None,
             Delay::Fixed(ns) => Some(ns),
-            Delay::Earliest(latest_ns) => earliest_ns().map(|ns| ns.min(latest_ns)),
+            Delay::Earliest(_) => (self.earliest_ns != BY_RATE).then_some(self.earliest_ns),
         };
         let Some(delay_ns) = delay_ns else {
             let from_ns = enqueued_ns.max(clock_ns);
             return Due { from_ns, by_ns: from_ns.saturating_add(self.pace.ns(bytes)) };
         };
         let ahead_ns = self.pace.ns(self.burst_bytes.saturating_sub(bytes));
-        let from_ns = enqueued_ns.max(clock_ns.saturating_sub(ahead_ns));
+        let from_ns = enqueued_ns.max(self.begin_ns).max(clock_ns.saturating_sub(ahead_ns));
         Due { from_ns, by_ns: from_ns.saturating_add(delay_ns) }
     }
 

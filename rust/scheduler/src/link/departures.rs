@@ -75,7 +75,7 @@ impl LinkScheduler {
     /// in `out` and at most `max_packets`, whose sizes add up to `max_bytes` at most.
     ///
     /// A late call catches up. But when 65,536 packets have started that were not fetched, and something is queued,
-    /// changed or removed, the link stands still until then.
+    /// added, changed or removed, the link has stood still until then; no guarantee, delay or ceiling counts that time.
     ///
     /// # Errors
     /// [`LinkError::TimeBackwards`].
@@ -88,12 +88,13 @@ impl LinkScheduler {
     ) -> Result<usize, LinkError> {
         self.check_time(now_ns)?;
         self.now_ns = now_ns;
+        let at_ns = self.own_ns(now_ns);
         let most = max_packets.min(out.streams.len());
         let mut out = out.first(most);
         let mut left_bytes = max_bytes.unwrap_or(u64::MAX);
         let mut count = 0;
         while count < most {
-            let Some(departure) = self.late.pop_front().or_else(|| self.decide(now_ns)) else { break };
+            let Some(departure) = self.late.pop_front().or_else(|| self.decide(at_ns)) else { break };
             let Some(left) = left_bytes.checked_sub(u64::from(departure.size)) else {
                 self.late.push_front(departure);
                 break;
@@ -111,7 +112,8 @@ impl LinkScheduler {
     /// [`LinkError::TimeBackwards`].
     pub fn next_event_ns(&self, now_ns: u64) -> Result<Option<u64>, LinkError> {
         self.check_time(now_ns)?;
-        let start_ns = self.late.front().map(|departure| departure.start_ns).or_else(|| self.next_start_ns());
+        let first_late_ns = self.late.front().map(|departure| departure.start_ns);
+        let start_ns = first_late_ns.or_else(|| Some(self.next_start_ns()?.saturating_add(self.stood_ns)));
         Ok(start_ns.map(|start_ns| start_ns.max(now_ns)))
     }
 

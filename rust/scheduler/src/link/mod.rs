@@ -12,6 +12,8 @@
 //!
 //! Ceilings bind both: a node whose ceiling is shut is in neither stage until it opens ([`stages`]).
 //!
+//! What is set holds from the moment on at which it is set: every change first makes the decisions before it.
+//!
 //! A departure is the *start* of sending. Decisions are always made for the moment of that start and with what had been
 //! enqueued by then, however late the call comes that asks for them.
 //!
@@ -73,9 +75,10 @@ const LATE_PACKETS_MAX: usize = 1 << 16;
 ///
 /// let mut link = LinkScheduler::new(10_000, LinkOptions::default())?;
 /// let root = link.root();
-/// let video = link.add_stream(root, StreamConfig { rate_kbps: 5_000, ..Default::default() })?;
+/// let video = link.add_stream(root, 0, StreamConfig { rate_kbps: 5_000, ..Default::default() })?;
 /// let control = link.add_stream(
 ///     root,
+///     0,
 ///     StreamConfig { priority: Priority::Latency, rate_kbps: 50, ..Default::default() },
 /// )?;
 /// link.enqueue(&[video, video, control], &[1250, 1250, 100], 0, &mut [0; 3])?;
@@ -99,6 +102,9 @@ pub struct LinkScheduler {
     pace: Pace,
     /// The latest time of a call.
     now_ns: u64,
+    /// How long the link has stood still in all, since nobody fetched what it sent. All times but those that callers give and
+    /// get are the link's own, which leave that out.
+    stood_ns: u64,
     /// When the packet on its way has been sent.
     free: Moment,
     /// Since when there has been something that may be sent.

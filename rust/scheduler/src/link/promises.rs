@@ -9,13 +9,23 @@
 
 use std::collections::BTreeMap;
 
-use super::pace::Pace;
+use super::{RATE_MAX_KBPS, handles::NODES_MAX, pace::Pace};
 
 /// The longest delay that is offered to who asked for one out of reach: ten seconds.
 const LATEST_NS: u64 = 10_000_000_000;
 
 /// More than any link that matters could make up for, and few enough for a million of them to be added up.
 const WITHOUT_END_BYTES: u64 = 1 << 40;
+
+/// What is left of a sum without a part of it. Anything else were a fault in the link's own sums, and is never wrapped.
+const fn less(sum: u64, part: u64) -> u64 {
+    sum.checked_sub(part).expect("only what was added is taken away")
+}
+
+// Sums over all classes and streams stay in 64 bits: each is in them once.
+const _: () = assert!(RATE_MAX_KBPS < u64::MAX / NODES_MAX as u64, "rates add up");
+const _: () =
+    assert!(2 * WITHOUT_END_BYTES < u64::MAX / NODES_MAX as u64, "bursts and what is held back add up");
 
 /// What a stream, or several together, may send at once and in the long run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,11 +44,14 @@ impl Traffic {
 
     pub const fn minus(self, other: Self) -> Self {
         Self {
-            burst_bytes: self.burst_bytes - other.burst_bytes,
-            rate_kbps: self.rate_kbps - other.rate_kbps,
+            burst_bytes: less(self.burst_bytes, other.burst_bytes),
+            rate_kbps: less(self.rate_kbps, other.rate_kbps),
         }
     }
 }
+
+/// What one stream sends, and the delay within which each packet of it has to leave.
+pub(super) type Promise = (Traffic, u64);
 
 /// What is guaranteed to classes and streams.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,10 +76,10 @@ impl Guaranteed {
 
     pub const fn minus(self, other: Self) -> Self {
         Self {
-            rate_kbps: self.rate_kbps - other.rate_kbps,
-            due_kbps: self.due_kbps - other.due_kbps,
-            streams: self.streams - other.streams,
-            held_bytes: self.held_bytes - other.held_bytes,
+            rate_kbps: less(self.rate_kbps, other.rate_kbps),
+            due_kbps: less(self.due_kbps, other.due_kbps),
+            streams: less(self.streams, other.streams),
+            held_bytes: less(self.held_bytes, other.held_bytes),
         }
     }
 
@@ -103,15 +116,16 @@ pub(super) struct Promises {
 }
 
 impl Promises {
-    pub fn add(&mut self, traffic: Traffic, delay_ns: u64) {
+    pub fn add(&mut self, (traffic, delay_ns): Promise) {
         let (sum, streams) = self.by_delay.entry(delay_ns).or_default();
         *sum = sum.plus(traffic);
         *streams += 1;
         self.all = self.all.plus(traffic);
     }
 
-    pub fn remove(&mut self, traffic: Traffic, delay_ns: u64) {
-        let (sum, streams) = self.by_delay.get_mut(&delay_ns).expect("it was added");
+    /// Takes away what was added.
+    pub fn remove(&mut self, (traffic, delay_ns): Promise) {
+        let (sum, streams) = self.by_delay.get_mut(&delay_ns).expect("only what was added is taken away");
         *sum = sum.minus(traffic);
         *streams -= 1;
         if *streams == 0 {
@@ -124,20 +138,32 @@ impl Promises {
         self.by_delay.is_empty()
     }
 
-    /// Whether all are kept at that capacity, of which so much is guaranteed, these promises among them, and `more` on top
-    /// of them.
-    pub fn are_kept(&self, capacity_kbps: u64, guaranteed: Guaranteed, more: Option<(Traffic, u64)>) -> bool {
-        let promised_kbps = self.all.rate_kbps + more.map_or(0, |(traffic, _)| traffic.rate_kbps);
+    /// Whether all but `gone`, which is one of them, are kept at that capacity, and `more` on top of them. So much of the
+    /// capacity is guaranteed then, these promises among it.
+    pub fn are_kept(
+        &self,
+        capacity_kbps: u64,
+        guaranteed: Guaranteed,
+        gone: Option<Promise>,
+        more: Option<Promise>,
+    ) -> bool {
+        let kbps = |promise: Option<Promise>| promise.map_or(0, |(traffic, _)| traffic.rate_kbps);
+        let promised_kbps = less(self.all.rate_kbps, kbps(gone)) + kbps(more);
         if guaranteed.rate_kbps.max(promised_kbps) > capacity_kbps {
             return false;
         }
-        let pair = |(&delay_ns, &(traffic, _)): (&u64, &(Traffic, u32))| (traffic, delay_ns);
+        let left = |(&delay_ns, &(traffic, streams)): (&u64, &(Traffic, u32))| match gone {
+            Some((gone, at_ns)) if at_ns == delay_ns => {
+                (streams > 1).then(|| (traffic.minus(gone), delay_ns))
+            }
+            _ => Some((traffic, delay_ns)),
+        };
         let split_ns = more.map_or(0, |(_, delay_ns)| delay_ns);
-        let sooner = self.by_delay.range(..split_ns).map(pair);
-        let later = self.by_delay.range(split_ns..).map(pair);
+        let sooner = self.by_delay.range(..split_ns).filter_map(left);
+        let later = self.by_delay.range(split_ns..).filter_map(left);
         // What is owed at a time t is what was held back + burst + rate t - spared, summed over the delays that have ended
         // by then, in kbit/s times nanoseconds.
-        let mut rate = u128::from(guaranteed.due_kbps - promised_kbps);
+        let mut rate = u128::from(less(guaranteed.due_kbps, promised_kbps));
         let at_one_kbps = |bytes| u128::from(bytes) * u128::from(Pace::BYTE_NS_AT_ONE_KBPS);
         let (mut burst, mut spared) = (at_one_kbps(guaranteed.held_bytes), 0);
         sooner.chain(more).chain(later).all(|(traffic, delay_ns)| {
@@ -149,9 +175,15 @@ impl Promises {
         })
     }
 
-    /// The shortest delay that can be promised to `more` on top of these; ten seconds if none is found.
-    pub fn least_ns(&self, capacity_kbps: u64, guaranteed: Guaranteed, more: Traffic) -> u64 {
-        least(LATEST_NS, |delay_ns| self.are_kept(capacity_kbps, guaranteed, Some((more, delay_ns))))
+    /// The shortest delay that can be promised to `more` on top of these but `gone`; ten seconds if none is found.
+    pub fn least_ns(
+        &self,
+        capacity_kbps: u64,
+        guaranteed: Guaranteed,
+        gone: Option<Promise>,
+        more: Traffic,
+    ) -> u64 {
+        least(LATEST_NS, |delay_ns| self.are_kept(capacity_kbps, guaranteed, gone, Some((more, delay_ns))))
     }
 
     /// A delay, as short as is found, within which what is `eager` can go beside these promises. Each stream stands there
@@ -162,7 +194,7 @@ impl Promises {
         least(latest_ns, |delay_ns| {
             let slower = eager.by_delay.range(delay_ns..).map(|(_, &(traffic, _))| traffic);
             let more = slower.fold(Traffic::default(), Traffic::plus);
-            self.are_kept(capacity_kbps, guaranteed, Some((more, delay_ns)))
+            self.are_kept(capacity_kbps, guaranteed, None, Some((more, delay_ns)))
         })
     }
 }
@@ -185,7 +217,7 @@ fn least(most: u64, holds: impl Fn(u64) -> bool) -> u64 {
 mod tests {
     use proptest::{collection::vec, prelude::*};
 
-    use super::{Guaranteed, Promises, Traffic};
+    use super::{Guaranteed, Promise, Promises, Traffic};
 
     /// What each of them owes at a time, one by one, against what is sent by then.
     fn is_kept_at(at_ns: u64, capacity_kbps: u64, alone_kbps: u64, all: &[(Traffic, u64)]) -> bool {
@@ -210,18 +242,20 @@ mod tests {
         #[test]
         fn one_pass_sums_what_all_owe(
             promised in vec((traffic(), 1_u64..40), 0..6), more in (traffic(), 1_u64..40), alone_kbps in 0_u64..5_000,
+            gone in prop::option::of((traffic(), 1_u64..40)),
         ) {
             let with_ns = |&(traffic, delay_ms): &(Traffic, u64)| (traffic, delay_ms * 1_000_000);
             let (promised, more): (Vec<_>, _) = (promised.iter().map(with_ns).collect(), with_ns(&more));
+            let gone: Option<Promise> = gone.as_ref().map(with_ns);
             let mut promises = Promises::default();
-            for &(traffic, delay_ns) in &promised {
-                promises.add(traffic, delay_ns);
+            for &promise in promised.iter().chain(&gone) {
+                promises.add(promise);
             }
             let all = [promised, vec![more]].concat();
             let guaranteed_kbps = alone_kbps + all.iter().map(|(traffic, _)| traffic.rate_kbps).sum::<u64>();
             let is_kept = guaranteed_kbps <= 10_000
                 && all.iter().all(|&(_, at_ns)| is_kept_at(at_ns, 10_000, alone_kbps, &all));
-            prop_assert_eq!(promises.are_kept(10_000, rate(guaranteed_kbps), Some(more)), is_kept);
+            prop_assert_eq!(promises.are_kept(10_000, rate(guaranteed_kbps), gone, Some(more)), is_kept);
         }
 
         /// A stream is due after the delay that was found, or after its burst's time at its rate if that is shorter.
@@ -235,8 +269,8 @@ mod tests {
             prop_assume!(guaranteed_kbps <= 10_000);
             for (traffic, delay_ms) in promised {
                 let promise = (traffic, delay_ms * 1_000_000);
-                if promises.are_kept(10_000, rate(guaranteed_kbps), Some(promise)) {
-                    promises.add(promise.0, promise.1);
+                if promises.are_kept(10_000, rate(guaranteed_kbps), None, Some(promise)) {
+                    promises.add(promise);
                     all.push(promise);
                 }
             }
@@ -245,7 +279,7 @@ mod tests {
             let latest_ns = |traffic: &Traffic| (traffic.burst_bytes * 8_000_000).div_ceil(traffic.rate_kbps);
             let mut by_latest = Promises::default();
             for traffic in &eager {
-                by_latest.add(*traffic, latest_ns(traffic));
+                by_latest.add((*traffic, latest_ns(traffic)));
             }
             let earliest_ns = promises.earliest_ns(10_000, rate(guaranteed_kbps), &by_latest);
             all.extend(eager.iter().map(|traffic| (*traffic, latest_ns(traffic).min(earliest_ns))));

@@ -20,10 +20,10 @@ impl LinkScheduler {
         self.check_batch(streams, sizes, drops.len())?;
         self.check_time(now_ns)?;
         self.packets.reserve(streams.len())?;
-        self.catch_up(now_ns);
+        let at_ns = self.catch_up(now_ns);
         let mut accepted = 0;
         for ((&stream, &size), drop) in streams.iter().zip(sizes).zip(drops) {
-            let verdict = self.queue(Self::index(stream), size, now_ns);
+            let verdict = self.queue(Self::index(stream), size, at_ns);
             accepted += usize::from(verdict == Drop::Accepted);
             *drop = verdict as u8;
         }
@@ -76,7 +76,7 @@ impl LinkScheduler {
                 .fold(true, |all, id| all & (!self.nodes[id].is(Node::CURVE) | self.curves[id].is_set()))
     }
 
-    fn queue(&mut self, id: u32, size: u32, now_ns: u64) -> Drop {
+    fn queue(&mut self, id: u32, size: u32, at_ns: u64) -> Drop {
         let node = &mut self.nodes[id as usize];
         if node.count >= node.packets_max {
             self.colds[id as usize].counted.dropped_queue_packets += 1;
@@ -89,13 +89,13 @@ impl LinkScheduler {
                 return Drop::QueueBytes;
             }
         }
-        let packet = Packet { enqueued_ns: now_ns, size };
+        let packet = Packet { enqueued_ns: at_ns, size };
         node.bytes += size;
         node.count += 1;
         self.queued_bytes += u64::from(size);
         if node.count == 1 {
             node.first = packet;
-            self.enter(id, now_ns);
+            self.enter(id, at_ns);
         } else {
             let slot = self.packets.add(packet);
             if node.count == 2 {
@@ -110,11 +110,11 @@ impl LinkScheduler {
             while self.queued_bytes > memory_bytes {
                 let (_, fattest) = self.fattest.first().expect("something is queued");
                 self.colds[fattest as usize].counted.dropped_memory += 1;
-                self.drop_first(fattest, now_ns);
+                self.drop_first(fattest, at_ns);
             }
         }
         if !self.has_something_open() {
-            self.settle();
+            self.settle(at_ns);
         }
         Drop::Accepted
     }

@@ -7,7 +7,7 @@ use super::{
     heap::Heap,
     node::Node,
     packets::NONE,
-    promises::{Guaranteed, Promises, Traffic},
+    promises::{Guaranteed, Promise, Promises},
 };
 
 /// An inner node. Its first cache line and one of a child's are all that a packet usually touches.
@@ -89,6 +89,11 @@ impl Config {
             Self::Stream(stream) => stream.burst_bytes,
         }
     }
+
+    /// Its ceiling, if it has one, and what it may send at once above it.
+    pub fn ceiling(&self) -> Option<(u64, u32)> {
+        self.ceil_kbps().map(|ceil_kbps| (ceil_kbps, self.burst_bytes()))
+    }
 }
 
 /// What a packet rarely touches.
@@ -98,9 +103,9 @@ pub(super) struct Cold {
     /// The weight that it has among its siblings.
     pub weight: u32,
     /// The delay that is promised to it.
-    pub promise: Option<(Traffic, u64)>,
+    pub promise: Option<Promise>,
     /// Its part of what goes as early as can be, and by when that is due at latest.
-    pub eager: Option<(Traffic, u64)>,
+    pub eager: Option<Promise>,
     /// What can't be told from its queue: drops and marks. A class adds what removed children have counted.
     pub counted: LinkStats,
     pub codel: Codel,

@@ -36,18 +36,27 @@ impl LinkScheduler {
         }
     }
 
-    /// Makes all decisions that are due before `now_ns`, before a call changes what is queued. With a caller who never
-    /// fetches `late` would grow without end; so when it is full the link stands still.
-    pub(super) fn catch_up(&mut self, now_ns: u64) {
+    /// Makes all decisions that are due before `now_ns`, before a call changes what follows, and gives the link's own time.
+    /// With a caller who never fetches `late` would grow without end; so when it is full the link stands still, and its time
+    /// with it: nothing is owed for what nobody could send.
+    #[must_use]
+    pub(super) fn catch_up(&mut self, now_ns: u64) -> u64 {
         self.now_ns = now_ns;
-        while self.next_start_ns().is_some_and(|start_ns| start_ns < now_ns) {
+        let at_ns = self.own_ns(now_ns);
+        while let Some(start_ns) = self.next_start_ns().filter(|&start_ns| start_ns < at_ns) {
             if self.late.len() == LATE_PACKETS_MAX {
-                self.free = self.free.max(Moment::at(now_ns));
-                break;
+                self.stood_ns += at_ns - start_ns;
+                return start_ns;
             }
-            let Some(departure) = self.decide(now_ns - 1) else { break };
+            let Some(departure) = self.decide(at_ns - 1) else { break };
             self.late.push_back(departure);
         }
+        at_ns
+    }
+
+    /// The link's own time at `now_ns`, which is not before the latest call.
+    pub(super) const fn own_ns(&self, now_ns: u64) -> u64 {
+        now_ns - self.stood_ns
     }
 
     fn send(&mut self, stream: u32, stage: Stage, start_ns: u64, is_marked: bool) -> Departure {
@@ -70,7 +79,7 @@ impl LinkScheduler {
             counted_by: stream,
             size: packet.size,
             sequence: node.sequence - 1,
-            start_ns,
+            start_ns: start_ns + self.stood_ns,
             is_marked,
         };
         if self.streams_with_curves > 0 {
@@ -81,7 +90,7 @@ impl LinkScheduler {
             self.update_due(parent);
         }
         if !self.has_something_open() {
-            self.settle();
+            self.settle(start_ns);
         }
         departure
     }

@@ -7,7 +7,7 @@ use super::{
     node::Node,
     pace::Pace,
     packets::NONE,
-    promises::{Guaranteed, Promises, Traffic},
+    promises::{Guaranteed, Promise, Promises, Traffic},
     records::{Class, Config},
 };
 use crate::Priority;
@@ -65,6 +65,13 @@ pub(super) fn check_class(config: &ClassConfig) -> Result<(), LinkError> {
     check_common(&Config::Class(*config))
 }
 
+/// What a node claims of the classes around it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Claim {
+    pub guaranteed: Guaranteed,
+    pub promise: Option<Promise>,
+}
+
 impl LinkScheduler {
     pub(super) fn check_stream(&self, config: &StreamConfig) -> Result<(), LinkError> {
         check_common(&Config::Stream(*config))?;
@@ -104,8 +111,7 @@ impl LinkScheduler {
 
     /// What is guaranteed in a node, as the class around it counts it.
     pub(super) fn guaranteed_by(&self, config: &Config, inside: Guaranteed) -> Guaranteed {
-        let ceiling = config.ceil_kbps().map(|ceil_kbps| (ceil_kbps, config.burst_bytes()));
-        inside.within(config.rate_kbps(), ceiling, self.options.mtu_bytes, self.largest_bytes())
+        inside.within(config.rate_kbps(), config.ceiling(), self.options.mtu_bytes, self.largest_bytes())
     }
 
     /// What is guaranteed to a stream.
@@ -136,17 +142,12 @@ impl LinkScheduler {
         })
     }
 
-    /// Whether every class from `class` up can still keep what it guarantees, and a delay promised on top.
-    pub(super) fn check_guarantees(
-        &self,
-        class: u32,
-        old: Guaranteed,
-        new: Guaranteed,
-        promise: Option<(Traffic, u64)>,
-    ) -> Result<(), LinkError> {
-        for (class, guaranteed) in self.guarantees(class, old, new) {
+    /// Whether every class from `class` up can still keep what it guarantees if the claim `old` of a node in it becomes `new`.
+    pub(super) fn check_claim(&self, class: u32, old: Claim, new: Claim) -> Result<(), LinkError> {
+        for (class, guaranteed) in self.guarantees(class, old.guaranteed, new.guaranteed) {
             let Some(capacity_kbps) = self.capacity_kbps(class) else { continue };
-            if guaranteed.rate_kbps > capacity_kbps && new.rate_kbps > old.rate_kbps {
+            let is_more = new.guaranteed.rate_kbps > old.guaranteed.rate_kbps;
+            if guaranteed.rate_kbps > capacity_kbps && is_more {
                 return Err(LinkError::OverCommitted {
                     field: "rate_kbps",
                     class: self.handle_of(class),
@@ -154,8 +155,9 @@ impl LinkScheduler {
                     guaranteed_kbps: guaranteed.rate_kbps,
                 });
             }
-            if class == ROOT && !self.root_promises().are_kept(capacity_kbps, guaranteed, promise) {
-                return Err(self.promise_error(guaranteed, promise));
+            let promises = self.root_promises();
+            if class == ROOT && !promises.are_kept(capacity_kbps, guaranteed, old.promise, new.promise) {
+                return Err(self.promise_error(guaranteed, old.promise, new.promise));
             }
         }
         Ok(())
@@ -166,24 +168,20 @@ impl LinkScheduler {
         &self.classes[ROOT as usize].promises
     }
 
-    /// Whether the link, at its rate, can keep the delays that are promised.
-    pub(super) fn check_promises(&self) -> Result<(), LinkError> {
-        let guaranteed = self.classes[ROOT as usize].guaranteed;
-        if self.root_promises().are_kept(self.rate_kbps, guaranteed, None) {
-            return Ok(());
-        }
-        Err(LinkError::BreaksDelay { found_kbps: self.rate_kbps, held_bytes: guaranteed.held_bytes })
-    }
-
-    fn promise_error(&self, guaranteed: Guaranteed, promise: Option<(Traffic, u64)>) -> LinkError {
+    fn promise_error(
+        &self,
+        guaranteed: Guaranteed,
+        gone: Option<Promise>,
+        promise: Option<Promise>,
+    ) -> LinkError {
         let held_bytes = guaranteed.held_bytes;
         let Some((traffic, delay_ns)) = promise else {
             return LinkError::BreaksDelay { found_kbps: guaranteed.rate_kbps, held_bytes };
         };
         let promises = self.root_promises();
-        let blocking_ns = self.blocking_ns();
-        let least_ns = promises.least_ns(self.rate_kbps, guaranteed, traffic);
-        let is_possible = promises.are_kept(self.rate_kbps, guaranteed, Some((traffic, least_ns)));
+        let blocking_ns = self.blocking_ns(self.rate_kbps);
+        let least_ns = promises.least_ns(self.rate_kbps, guaranteed, gone, traffic);
+        let is_possible = promises.are_kept(self.rate_kbps, guaranteed, gone, Some((traffic, least_ns)));
         LinkError::DelayOutOfReach {
             class: self.root(),
             least_us: is_possible.then(|| (least_ns + blocking_ns).div_ceil(1000)),
@@ -200,9 +198,9 @@ impl LinkScheduler {
         }
     }
 
-    /// How long a packet can be kept by one that is on its way.
-    fn blocking_ns(&self) -> u64 {
-        Pace::of_kbps(self.rate_kbps).ns(self.largest_bytes())
+    /// How long a packet can be kept by one that is on its way, on a link of that rate.
+    fn blocking_ns(&self, link_kbps: u64) -> u64 {
+        Pace::of_kbps(link_kbps).ns(self.largest_bytes())
     }
 
     /// The first class from `class` up that has a ceiling.
@@ -222,25 +220,28 @@ impl LinkScheduler {
         Traffic { burst_bytes: burst_bytes.into(), rate_kbps: config.rate_kbps }
     }
 
-    /// The delay to promise to a stream in `class`, if it asks for one.
-    pub(super) fn promise_of(
-        &self,
-        class: u32,
-        config: &StreamConfig,
-    ) -> Result<Option<(Traffic, u64)>, LinkError> {
-        let Some(found_us) = config.max_delay_us else { return Ok(None) };
+    /// What a stream in `class` claims: what is guaranteed to it, and the delay to promise to it if it asks for one.
+    pub(super) fn claim_of(&self, class: u32, config: &StreamConfig) -> Result<Claim, LinkError> {
         // While the link is busy with the bursts of others, a class loses time that its ceiling doesn't let it make up for.
-        if let Some(class) = self.ceiling_around(class) {
+        if let Some(found_us) = config.max_delay_us
+            && let Some(class) = self.ceiling_around(class)
+        {
             return Err(LinkError::DelayUnderCeiling { class: self.handle_of(class), found_us });
         }
-        // If the packet on its way may take all of the delay, nothing is left, and that is kept by nobody.
-        let delay_ns = (found_us * 1000).saturating_sub(self.blocking_ns());
-        Ok(Some((self.traffic_of(config), delay_ns)))
+        let promise = self.promise_of(config, self.rate_kbps);
+        Ok(Claim { guaranteed: self.guaranteed_to(config), promise })
+    }
+
+    /// The delay that is promised to a stream, if it asks for one, on a link of that rate. If the packet on its way may take
+    /// all of the delay, nothing is left, and that is kept by nobody.
+    pub(super) fn promise_of(&self, config: &StreamConfig, link_kbps: u64) -> Option<Promise> {
+        let delay_ns = (config.max_delay_us? * 1000).saturating_sub(self.blocking_ns(link_kbps));
+        Some((self.traffic_of(config), delay_ns))
     }
 
     /// What a stream sends that goes as early as can be: of priority latency, with a rate and no delay of its own. And
     /// the time that its burst takes at its rate, within which it is due at latest.
-    pub(super) fn eager_of(&self, config: &StreamConfig) -> Option<(Traffic, u64)> {
+    pub(super) fn eager_of(&self, config: &StreamConfig) -> Option<Promise> {
         let is_eager =
             config.priority == Priority::Latency && config.rate_kbps > 0 && config.max_delay_us.is_none();
         is_eager.then(|| {
@@ -250,7 +251,7 @@ impl LinkScheduler {
     }
 
     /// By when the packets of a stream are due.
-    pub(super) fn delay_of(&self, config: &StreamConfig, promise: Option<(Traffic, u64)>) -> Delay {
+    pub(super) fn delay_of(&self, config: &StreamConfig, promise: Option<Promise>) -> Delay {
         match (promise, self.eager_of(config)) {
             (Some((_, delay_ns)), _) => Delay::Fixed(delay_ns),
             (None, Some((_, latest_ns))) => Delay::Earliest(latest_ns),
@@ -259,24 +260,24 @@ impl LinkScheduler {
     }
 
     /// Finds how early each class from `class` up can serve what is to go as early as can be, from what it guarantees.
-    pub(super) fn update_earliest(&mut self, mut class: u32) {
+    pub(super) fn update_earliest(&mut self, mut class: u32, at_ns: u64) {
         self.update_own_earliest(class);
         while class != ROOT {
             class = self.parent_of(class);
             self.update_own_earliest(class);
         }
-        self.place_eager_again();
+        self.place_eager_again(at_ns);
     }
 
     /// What is queued already, and is to go as early as can be, goes by what all classes can do now. By what they could
     /// do before, it would be in the way of those who are promised something since.
-    pub(super) fn place_eager_again(&mut self) {
+    pub(super) fn place_eager_again(&mut self, at_ns: u64) {
         if self.queued_bytes == 0 || self.classes[ROOT as usize].eager.is_empty() {
             return;
         }
         for id in 0..self.nodes.len() as u32 {
             if self.nodes[id as usize].is(Node::CURVE) && self.colds[id as usize].eager.is_some() {
-                self.place_again(id, self.now_ns);
+                self.place_again(id, at_ns);
             }
         }
     }
@@ -314,12 +315,12 @@ impl LinkScheduler {
     }
 
     /// Adds a promise to every class from `class` up, or takes it away.
-    pub(super) fn set_promise(&mut self, class: u32, promise: Option<(Traffic, u64)>, is_made: bool) {
+    pub(super) fn set_promise(&mut self, class: u32, promise: Option<Promise>, is_made: bool) {
         self.set_on_path(|class| &mut class.promises, class, promise, is_made);
     }
 
     /// Adds what goes as early as can be to every class from `class` up, or takes it away.
-    pub(super) fn set_eager(&mut self, class: u32, eager: Option<(Traffic, u64)>, is_made: bool) {
+    pub(super) fn set_eager(&mut self, class: u32, eager: Option<Promise>, is_made: bool) {
         self.set_on_path(|class| &mut class.eager, class, eager, is_made);
     }
 
@@ -327,16 +328,16 @@ impl LinkScheduler {
         &mut self,
         of: impl Fn(&mut Class) -> &mut Promises,
         mut class: u32,
-        promise: Option<(Traffic, u64)>,
+        promise: Option<Promise>,
         is_made: bool,
     ) {
-        let Some((traffic, delay_ns)) = promise else { return };
+        let Some(promise) = promise else { return };
         loop {
             let promises = of(&mut self.classes[class as usize]);
             if is_made {
-                promises.add(traffic, delay_ns);
+                promises.add(promise);
             } else {
-                promises.remove(traffic, delay_ns);
+                promises.remove(promise);
             }
             if class == ROOT {
                 return;

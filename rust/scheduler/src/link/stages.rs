@@ -30,6 +30,11 @@ impl LinkScheduler {
         self.classes[ROOT as usize].open > 0
     }
 
+    /// Whether a node is in the share of its parent.
+    pub(super) fn is_in_share(&self, id: u32) -> bool {
+        self.has_something(id) && self.nodes[id as usize].held != Held::Waiting
+    }
+
     /// The earliest moment of the next decision, seen at `at_ns`.
     fn decision_ns(&self, at_ns: u64) -> u64 {
         self.free.up_ns().max(at_ns)
@@ -123,14 +128,13 @@ impl LinkScheduler {
         self.update_due(around);
     }
 
-    /// When the ceiling of a class opens has changed: each node inside that has a ceiling waits for it now if it opens
-    /// later than those around it, and else no more.
-    pub(super) fn reopen_inside(&mut self, class: u32, at_ns: u64) {
-        for id in self.inside(class).into_iter().skip(1) {
-            if self.nodes[id as usize].is(Node::CEILING) && self.has_something(id) {
-                self.leave(id);
-                self.enter(id, at_ns);
-            }
+    /// When its ceiling, or one around it, opens has changed: a node that is open stays in its turn unless it is shut now,
+    /// and one that waits does so for the time that is right now, if at all.
+    pub(super) fn reopen(&mut self, id: u32, at_ns: u64) {
+        let is_waiting = self.nodes[id as usize].held == Held::Waiting;
+        if self.has_something(id) && (is_waiting || self.is_shut(id, at_ns)) {
+            self.leave(id);
+            self.enter(id, at_ns);
         }
     }
 
@@ -171,14 +175,14 @@ impl LinkScheduler {
     }
 
     /// With nothing open: what waits first, but inside a class that opens later, is open as seen from that class.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn settle(&mut self, at_ns: u64) {
         while !self.has_something_open() {
             let Some((opens_ns, id)) = self.waiting.first() else { break };
             if self.classes_open_ns(id) < opens_ns {
                 break;
             }
             self.unhold(id);
-            self.enter(id, 0);
+            self.enter(id, at_ns);
         }
     }
 
@@ -186,7 +190,10 @@ impl LinkScheduler {
     pub(super) fn place(&mut self, id: u32, at_ns: u64) {
         let &Node { first, parent, .. } = &self.nodes[id as usize];
         let bytes = first.size + self.options.overhead_bytes;
-        let due = self.curves[id as usize].due(bytes, first.enqueued_ns, || self.earliest_ns(id));
+        if self.curves[id as usize].is_eager() {
+            self.follow_earliest(id, at_ns);
+        }
+        let due = self.curves[id as usize].due(bytes, first.enqueued_ns);
         if due.from_ns > self.decision_ns(at_ns) {
             self.nodes[id as usize].held = Held::Early;
             self.early.push(&mut self.places, id, due.from_ns);
@@ -197,7 +204,14 @@ impl LinkScheduler {
         self.update_due(parent);
     }
 
-    /// Places a stream anew whose first packet, or guarantee, is another one.
+    #[inline(never)]
+    fn follow_earliest(&mut self, id: u32, at_ns: u64) {
+        let earliest_ns = self.earliest_ns(id);
+        let largest_bytes = self.largest_bytes();
+        self.curves[id as usize].follow(earliest_ns, largest_bytes, at_ns);
+    }
+
+    /// Places a stream anew whose first packet is another one.
     pub(super) fn place_again(&mut self, id: u32, at_ns: u64) {
         let &Node { held, parent, .. } = &self.nodes[id as usize];
         if matches!(held, Held::Early | Held::Due) {
@@ -205,6 +219,19 @@ impl LinkScheduler {
             self.place(id, at_ns);
             self.update_due(parent);
         }
+    }
+
+    /// Places a stream anew whose guarantee is another one, or none any more.
+    pub(super) fn place_by_new_curve(&mut self, id: u32, at_ns: u64) {
+        let &Node { held, parent, count, .. } = &self.nodes[id as usize];
+        if count == 0 || held == Held::Waiting {
+            return;
+        }
+        self.unhold(id);
+        if self.nodes[id as usize].is(Node::CURVE) {
+            self.place(id, at_ns);
+        }
+        self.update_due(parent);
     }
 
     /// Gives a class and those around it the first deadline inside.

@@ -4,16 +4,16 @@ use std::collections::VecDeque;
 
 use super::{
     ClassConfig, LinkError, LinkOptions, LinkScheduler, ROOT, StreamConfig,
-    curve::{Curve, Delay},
+    curve::Curve,
     fair::Child,
     handles::{self, NODES_MAX},
     heap::Heap,
     node::{Held, Node},
     pace::{Ceiling, Moment, Pace},
     packets::{NONE, Packets},
-    promises::{Guaranteed, Traffic},
+    promises::{Guaranteed, Promise},
     records::{Class, Cold, Config},
-    settings::{WEIGHT_PARTS, check_class, check_link},
+    settings::{Claim, WEIGHT_PARTS, check_class, check_link},
 };
 
 /// Each packet walks up to the root, so a tree is not to be arbitrarily deep.
@@ -32,6 +32,7 @@ impl LinkScheduler {
             default_weight_kbps: rate_kbps / WEIGHT_PARTS,
             pace: Pace::of_kbps(rate_kbps),
             now_ns: 0,
+            stood_ns: 0,
             free: Moment::ZERO,
             ready_ns: 0,
             nodes: Vec::new(),
@@ -69,18 +70,25 @@ impl LinkScheduler {
         self.rate_kbps
     }
 
+    /// The latest time of a call.
+    #[must_use]
+    pub const fn now_ns(&self) -> u64 {
+        self.now_ns
+    }
+
     /// The options that it was made with.
     #[must_use]
     pub const fn options(&self) -> &LinkOptions {
         &self.options
     }
 
-    /// Adds a class to a class.
+    /// Adds a class to a class, from `now_ns` on.
     ///
     /// # Errors
-    /// [`LinkError`], by the parent or a setting.
-    pub fn add_class(&mut self, parent: u32, config: ClassConfig) -> Result<u32, LinkError> {
+    /// [`LinkError`], by the parent, the time or a setting.
+    pub fn add_class(&mut self, parent: u32, now_ns: u64, config: ClassConfig) -> Result<u32, LinkError> {
         let class = self.find_class("parent", parent)?;
+        self.check_time(now_ns)?;
         check_class(&config)?;
         let depth = self.colds[Self::index(parent) as usize].depth + 1;
         if depth > DEPTH_MAX {
@@ -88,36 +96,36 @@ impl LinkScheduler {
         }
         let config = Config::Class(config);
         let guaranteed = self.guaranteed_by(&config, Guaranteed::default());
-        self.check_guarantees(class, Guaranteed::default(), guaranteed, None)?;
+        self.check_claim(class, Claim::default(), Claim { guaranteed, promise: None })?;
         self.check_room()?;
-        self.catch_up(self.now_ns);
+        let at_ns = self.catch_up(now_ns);
         let id = self.add_node(class, config, self.weight_of(&config), depth);
         self.make_class(id);
         self.set_guarantees(class, Guaranteed::default(), guaranteed);
-        self.update_earliest(class);
+        self.update_earliest(class, at_ns);
         Ok(self.nodes[id as usize].handle)
     }
 
-    /// Adds a stream to a class.
+    /// Adds a stream to a class, from `now_ns` on.
     ///
     /// # Errors
-    /// [`LinkError`], by the class or a setting.
-    pub fn add_stream(&mut self, class: u32, config: StreamConfig) -> Result<u32, LinkError> {
+    /// [`LinkError`], by the class, the time or a setting.
+    pub fn add_stream(&mut self, class: u32, now_ns: u64, config: StreamConfig) -> Result<u32, LinkError> {
         let parent = self.find_class("class", class)?;
+        self.check_time(now_ns)?;
         self.check_stream(&config)?;
-        let promise = self.promise_of(parent, &config)?;
-        let guaranteed = self.guaranteed_to(&config);
-        self.check_guarantees(parent, Guaranteed::default(), guaranteed, promise)
+        let claim = self.claim_of(parent, &config)?;
+        self.check_claim(parent, Claim::default(), claim)
             .map_err(|error| error.of_delay(config.max_delay_us))?;
         self.check_room()?;
-        self.catch_up(self.now_ns);
+        let at_ns = self.catch_up(now_ns);
         let depth = self.colds[Self::index(class) as usize].depth + 1;
         let common = Config::Stream(config);
         let id = self.add_node(parent, common, self.weight_of(&common), depth);
         self.admit(id, Child::Stream(id));
-        self.set_up_stream(id, &config, promise);
-        self.set_guarantees(parent, Guaranteed::default(), guaranteed);
-        self.update_earliest(parent);
+        self.set_up_stream(id, &config, claim.promise, at_ns);
+        self.set_guarantees(parent, Guaranteed::default(), claim.guaranteed);
+        self.update_earliest(parent, at_ns);
         Ok(self.nodes[id as usize].handle)
     }
 
@@ -133,7 +141,7 @@ impl LinkScheduler {
             let id = self.nodes.len() as u32;
             self.nodes.push(Node::new(id, parent, 0));
             self.ceilings.push(Ceiling::new(1, 0));
-            self.curves.push(Curve::new(1, 0, Delay::Rate));
+            self.curves.push(Curve::none());
             self.colds.push(Cold::new(config, weight, depth));
             self.places.push(NONE);
             self.fattest_places.push(NONE);
@@ -142,7 +150,8 @@ impl LinkScheduler {
         let at = id as usize;
         self.nodes[at] = Node::new(self.nodes[at].handle, parent, 0);
         self.colds[at] = Cold::new(config, weight, depth);
-        self.set_ceiling(id, &config, false);
+        self.curves[at] = Curve::none();
+        self.set_ceiling(id, &config, 0);
         if parent != NONE {
             let class = self.classes[parent as usize].node;
             let first = core::mem::replace(&mut self.colds[class as usize].first_child, id);
@@ -178,7 +187,8 @@ impl LinkScheduler {
         }
     }
 
-    pub(super) fn set_ceiling(&mut self, id: u32, config: &Config, is_old: bool) {
+    /// Gives a node its ceiling from `at_ns` on. If it has one already, what it has sent still counts.
+    pub(super) fn set_ceiling(&mut self, id: u32, config: &Config, at_ns: u64) {
         let node = &mut self.nodes[id as usize];
         let had_one = node.is(Node::CEILING);
         node.set(Node::CEILING, config.ceil_kbps().is_some());
@@ -186,25 +196,32 @@ impl LinkScheduler {
         self.nodes_with_ceilings += u32::from(config.ceil_kbps().is_some());
         let Some(kbps) = config.ceil_kbps() else { return };
         let ceiling = &mut self.ceilings[id as usize];
-        *ceiling = if is_old && had_one {
-            ceiling.renewed(kbps, config.burst_bytes(), self.now_ns)
+        *ceiling = if had_one {
+            ceiling.renewed(kbps, config.burst_bytes(), at_ns)
         } else {
             Ceiling::new(kbps, config.burst_bytes())
         };
     }
 
-    /// Gives a stream, which is in no stage, its guarantee and its limits.
-    pub(super) fn set_up_stream(&mut self, id: u32, config: &StreamConfig, promise: Option<(Traffic, u64)>) {
+    /// Gives a stream its guarantee and its limits from `at_ns` on. A guarantee that is the same goes on; what the stream has
+    /// sent by another one still counts, even if it had none for a while.
+    pub(super) fn set_up_stream(
+        &mut self,
+        id: u32,
+        config: &StreamConfig,
+        promise: Option<Promise>,
+        at_ns: u64,
+    ) {
         let at = id as usize;
         let was_guaranteed = self.nodes[at].is(Node::CURVE);
         let has_curve = config.rate_kbps > 0;
         if has_curve {
             let delay = self.delay_of(config, promise);
-            self.curves[at] = if was_guaranteed {
-                self.renewed_curve(id, config, delay)
-            } else {
-                Curve::new(config.rate_kbps, config.burst_bytes, delay)
-            };
+            let (old, new) =
+                (self.curves[at], Curve::new(config.rate_kbps, config.burst_bytes, delay, at_ns));
+            if !was_guaranteed || !old.is_as(&new) {
+                self.curves[at] = old.renewed(new, self.largest_bytes());
+            }
         }
         self.streams_with_curves =
             self.streams_with_curves - u32::from(was_guaranteed) + u32::from(has_curve);
@@ -218,17 +235,11 @@ impl LinkScheduler {
         let eager = self.eager_of(config);
         let cold = &mut self.colds[at];
         let old_eager = core::mem::replace(&mut cold.eager, eager);
-        cold.promise = promise;
-        cold.config = Config::Stream(*config);
+        let old_promise = core::mem::replace(&mut cold.promise, promise);
+        self.set_promise(parent, old_promise, false);
         self.set_promise(parent, promise, true);
         self.set_eager(parent, old_eager, false);
         self.set_eager(parent, eager, true);
-    }
-
-    /// The guarantee of a stream that has had one, with other settings; what it has sent still counts.
-    pub(super) fn renewed_curve(&self, id: u32, config: &StreamConfig, delay: Delay) -> Curve {
-        let curve = Curve::new(config.rate_kbps, config.burst_bytes, delay);
-        self.curves[id as usize].renewed(curve, self.largest_bytes(), self.now_ns)
     }
 
     /// Removes a stream, or a class with all that is in it. What is queued there is dropped.
@@ -242,7 +253,7 @@ impl LinkScheduler {
             return Err(LinkError::WrongKind { field: "handle", index: None, expected, found: handle });
         }
         self.check_time(now_ns)?;
-        self.catch_up(now_ns);
+        let at_ns = self.catch_up(now_ns);
         let node = &self.nodes[id as usize];
         let parent = node.parent;
         let guaranteed = match &self.colds[id as usize].config {
@@ -262,9 +273,9 @@ impl LinkScheduler {
             }
         }
         self.set_guarantees(parent, guaranteed, Guaranteed::default());
-        self.update_earliest(parent);
+        self.update_earliest(parent, at_ns);
         if !self.has_something_open() {
-            self.settle();
+            self.settle(at_ns);
         }
         Ok(())
     }

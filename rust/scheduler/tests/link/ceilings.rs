@@ -129,8 +129,8 @@ proptest! {
 
 fn capped_link(around: ClassConfig, own: StreamConfig) -> (LinkScheduler, u32, u32) {
     let mut link = LinkScheduler::new(100_000, LinkOptions::default()).unwrap();
-    let class = link.add_class(link.root(), around).unwrap();
-    let stream = link.add_stream(class, own).unwrap();
+    let class = link.add_class(link.root(), 0, around).unwrap();
+    let stream = link.add_stream(class, 0, own).unwrap();
     (0..3).for_each(|_| assert_eq!(push(&mut link, stream, 1514, 0), 0));
     assert_eq!(take(&mut link, 0, 9).len(), 1);
     (link, class, stream)
@@ -167,9 +167,9 @@ fn link_with_one_that_waits() -> (LinkScheduler, u32) {
     let around = ClassConfig { ceil_kbps: Some(1_000), burst_bytes: 0, ..ClassConfig::default() };
     let slower = StreamConfig { ceil_kbps: Some(900), burst_bytes: 0, ..StreamConfig::default() };
     let loose = StreamConfig { ceil_kbps: Some(100_000), burst_bytes: 0, ..StreamConfig::default() };
-    let class = link.add_class(link.root(), around).unwrap();
-    let [waiting, other] = [slower, loose].map(|config| link.add_stream(class, config).unwrap());
-    let beside = link.add_stream(link.root(), loose).unwrap();
+    let class = link.add_class(link.root(), 0, around).unwrap();
+    let [waiting, other] = [slower, loose].map(|config| link.add_stream(class, 0, config).unwrap());
+    let beside = link.add_stream(link.root(), 0, loose).unwrap();
     (0..2).for_each(|_| assert_eq!(push(&mut link, waiting, 1514, 0), 0));
     assert_eq!(take(&mut link, 0, 9).len(), 1);
     assert_eq!(push(&mut link, other, 1514, 12_112_000), 0);
@@ -202,10 +202,10 @@ fn the_next_event_is_exact_when_all_that_was_open_is_dropped_for_want_of_memory(
     let mut link = LinkScheduler::new(100_000, options).unwrap();
     let around = ClassConfig { ceil_kbps: Some(1_000), burst_bytes: 0, ..ClassConfig::default() };
     let slower = StreamConfig { ceil_kbps: Some(900), burst_bytes: 0, ..StreamConfig::default() };
-    let class = link.add_class(link.root(), around).unwrap();
-    let waiting = link.add_stream(class, slower).unwrap();
-    let others = [(); 4].map(|()| link.add_stream(class, StreamConfig::default()).unwrap());
-    let beside = link.add_stream(link.root(), StreamConfig::default()).unwrap();
+    let class = link.add_class(link.root(), 0, around).unwrap();
+    let waiting = link.add_stream(class, 0, slower).unwrap();
+    let others = [(); 4].map(|()| link.add_stream(class, 0, StreamConfig::default()).unwrap());
+    let beside = link.add_stream(link.root(), 0, StreamConfig::default()).unwrap();
     for size in [1514, 100] {
         assert_eq!(push(&mut link, waiting, size, 0), 0);
     }

@@ -21,7 +21,7 @@ fn numbers_out_of_range_are_named() {
     let mut link = link();
     let root = link.root();
     let options = |mtu_bytes, memory_bytes| LinkOptions { mtu_bytes, memory_bytes, ..LinkOptions::default() };
-    let mut add = |config| message(link.add_stream(root, config));
+    let mut add = |config| message(link.add_stream(root, 0, config));
     let cases = [
         (
             message(LinkScheduler::new(0, LinkOptions::default())),
@@ -64,8 +64,8 @@ fn numbers_out_of_range_are_named() {
 fn a_batch_with_one_bad_packet_is_refused_whole() {
     let mut link = link();
     let root = link.root();
-    let good = link.add_stream(root, stream(0)).unwrap();
-    let gone = link.add_stream(root, stream(0)).unwrap();
+    let good = link.add_stream(root, 0, stream(0)).unwrap();
+    let gone = link.add_stream(root, 0, stream(0)).unwrap();
     link.remove(gone, 0).unwrap();
     let mut enqueue = |streams: &[u32], sizes: &[u32]| {
         let mut drops = vec![9; streams.len()];
@@ -89,25 +89,25 @@ fn guarantees_beyond_a_ceiling_or_the_link_are_refused() {
     let mut link = link();
     let root = link.root();
     let class =
-        link.add_class(root, ClassConfig { ceil_kbps: Some(4_000), ..ClassConfig::default() }).unwrap();
-    link.add_stream(class, stream(3_000)).unwrap();
-    let inside = link.add_stream(class, stream(1_001));
+        link.add_class(root, 0, ClassConfig { ceil_kbps: Some(4_000), ..ClassConfig::default() }).unwrap();
+    link.add_stream(class, 0, stream(3_000)).unwrap();
+    let inside = link.add_stream(class, 0, stream(1_001));
     assert!(matches!(
         inside,
         Err(LinkError::OverCommitted { class: of, capacity_kbps: 4_000, guaranteed_kbps: 4_001, .. }) if of == class
     ));
-    let last = link.add_stream(root, stream(7_000)).unwrap();
-    assert!(matches!(link.add_stream(root, stream(1)), Err(LinkError::OverCommitted { class: 0, .. })));
+    let last = link.add_stream(root, 0, stream(7_000)).unwrap();
+    assert!(matches!(link.add_stream(root, 0, stream(1)), Err(LinkError::OverCommitted { class: 0, .. })));
     assert!(matches!(link.set_rate(0, 9_999), Err(LinkError::OverCommitted { .. })));
     let lower = ClassConfig { ceil_kbps: Some(2_999), ..ClassConfig::default() };
     assert!(matches!(link.reconfigure_class(class, 0, lower), Err(LinkError::OverCommitted { .. })));
     assert!(link.reconfigure_stream(last, 0, stream(7_001)).is_err());
     link.remove(last, 0).unwrap();
     // What a class is guaranteed is kept for it, whoever is in it.
-    let empty = link.add_class(root, ClassConfig { rate_kbps: 2_000, ..ClassConfig::default() }).unwrap();
-    assert!(matches!(link.add_stream(root, stream(5_001)), Err(LinkError::OverCommitted { .. })));
+    let empty = link.add_class(root, 0, ClassConfig { rate_kbps: 2_000, ..ClassConfig::default() }).unwrap();
+    assert!(matches!(link.add_stream(root, 0, stream(5_001)), Err(LinkError::OverCommitted { .. })));
     link.remove(empty, 0).unwrap();
-    link.add_stream(root, stream(7_000)).expect("there is room again");
+    link.add_stream(root, 0, stream(7_000)).expect("there is room again");
 }
 
 /// A link that is too slow for the delays that it has promised, and so stays as it is, promises what it did before.
@@ -116,9 +116,9 @@ fn a_rate_that_is_refused_leaves_delays_as_they_were() {
     let mut link = link();
     let root = link.root();
     let within = |max_delay_us| StreamConfig { max_delay_us: Some(max_delay_us), ..stream(100) };
-    (0..2).for_each(|_| assert!(link.add_stream(root, within(6_000)).is_ok()));
+    (0..2).for_each(|_| assert!(link.add_stream(root, 0, within(6_000)).is_ok()));
     assert!(matches!(link.set_rate(0, 3_500), Err(LinkError::BreaksDelay { .. })));
-    assert!(link.add_stream(root, within(4_000)).is_ok());
+    assert!(link.add_stream(root, 0, within(4_000)).is_ok());
 }
 
 /// A class keeps its rate when the streams in it are gone, but that is a share: it falls due for nobody, and takes nothing
@@ -127,14 +127,14 @@ fn a_rate_that_is_refused_leaves_delays_as_they_were() {
 fn who_goes_makes_no_promise_harder_to_keep() {
     let mut link = link();
     let root = link.root();
-    let class = link.add_class(root, ClassConfig { rate_kbps: 5_000, ..ClassConfig::default() }).unwrap();
+    let class = link.add_class(root, 0, ClassConfig { rate_kbps: 5_000, ..ClassConfig::default() }).unwrap();
     let within = |max_delay_us| StreamConfig { max_delay_us: Some(max_delay_us), ..stream(100) };
     let slow = StreamConfig { rate_kbps: 5_000, ..within(100_000) };
-    let goes = link.add_stream(class, slow).unwrap();
-    assert!(link.add_stream(root, within(3_000)).is_ok());
+    let goes = link.add_stream(class, 0, slow).unwrap();
+    assert!(link.add_stream(root, 0, within(3_000)).is_ok());
     link.remove(goes, 0).unwrap();
     assert!(matches!(link.set_rate(0, 5_100), Err(LinkError::BreaksDelay { .. })));
-    assert!(link.add_stream(class, stream(100)).is_ok());
+    assert!(link.add_stream(class, 0, stream(100)).is_ok());
 }
 
 #[test]
@@ -142,14 +142,14 @@ fn no_delay_is_promised_under_a_ceiling() {
     let mut link = link();
     let root = link.root();
     let with_ceiling = ClassConfig { ceil_kbps: Some(4_000), ..ClassConfig::default() };
-    let capped = link.add_class(root, with_ceiling).unwrap();
-    let inner = link.add_class(capped, ClassConfig::default()).unwrap();
-    let open = link.add_class(root, ClassConfig::default()).unwrap();
-    let open_inner = link.add_class(open, ClassConfig::default()).unwrap();
+    let capped = link.add_class(root, 0, with_ceiling).unwrap();
+    let inner = link.add_class(capped, 0, ClassConfig::default()).unwrap();
+    let open = link.add_class(root, 0, ClassConfig::default()).unwrap();
+    let open_inner = link.add_class(open, 0, ClassConfig::default()).unwrap();
     let delayed = StreamConfig { max_delay_us: Some(20_000), ..stream(100) };
     for class in [capped, inner] {
         assert_eq!(
-            message(link.add_stream(class, delayed)),
+            message(link.add_stream(class, 0, delayed)),
             format!(
                 "max_delay_us: expected no delay under the ceiling of class {capped}; it can be promised in the root and in \
                  classes without one around, found 20000"
@@ -158,13 +158,13 @@ fn no_delay_is_promised_under_a_ceiling() {
     }
     let own = StreamConfig { ceil_kbps: Some(200), ..delayed };
     let told = "max_delay_us: expected no delay beside a ceil_kbps, which would put it off, found 20000";
-    assert_eq!(message(link.add_stream(root, own)), told);
-    let plain = link.add_stream(inner, stream(100)).unwrap();
+    assert_eq!(message(link.add_stream(root, 0, own)), told);
+    let plain = link.add_stream(inner, 0, stream(100)).unwrap();
     assert!(matches!(
         link.reconfigure_stream(plain, 0, delayed),
         Err(LinkError::DelayUnderCeiling { class, found_us: 20_000 }) if class == capped
     ));
-    let kept = link.add_stream(open_inner, delayed).unwrap();
+    let kept = link.add_stream(open_inner, 0, delayed).unwrap();
     assert_eq!(message(link.reconfigure_stream(kept, 0, own)), told);
     for class in [open, open_inner] {
         assert_eq!(
@@ -189,11 +189,11 @@ fn a_change_that_would_break_a_promise_is_refused() {
         burst_bytes,
         ..ClassConfig::default()
     };
-    let class = link.add_class(root, capped(4_000, 2 * 1514)).unwrap();
+    let class = link.add_class(root, 0, capped(4_000, 2 * 1514)).unwrap();
     let promise = StreamConfig { max_delay_us: Some(3_000), ..stream(100) };
-    let promised = link.add_stream(root, promise).unwrap();
-    link.add_stream(class, stream(1_000)).unwrap();
-    let second = link.add_stream(class, stream(100)).unwrap();
+    let promised = link.add_stream(root, 0, promise).unwrap();
+    link.add_stream(class, 0, stream(1_000)).unwrap();
+    let second = link.add_stream(class, 0, stream(100)).unwrap();
     let told = |held_bytes| {
         format!(
             "rate_kbps: expected a rate with which the link keeps the delays that it has promised, or more burst_bytes where \
@@ -203,7 +203,7 @@ fn a_change_that_would_break_a_promise_is_refused() {
     assert_eq!(message(link.reconfigure_class(class, 0, capped(4_000, 1514))), told(1514 + 417));
     assert_eq!(message(link.reconfigure_class(class, 0, capped(1_100, 2 * 1514))), told(1514));
     assert!(matches!(
-        link.add_stream(class, stream(1)),
+        link.add_stream(class, 0, stream(1)),
         Err(LinkError::BreaksDelay { held_bytes: 1931.., .. })
     ));
     assert!(matches!(
@@ -229,7 +229,7 @@ fn a_change_that_would_break_a_promise_is_refused() {
 #[test]
 fn time_never_goes_back() {
     let mut link = link();
-    let stream = link.add_stream(link.root(), stream(0)).unwrap();
+    let stream = link.add_stream(link.root(), 0, stream(0)).unwrap();
     assert_eq!(push(&mut link, stream, 100, 1_000), 0);
     let expected = "now_ns: expected at least 1000, found 999";
     assert_eq!(message(link.next_event_ns(999)), expected);
@@ -248,7 +248,7 @@ fn the_root_is_neither_removed_nor_reconfigured() {
     let class = ClassConfig::default();
     assert!(matches!(link.reconfigure_class(root, 0, class), Err(LinkError::WrongKind { .. })));
     link.set_rate(0, 5_000).unwrap();
-    let stream = link.add_stream(root, stream(5_000)).unwrap();
+    let stream = link.add_stream(root, 0, stream(5_000)).unwrap();
     (0..2).for_each(|_| assert_eq!(push(&mut link, stream, 1250, 0), 0));
     assert_eq!(drain(&mut link, 0)[1].start_ns, 2_000_000);
 }
@@ -257,9 +257,9 @@ fn the_root_is_neither_removed_nor_reconfigured() {
 fn a_handle_of_the_wrong_kind_is_told_what_it_is() {
     let mut link = link();
     let root = link.root();
-    let stream = link.add_stream(root, stream(0)).unwrap();
+    let stream = link.add_stream(root, 0, stream(0)).unwrap();
     assert_eq!(
-        message(link.add_class(stream, ClassConfig::default())),
+        message(link.add_class(stream, 0, ClassConfig::default())),
         format!("parent: expected a class, found {stream}, which is a stream")
     );
     assert_eq!(message(link.stream_config(root)), "handle: expected a stream, found 0, which is a class");

@@ -22,7 +22,7 @@ fn stream(rate_kbps: u64) -> StreamConfig {
 fn link_of(configs: &[StreamConfig]) -> (LinkScheduler, Vec<u32>) {
     let mut link = LinkScheduler::new(LINK_KBPS, LinkOptions::default()).expect("a good link");
     let root = link.root();
-    let handles = configs.iter().map(|&config| link.add_stream(root, config).expect("it fits")).collect();
+    let handles = configs.iter().map(|&config| link.add_stream(root, 0, config).expect("it fits")).collect();
     (link, handles)
 }
 
@@ -33,16 +33,16 @@ fn links(overhead_bytes: u32) -> [(LinkScheduler, u32); 2] {
     let root = link.root();
     let mut faster = LinkScheduler::new(10 * LINK_KBPS, options).expect("a good link");
     let capped = ClassConfig { ceil_kbps: Some(LINK_KBPS), burst_bytes: 0, ..ClassConfig::default() };
-    let class = faster.add_class(faster.root(), capped).expect("a good class");
+    let class = faster.add_class(faster.root(), 0, capped).expect("a good class");
     [(link, root), (faster, class)]
 }
 
 /// Streams in a class, in one inside it, and in one inside that: a deadline counts the same wherever a stream is.
 fn add_nested(link: &mut LinkScheduler, around: u32, configs: &[StreamConfig]) -> Vec<u32> {
-    let outer = link.add_class(around, ClassConfig::default()).expect("a class");
-    let inner = link.add_class(outer, ClassConfig::default()).expect("a class");
+    let outer = link.add_class(around, 0, ClassConfig::default()).expect("a class");
+    let inner = link.add_class(outer, 0, ClassConfig::default()).expect("a class");
     let classes = [around, outer, inner].into_iter().cycle();
-    let add = |(&config, class): (&StreamConfig, u32)| link.add_stream(class, config).expect("it fits");
+    let add = |(&config, class): (&StreamConfig, u32)| link.add_stream(class, 0, config).expect("it fits");
     configs.iter().zip(classes).map(add).collect()
 }
 
@@ -296,7 +296,7 @@ proptest! {
         for (ask, has_rate) in asks {
             let config = StreamConfig { ceil_kbps: None, ..ask.config };
             let config = if has_rate { stream(config.rate_kbps) } else { config };
-            if let Ok(handle) = link.add_stream(root, config) {
+            if let Ok(handle) = link.add_stream(root, 0, config) {
                 handles.push(handle);
                 configs.push(config);
             }
@@ -339,14 +339,14 @@ proptest! {
         let root = link.root();
         for (rate_kbps, burst_bytes, delay_us) in promised {
             let config = StreamConfig { burst_bytes, max_delay_us: Some(delay_us), ..stream(rate_kbps) };
-            let _ = link.add_stream(root, config);
+            let _ = link.add_stream(root, 0, config);
         }
         let config = |delay_us| StreamConfig { burst_bytes, max_delay_us: Some(delay_us), ..stream(rate_kbps) };
-        let refused = link.add_stream(root, config(asked_us));
+        let refused = link.add_stream(root, 0, config(asked_us));
         if let Err(LinkError::DelayOutOfReach { least_us: Some(least_us), found_us, .. }) = refused {
             prop_assert_eq!(found_us, asked_us);
-            prop_assert!(link.add_stream(root, config(least_us - 1)).is_err());
-            prop_assert!(link.add_stream(root, config(least_us)).is_ok());
+            prop_assert!(link.add_stream(root, 0, config(least_us - 1)).is_err());
+            prop_assert!(link.add_stream(root, 0, config(least_us)).is_ok());
         }
     }
 
@@ -356,11 +356,11 @@ proptest! {
     ) {
         let mut link = LinkScheduler::new(LINK_KBPS, LinkOptions::default()).unwrap();
         let root = link.root();
-        let hog = link.add_stream(root, stream(hog_kbps)).unwrap();
+        let hog = link.add_stream(root, 0, stream(hog_kbps)).unwrap();
         // What the link can't promise it refuses; the rest it must keep.
         let kept: Vec<_> = promised.into_iter().filter_map(|(rate_kbps, burst_bytes, delay_us, size)| {
             let config = StreamConfig { burst_bytes, max_delay_us: Some(delay_us), ..stream(rate_kbps) };
-            link.add_stream(root, config).ok().map(|handle| (handle, config, size.min(burst_bytes)))
+            link.add_stream(root, 0, config).ok().map(|handle| (handle, config, size.min(burst_bytes)))
         }).collect();
         let mut arrivals = Vec::new();
         for (index, (_, config, size)) in kept.iter().enumerate() {
@@ -399,10 +399,10 @@ proptest! {
         for (parent, ceiling) in classes {
             let (ceil_kbps, burst_bytes) = ceiling.unzip();
             let config = ClassConfig { ceil_kbps, burst_bytes: burst_bytes.unwrap_or(0), ..ClassConfig::default() };
-            around.push(link.add_class(around[parent.index(around.len())], config).unwrap());
+            around.push(link.add_class(around[parent.index(around.len())], 0, config).unwrap());
         }
         let hog = StreamConfig { weight: Some(1_000_000), ..stream(0) };
-        let hogs: Vec<u32> = around.iter().map(|&class| link.add_stream(class, hog).unwrap()).collect();
+        let hogs: Vec<u32> = around.iter().map(|&class| link.add_stream(class, 0, hog).unwrap()).collect();
         let flood = |link: &mut LinkScheduler, handles: &[u32], at_ns| {
             for &handle in handles {
                 (0..450).for_each(|_| assert_eq!(push(link, handle, 1514, at_ns), 0));
@@ -416,11 +416,11 @@ proptest! {
                 let class = around[class.index(around.len())];
                 if is_tight && ask.config.max_delay_us.is_some() {
                     let shortest = StreamConfig { max_delay_us: Some(1), ..ask.config };
-                    if let Err(LinkError::DelayOutOfReach { least_us, .. }) = link.add_stream(class, shortest) {
+                    if let Err(LinkError::DelayOutOfReach { least_us, .. }) = link.add_stream(class, begin_ns, shortest) {
                         ask.config.max_delay_us = least_us.or(ask.config.max_delay_us);
                     }
                 }
-                if let Ok(handle) = link.add_stream(class, ask.config) {
+                if let Ok(handle) = link.add_stream(class, begin_ns, ask.config) {
                     let at_a_time = if ask.in_bursts { ask.config.burst_bytes / ask.size } else { 1 };
                     let all_ns = greedy_ns(&ask.config, ask.size, ask.from_ns, at_a_time);
                     arrivals.extend(all_ns.into_iter().map(|at_ns| (at_ns + begin_ns, kept.len())));
@@ -431,7 +431,7 @@ proptest! {
             if is_later {
                 // What is left of the link somebody else is guaranteed, and needs.
                 let fillers: Vec<u32> =
-                    (0..14).rev().filter_map(|bit| link.add_stream(around[0], stream(1 << bit)).ok()).collect();
+                    (0..14).rev().filter_map(|bit| link.add_stream(around[0], begin_ns, stream(1 << bit)).ok()).collect();
                 flood(&mut link, &fillers, begin_ns);
             } else {
                 flood(&mut link, &hogs, begin_ns);
@@ -532,7 +532,7 @@ fn an_urgent_packet_does_not_wait_for_what_ceilings_hold_back() {
     let control = StreamConfig { priority: Priority::Latency, ..stream(50) };
     let (mut link, handles) = link_of(&[vec![control], vec![stream(125); 40]].concat());
     let class = capped(&mut link, 1_000);
-    (0..64).for_each(|_| assert!(link.add_stream(class, stream(10)).is_ok()));
+    (0..64).for_each(|_| assert!(link.add_stream(class, 0, stream(10)).is_ok()));
     for &handle in &handles[1..] {
         (0..4).for_each(|_| assert_eq!(push(&mut link, handle, LARGEST as u32, 0), 0));
     }
@@ -561,7 +561,7 @@ fn priority_leaves_others_their_rate_when_all_is_guaranteed() {
     let configs = [vec![eager(5_000), stream(2_500)], vec![eager(50); 50]].concat();
     for (mut link, around) in links(0) {
         let handles: Vec<u32> =
-            configs.iter().map(|&config| link.add_stream(around, config).expect("it fits")).collect();
+            configs.iter().map(|&config| link.add_stream(around, 0, config).expect("it fits")).collect();
         for (&handle, count) in handles.iter().zip([500, 250].into_iter().chain([1; 50])) {
             (0..count).for_each(|_| assert_eq!(push(&mut link, handle, LARGEST as u32, 0), 0));
         }
@@ -588,9 +588,9 @@ fn a_burst_that_fits_nowhere_starves_nobody() {
 fn with_least_delay(link: &mut LinkScheduler, burst_bytes: u32) -> (u32, u64) {
     let config = |delay_us| StreamConfig { burst_bytes, max_delay_us: Some(delay_us), ..stream(10) };
     let root = link.root();
-    match link.add_stream(root, config(1)) {
+    match link.add_stream(root, 0, config(1)) {
         Err(LinkError::DelayOutOfReach { least_us: Some(least_us), .. }) => {
-            (link.add_stream(root, config(least_us)).unwrap(), least_us)
+            (link.add_stream(root, 0, config(least_us)).unwrap(), least_us)
         }
         other => panic!("a delay of a microsecond: {other:?}"),
     }
@@ -609,7 +609,7 @@ fn assert_in_time(link: &mut LinkScheduler, (handle, delay_us): (u32, u64), coun
 
 fn capped(link: &mut LinkScheduler, ceil_kbps: u64) -> u32 {
     let config = ClassConfig { ceil_kbps: Some(ceil_kbps), ..ClassConfig::default() };
-    link.add_class(link.root(), config).expect("a good class")
+    link.add_class(link.root(), 0, config).expect("a good class")
 }
 
 /// Its ceiling lets a burst through in three seconds. If it were due by then as a whole, the last of it, which the ceiling has
@@ -619,7 +619,7 @@ fn an_eager_burst_behind_a_ceiling_makes_nobody_late() {
     let (mut link, hog) = link_of(&[stream(8_000)]);
     let eager = StreamConfig { priority: Priority::Latency, burst_bytes: 600_000, ..stream(10) };
     let class = capped(&mut link, 1_600);
-    let eager = link.add_stream(class, eager).unwrap();
+    let eager = link.add_stream(class, 0, eager).unwrap();
     let promised = with_least_delay(&mut link, 20 * LARGEST as u32);
     for (handle, count) in [(hog[0], 3_000), (eager, 396)] {
         (0..count).for_each(|_| assert_eq!(push(&mut link, handle, LARGEST as u32, 0), 0));
@@ -633,9 +633,9 @@ fn an_eager_burst_behind_a_ceiling_makes_nobody_late() {
 fn what_a_ceiling_held_back_makes_nobody_late() {
     let (mut link, _) = link_of(&[]);
     let class = capped(&mut link, 2_000);
-    let slow: Vec<u32> = (0..64).map(|_| link.add_stream(class, stream(10)).unwrap()).collect();
+    let slow: Vec<u32> = (0..64).map(|_| link.add_stream(class, 0, stream(10)).unwrap()).collect();
     let long = StreamConfig { burst_bytes: 820 * 1514, max_delay_us: Some(1_205_000), ..stream(10) };
-    let long = link.add_stream(link.root(), long).unwrap();
+    let long = link.add_stream(link.root(), 0, long).unwrap();
     let promised = with_least_delay(&mut link, 36 * LARGEST as u32);
     (0..820).for_each(|_| assert_eq!(push(&mut link, long, LARGEST as u32, 0), 0));
     for &handle in &slow {
@@ -652,9 +652,9 @@ fn what_was_queued_as_urgent_makes_nobody_late() {
     for first_kbps in [LINK_KBPS, 4 * LINK_KBPS] {
         let mut link = LinkScheduler::new(first_kbps, LinkOptions::default()).unwrap();
         let promised = StreamConfig { burst_bytes: 60 * 1514, max_delay_us: Some(80_000), ..stream(10) };
-        let add = |link: &mut LinkScheduler| link.add_stream(link.root(), promised).unwrap();
+        let add = |link: &mut LinkScheduler| link.add_stream(link.root(), link.now_ns(), promised).unwrap();
         let early = (first_kbps != LINK_KBPS).then(|| add(&mut link));
-        let eager: Vec<u32> = (0..64).map(|_| link.add_stream(link.root(), eager).unwrap()).collect();
+        let eager: Vec<u32> = (0..64).map(|_| link.add_stream(link.root(), 0, eager).unwrap()).collect();
         for &handle in &eager {
             assert_eq!(push(&mut link, handle, LARGEST as u32, BEGIN_NS), 0);
         }
@@ -671,7 +671,7 @@ fn what_passed_a_ceiling_undue_makes_nobody_late() {
     let (mut link, hog) = link_of(&[stream(8_000)]);
     let classes: Vec<u32> = (0..16).map(|_| capped(&mut link, 100)).collect();
     let mut add = |kbps| -> Vec<u32> {
-        classes.iter().map(|&class| link.add_stream(class, stream(kbps)).unwrap()).collect()
+        classes.iter().map(|&class| link.add_stream(class, 0, stream(kbps)).unwrap()).collect()
     };
     let (rated, rivals) = (add(100), add(0));
     let promised = with_least_delay(&mut link, LARGEST as u32);
@@ -726,7 +726,7 @@ fn what_is_queued_keeps_its_delay_on_a_slower_link() {
 fn what_comes_first_after_a_drop_has_its_own_deadline() {
     let options = LinkOptions { memory_bytes: Some(4_050), ..LinkOptions::default() };
     let mut link = LinkScheduler::new(LINK_KBPS, options).unwrap();
-    let [fat, other] = [1_000, 2_000].map(|kbps| link.add_stream(link.root(), stream(kbps)).unwrap());
+    let [fat, other] = [1_000, 2_000].map(|kbps| link.add_stream(link.root(), 0, stream(kbps)).unwrap());
     for (handle, size) in [(fat, 64), (fat, 1514), (fat, 1514), (other, 1000)] {
         assert_eq!(push(&mut link, handle, size, 0), 0);
     }
@@ -781,7 +781,7 @@ fn the_usual_weight_is_a_hundredth_of_the_link() {
 fn the_usual_weight_does_not_follow_the_link() {
     let (mut link, first) = link_of(&[stream(0)]);
     link.set_rate(0, 1_000).unwrap();
-    let second = link.add_stream(link.root(), stream(0)).unwrap();
+    let second = link.add_stream(link.root(), 0, stream(0)).unwrap();
     link.set_rate(0, 10_000).unwrap();
     let [one, other] = kbps_in_a_second(&mut link, [first[0], second], 0);
     assert!(one.abs_diff(other) <= 100, "{one} and {other} kbps");

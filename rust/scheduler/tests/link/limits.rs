@@ -20,7 +20,7 @@ fn a_full_queue_takes_no_more() {
     let few = StreamConfig { queue_packets: 2, ..StreamConfig::default() };
     let small = StreamConfig { queue_bytes: Some(2000), ..StreamConfig::default() };
     let (few, small) =
-        (link.add_stream(link.root(), few).unwrap(), link.add_stream(link.root(), small).unwrap());
+        (link.add_stream(link.root(), 0, few).unwrap(), link.add_stream(link.root(), 0, small).unwrap());
     let mut drops = [9; 6];
     let accepted = link.enqueue(&[few, few, few, small, small, small], &[1000; 6], 0, &mut drops);
     assert_eq!(accepted, Ok(4));
@@ -36,7 +36,7 @@ fn a_full_queue_takes_no_more() {
 #[test]
 fn limits_lowered_below_what_is_queued_drop_nothing() {
     let mut link = link(LinkOptions::default());
-    let stream = link.add_stream(link.root(), StreamConfig::default()).unwrap();
+    let stream = link.add_stream(link.root(), 0, StreamConfig::default()).unwrap();
     (0..5).for_each(|_| assert_eq!(push(&mut link, stream, 1500, 0), 0));
     let lower = StreamConfig { queue_packets: 9, queue_bytes: Some(1514), ..StreamConfig::default() };
     link.reconfigure_stream(stream, 0, lower).unwrap();
@@ -49,7 +49,7 @@ fn limits_lowered_below_what_is_queued_drop_nothing() {
 #[test]
 fn short_memory_is_taken_from_the_fattest_queue() {
     let mut link = link(LinkOptions { memory_bytes: Some(10_000), ..LinkOptions::default() });
-    let [thin, fat] = [(); 2].map(|()| link.add_stream(link.root(), StreamConfig::default()).unwrap());
+    let [thin, fat] = [(); 2].map(|()| link.add_stream(link.root(), 0, StreamConfig::default()).unwrap());
     for _ in 0..10 {
         assert_eq!(push(&mut link, fat, 1000, 0), 0);
     }
@@ -68,7 +68,7 @@ fn short_memory_is_taken_from_the_fattest_queue() {
 /// 2 Mbit/s into 1 Mbit/s for two seconds, in packets of 1250 bytes: one every 5 ms, each takes 10 ms.
 fn overload(aqm: Option<Aqm>) -> (LinkScheduler, u32, Vec<Sent>) {
     let mut link = link(LinkOptions { aqm, ..LinkOptions::default() });
-    let stream = link.add_stream(link.root(), StreamConfig::default()).unwrap();
+    let stream = link.add_stream(link.root(), 0, StreamConfig::default()).unwrap();
     let mut sent = Vec::new();
     for number in 0..400 {
         let at_ns = number * 5_000_000;
@@ -185,7 +185,7 @@ proptest! {
         // A packet takes two milliseconds.
         let mut link = LinkScheduler::new(5_000, LinkOptions { aqm: Some(aqm), ..LinkOptions::default() }).unwrap();
         let config = StreamConfig { queue_packets: 10_000, ..StreamConfig::default() };
-        let stream = link.add_stream(link.root(), config).unwrap();
+        let stream = link.add_stream(link.root(), 0, config).unwrap();
         let gaps = phases.iter().flat_map(|&(count, gap_ns)| std::iter::repeat_n(gap_ns, count as usize));
         let arrivals: Vec<Arrival> = gaps
             .scan(0, |at_ns, gap_ns| {
@@ -209,7 +209,7 @@ proptest! {
 #[test]
 fn a_short_queue_is_never_signalled() {
     let mut link = link(LinkOptions { aqm: Some(Aqm::CodelDrop), ..LinkOptions::default() });
-    let stream = link.add_stream(link.root(), StreamConfig::default()).unwrap();
+    let stream = link.add_stream(link.root(), 0, StreamConfig::default()).unwrap();
     for number in 0..400 {
         let at_ns = number * 12_000_000;
         assert_eq!(push(&mut link, stream, 1250, at_ns), 0);
@@ -220,10 +220,10 @@ fn a_short_queue_is_never_signalled() {
 #[test]
 fn what_is_removed_is_dropped_and_counted() {
     let mut link = link(LinkOptions::default());
-    let class = link.add_class(link.root(), ClassConfig::default()).unwrap();
-    let inner = link.add_class(class, ClassConfig::default()).unwrap();
-    let stream = link.add_stream(inner, StreamConfig::default()).unwrap();
-    let other = link.add_stream(link.root(), StreamConfig::default()).unwrap();
+    let class = link.add_class(link.root(), 0, ClassConfig::default()).unwrap();
+    let inner = link.add_class(class, 0, ClassConfig::default()).unwrap();
+    let stream = link.add_stream(inner, 0, StreamConfig::default()).unwrap();
+    let other = link.add_stream(link.root(), 0, StreamConfig::default()).unwrap();
     (0..3).for_each(|_| assert_eq!(push(&mut link, stream, 1250, 0), 0));
     assert_eq!(push(&mut link, other, 1250, 0), 0);
     assert_eq!(take(&mut link, 0, 1).len(), 1);
@@ -232,7 +232,7 @@ fn what_is_removed_is_dropped_and_counted() {
     assert_eq!((stats.enqueued, stats.dequeued), (4, 1));
     assert_eq!(stats.dropped_removed + stats.queued_packets, 3);
     assert!([class, inner, stream].into_iter().all(|handle| link.stats(handle).is_err()));
-    let again = link.add_stream(link.root(), StreamConfig::default()).unwrap();
+    let again = link.add_stream(link.root(), link.now_ns(), StreamConfig::default()).unwrap();
     assert!(![class, inner, stream].contains(&again), "a handle never comes back");
     assert!(drain(&mut link, 5_000_000).iter().all(|sent| sent.stream == other));
 }
@@ -243,7 +243,7 @@ fn a_handle_never_comes_back() {
     let mut link = link(LinkOptions::default());
     let mut all = HashSet::new();
     for _ in 0..10_000 {
-        let stream = link.add_stream(link.root(), StreamConfig::default()).unwrap();
+        let stream = link.add_stream(link.root(), 0, StreamConfig::default()).unwrap();
         assert!(all.insert(stream), "{stream} has been there before");
         link.remove(stream, 0).unwrap();
     }
@@ -253,7 +253,7 @@ fn a_handle_never_comes_back() {
 fn a_caller_that_is_far_too_late_makes_the_link_stand_still() {
     let mut link = LinkScheduler::new(1_000_000, LinkOptions::default()).unwrap();
     let queue = StreamConfig { queue_packets: 1_000_000, ..StreamConfig::default() };
-    let stream = link.add_stream(link.root(), queue).unwrap();
+    let stream = link.add_stream(link.root(), 0, queue).unwrap();
     let (streams, sizes) = (vec![stream; 70_000], vec![125; 70_000]);
     link.enqueue(&streams, &sizes, 0, &mut vec![0; 70_000]).unwrap();
     // All 70,000 would have been sent after 70 ms; 65,536 are kept until they are fetched.
@@ -267,9 +267,9 @@ fn a_caller_that_is_far_too_late_makes_the_link_stand_still() {
 fn what_is_not_handed_out_yet_counts_as_queued_wherever_its_stream_was() {
     for removes_class in [false, true] {
         let mut link = link(LinkOptions::default());
-        let outer = link.add_class(link.root(), ClassConfig::default()).unwrap();
-        let inner = link.add_class(outer, ClassConfig::default()).unwrap();
-        let stream = link.add_stream(inner, StreamConfig::default()).unwrap();
+        let outer = link.add_class(link.root(), 0, ClassConfig::default()).unwrap();
+        let inner = link.add_class(outer, 0, ClassConfig::default()).unwrap();
+        let stream = link.add_stream(inner, 0, StreamConfig::default()).unwrap();
         (0..3).for_each(|_| assert_eq!(push(&mut link, stream, 1250, 0), 0));
         link.remove(if removes_class { inner } else { stream }, 15_000_000).unwrap();
         let left = if removes_class { vec![outer, link.root()] } else { vec![inner, outer, link.root()] };
@@ -289,7 +289,7 @@ fn what_is_not_handed_out_yet_counts_as_queued_wherever_its_stream_was() {
 #[test]
 fn marks_count_once_they_are_handed_out() {
     let mut link = link(LinkOptions { aqm: Some(Aqm::CodelMark), ..LinkOptions::default() });
-    let stream = link.add_stream(link.root(), StreamConfig::default()).unwrap();
+    let stream = link.add_stream(link.root(), 0, StreamConfig::default()).unwrap();
     (0..200).for_each(|_| assert_eq!(push(&mut link, stream, 1250, 0), 0));
     assert_eq!(push(&mut link, stream, 1250, 1_000_000_000), 0);
     assert_eq!(link.stats(stream).unwrap().marked, 0);

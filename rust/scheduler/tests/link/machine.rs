@@ -92,7 +92,7 @@ impl Machine {
         let mut link = LinkScheduler::new(rate_kbps, options).expect("a good link");
         let root = link.root();
         let streams: Vec<u32> =
-            (0..crowd).map(|_| link.add_stream(root, StreamConfig::default()).expect("it fits")).collect();
+            (0..crowd).map(|_| link.add_stream(root, 0, StreamConfig::default()).expect("it fits")).collect();
         let handles = [vec![root], streams.clone()].concat();
         Self { link, handles, classes: vec![root], streams, now_ns: 0, sent: Vec::new() }
     }
@@ -122,13 +122,13 @@ impl Machine {
         let now_ns = self.now_ns;
         match call {
             Call::AddClass(parent, config) => {
-                let added = self.link.add_class(*parent.get(&self.classes), *config)?;
+                let added = self.link.add_class(*parent.get(&self.classes), now_ns, *config)?;
                 assert!(!self.handles.contains(&added), "a handle comes back");
                 self.handles.push(added);
                 self.classes.push(added);
             }
             Call::AddStream(class, config) => {
-                let added = self.link.add_stream(*class.get(&self.classes), *config)?;
+                let added = self.link.add_stream(*class.get(&self.classes), now_ns, *config)?;
                 assert!(!self.handles.contains(&added), "a handle comes back");
                 self.handles.push(added);
                 self.streams.push(added);

@@ -5,6 +5,7 @@
 #[path = "../cases/mod.rs"]
 mod cases;
 mod ceilings;
+mod changes;
 mod errors;
 mod fairness;
 mod fluid;

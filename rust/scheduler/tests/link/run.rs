@@ -87,6 +87,29 @@ pub fn feed(link: &mut LinkScheduler, handles: &[u32], arrivals: &[Arrival], now
     all
 }
 
+/// Feeds all arrivals, polling at every event, and what is left; in as many parts as fit around the changes, which are made
+/// with packets queued. Gives what was sent, and when each change was made.
+pub fn play_changing<T>(
+    link: &mut LinkScheduler,
+    handles: &[u32],
+    arrivals: &[Arrival],
+    changes: &[T],
+    mut change: impl FnMut(&mut LinkScheduler, &T, u64),
+) -> (Vec<Sent>, Vec<u64>) {
+    let (mut all, mut times, mut now_ns) = (Vec::new(), Vec::new(), 0);
+    let mut fed = 0;
+    for (number, each) in changes.iter().enumerate() {
+        let until = arrivals.len() * (number + 1) / (changes.len() + 1);
+        all.extend(feed(link, handles, &arrivals[fed..until], &mut now_ns));
+        fed = until;
+        change(link, each, now_ns);
+        times.push(now_ns);
+    }
+    all.extend(feed(link, handles, &arrivals[fed..], &mut now_ns));
+    all.extend(drain(link, now_ns));
+    (all, times)
+}
+
 /// Adds each packet's overhead to its size: on the link, and for what is guaranteed, shared or capped, both are alike.
 pub fn add_overhead(overhead_bytes: u32, arrivals: &mut [Arrival], all: &mut [(usize, Sent)]) {
     for arrival in arrivals {
@@ -133,17 +156,42 @@ impl Tree {
         let mut link = LinkScheduler::new(self.rate_kbps, options).expect("a good link");
         let mut classes = vec![link.root()];
         for &(parent, config) in &self.classes {
-            let class = link.add_class(classes[parent], config).expect("a good class");
+            let class = link.add_class(classes[parent], 0, config).expect("a good class");
             classes.push(class);
         }
         let streams =
-            self.streams.iter().map(|&(class, config)| link.add_stream(classes[class], config)).collect();
+            self.streams.iter().map(|&(class, config)| link.add_stream(classes[class], 0, config)).collect();
         let idle = StreamConfig { weight: Some(1), ..StreamConfig::default() };
         let streams = Result::expect(streams, "good streams");
         for &class in classes.iter().flat_map(|class| std::iter::repeat_n(class, self.crowd)) {
-            link.add_stream(class, idle).expect("a good stream");
+            link.add_stream(class, 0, idle).expect("a good stream");
         }
         (link, classes, streams)
+    }
+
+    /// The weights of its classes, and then of its streams, each of which has one.
+    pub fn weights(&self) -> impl Iterator<Item = u32> {
+        let of_classes = self.classes.iter().map(|(_, class)| class.weight);
+        of_classes.chain(self.streams.iter().map(|(_, stream)| stream.weight)).flatten()
+    }
+
+    /// Gives one of those another weight, in the link too.
+    pub fn reweigh(
+        &mut self,
+        link: &mut LinkScheduler,
+        classes: &[u32],
+        streams: &[u32],
+        node: usize,
+        weight: u32,
+    ) {
+        let now_ns = link.now_ns();
+        if let Some(stream) = node.checked_sub(self.classes.len()) {
+            self.streams[stream].1.weight = Some(weight);
+            link.reconfigure_stream(streams[stream], now_ns, self.streams[stream].1).expect("a weight");
+        } else {
+            self.classes[node].1.weight = Some(weight);
+            link.reconfigure_class(classes[node + 1], now_ns, self.classes[node].1).expect("a weight");
+        }
     }
 
     /// The classes around a stream, from the inside out, without the root.

@@ -13,6 +13,9 @@ use super::{Account, Clock, NONE, PackedChild, few::Few, is_after};
 /// Slots of a group. The paper proves that fewer are ever in use at once.
 const SLOTS: u32 = 32;
 
+/// How many slots behind a child may be when its weight is changed: far from all, and more than any is otherwise.
+const LAG_SLOTS: i64 = 8;
+
 /// Whether a group's start has come, and whether a longer group must go before it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -131,6 +134,27 @@ impl Many {
         self.groups.resize(count, Group::EMPTY);
     }
 
+    /// Changes the weight of a child. In the share it stays, as far behind as so many slots can tell.
+    pub fn weigh(&mut self, clock: &mut Clock, place: u32, inverse: u64, is_in: bool) {
+        if is_in {
+            let shift = self.unlink(clock, place);
+            self.close_up(clock, shift);
+        }
+        self.accounts[place as usize].weigh(clock.now, inverse);
+        self.make_room(clock, place);
+        if is_in {
+            let account = &mut self.accounts[place as usize];
+            let shift = account.shift(clock);
+            let ahead = account.start.wrapping_sub(clock.now).cast_signed();
+            let slot = 1_i64 << shift;
+            account.start = clock.now.wrapping_add_signed(ahead.clamp(-LAG_SLOTS * slot, slot));
+            self.link(clock, place);
+            // It may end before groups that are ready, which no child does that comes now.
+            let groups = self.sets.iter().fold(0, |all, set| all | set);
+            self.put_each(clock, groups & !from(shift));
+        }
+    }
+
     fn group(&mut self, shift: u32) -> &mut Group {
         &mut self.groups[(shift - self.first_shift) as usize]
     }
@@ -144,6 +168,13 @@ impl Many {
         let shift = account.shift(clock);
         // Starts at most a slot ahead are what the bits of `reach` rely on.
         account.rejoin(clock.now, 1 << shift);
+        self.link(clock, place);
+    }
+
+    /// Puts a child into its group.
+    fn link(&mut self, clock: &mut Clock, place: u32) {
+        let account = &self.accounts[place as usize];
+        let shift = account.shift(clock);
         let start = floor(account.start, shift);
         let group = self.group(shift);
         if group.used != 0 && !is_after(group.start, start) {
@@ -272,13 +303,17 @@ impl Many {
         let was_ready = self.sets[State::Ready as usize] >> shift & 1 == 1;
         self.put(clock, shift);
         if was_ready {
-            let mut blocked =
-                (self.sets[State::Blocked as usize] | self.sets[State::EarlyBlocked as usize]) & !from(shift);
-            while blocked != 0 {
-                let longest = blocked.ilog2();
-                self.put(clock, longest);
-                blocked &= !from(longest);
-            }
+            let blocked = self.sets[State::Blocked as usize] | self.sets[State::EarlyBlocked as usize];
+            self.put_each(clock, blocked & !from(shift));
+        }
+    }
+
+    /// Puts groups into their sets, the longest first: a shorter one is blocked by those.
+    fn put_each(&mut self, clock: &Clock, mut groups: u64) {
+        while groups != 0 {
+            let longest = groups.ilog2();
+            self.put(clock, longest);
+            groups &= !from(longest);
         }
     }
 

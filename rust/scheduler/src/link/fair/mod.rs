@@ -29,6 +29,9 @@ const FRACTION_BITS: u32 = 23;
 /// the share would otherwise run up a debt without end, and pay for it when the guarantee is gone.
 const DEBT_PACKETS_MAX: u32 = 16;
 
+/// The furthest that a start is from now once a weight was changed: less than what comparing times needs.
+const AHEAD_MOST: i64 = 1 << 61;
+
 /// Whether time `a` is after `b`, which wrap around.
 const fn is_after(a: u64, b: u64) -> bool {
     a.wrapping_sub(b).cast_signed() > 0
@@ -98,6 +101,17 @@ impl Account {
         let ahead = self.start.wrapping_sub(now);
         let latest = select_unpredictable(ahead < turn << 3, now.wrapping_add(turn), now);
         self.start = select_unpredictable(ahead > turn, latest, self.start);
+    }
+
+    /// Another weight. What it is ahead or behind, in bytes, it stays.
+    fn weigh(&mut self, now: u64, inverse: u64) {
+        let ahead = self.start.wrapping_sub(now).cast_signed();
+        let old = core::mem::replace(&mut self.inverse, inverse);
+        if old > 0 {
+            let ahead = i128::from(ahead) * i128::from(inverse) / i128::from(old);
+            let (least, most) = (-i128::from(AHEAD_MOST), AHEAD_MOST.into());
+            self.start = now.wrapping_add_signed(ahead.clamp(least, most) as i64);
+        }
     }
 
     const fn charge(&mut self, bytes: u32) {
@@ -172,18 +186,19 @@ impl Fair {
                 .admit(account)
                 .unwrap_or_else(|| many.insert(Box::new(Many::of(few, clock))).admit(account)),
         };
-        self.weigh(place, 0, weight);
+        self.weigh(place, 0, weight, false);
         place
     }
 
-    /// Changes the weight of a child, which is not in the share.
-    pub fn weigh(&mut self, place: u32, old: u32, new: u32) {
+    /// Changes the weight of a child, which is in the share or not. It keeps its turn.
+    pub fn weigh(&mut self, place: u32, old: u32, new: u32, is_in: bool) {
         self.clock.weigh(self.clock.weights - u64::from(old) + u64::from(new));
         // Rounded up: children whose turns were a little short would ask, together, for more than there is, and time
         // would run away from them.
-        self.account(place).inverse = UNIT.div_ceil(u64::from(new));
-        if let Some(many) = &mut self.many {
-            many.make_room(&self.clock, place);
+        let inverse = UNIT.div_ceil(u64::from(new));
+        match &mut self.many {
+            Some(many) => many.weigh(&mut self.clock, place, inverse, is_in),
+            None => self.few.account(place).weigh(self.clock.now, inverse),
         }
     }
 

@@ -107,9 +107,11 @@ impl Model {
                 assert_eq!(passed, before.inverse * u64::from(owed));
             }
             Step::Weigh(index, weight) => {
-                let Some(place) = self.pick(index, false) else { return };
+                let place = index.index(self.weights.len()) as u32;
                 let old = core::mem::replace(&mut self.weights[place as usize], weight);
-                self.fair.weigh(place, old, weight);
+                let (before, now) = (*self.fair.account(place), self.fair.clock.now);
+                self.fair.weigh(place, old, weight, self.is_in[place as usize]);
+                self.check_weighed(before, now, place);
             }
             Step::Admit(weight) => {
                 let place = self.weights.len() as u32;
@@ -118,6 +120,22 @@ impl Model {
                 self.is_in.push(false);
             }
         }
+    }
+
+    /// Who is in the share stays as many bytes ahead or behind: to a byte, or as far ahead as a turn may be.
+    fn check_weighed(&mut self, before: Account, now: u64, place: u32) {
+        if !self.is_in[place as usize] {
+            return;
+        }
+        let largest = i128::from(LARGEST_BYTES);
+        let bytes = |account: &Account| {
+            i128::from(account.start.wrapping_sub(now).cast_signed()) / i128::from(account.inverse)
+        };
+        let (expected, found) = (bytes(&before), bytes(self.fair.account(place)));
+        assert!(
+            found == expected.min(found.max(largest)) || found.abs_diff(expected) <= 1,
+            "{found} for {expected}"
+        );
     }
 
     /// Whose turn it is, which must be who the definition says.
