@@ -177,6 +177,50 @@ def test_changes_hold_from_their_time_on() -> None:
     assert drain(link).departures_ns.tolist() == [0, 1 * MS, 2 * MS, 4 * MS]
 
 
+def test_who_is_added_comes_at_its_time() -> None:
+    """By default at the time of the latest call, which others may have left behind by now."""
+    starts = []
+    for now_ns in (None, 5 * MS, 20 * MS):
+        link = LinkScheduler(8_000)
+        urgent = link.add_stream(link.root, priority="latency", rate_kbps=100, burst_bytes=10_000)
+        link.enqueue([urgent] * 10, [1000] * 10, now_ns=0)
+        other = link.add_class(now_ns=now_ns)
+        late = link.add_stream(other, now_ns=now_ns, rate_kbps=7_000)
+        link.enqueue([late], [1000], now_ns=20 * MS)
+        with pytest.raises(TimeBackwards):
+            link.add_stream(other, now_ns=19 * MS)
+        starts.append(drain(link).departures_ns.tolist())
+    assert starts[0] == starts[1] == starts[2]
+
+
+def test_a_changed_guarantee_owes_nothing_for_the_time_before() -> None:
+    """A backlog of many seconds, and then a rate: another stream's delay is kept all the same."""
+    link = LinkScheduler(10_000)
+    bulk = link.add_stream(link.root, weight=1, queue_packets=20_000)
+    control = link.add_stream(link.root, rate_kbps=100, max_delay_us=10_000)
+    video = link.add_stream(link.root, weight=1_000_000, queue_packets=20_000)
+    for stream in (bulk, video):
+        link.enqueue([stream] * 12_000, [1500] * 12_000, now_ns=0)
+    link.dequeue(10 * SECOND, 2**20)
+    link.reconfigure(bulk, 10 * SECOND, rate_kbps=2_700)
+    link.enqueue([control], [1000], now_ns=10 * SECOND)
+    batch = link.dequeue(11 * SECOND, 2**20)
+    (start_ns,) = batch.departures_ns[batch.streams == control].tolist()
+    assert start_ns + 800_000 <= 10 * SECOND + 10 * MS
+    assert batch.sizes[batch.streams == bulk].sum() * 8 >= 2_690_000
+
+
+def test_time_in_which_it_stood_still_is_owed_to_nobody() -> None:
+    link = LinkScheduler(10_000)
+    bulk = link.add_stream(link.root, rate_kbps=5_000, queue_packets=150_000)
+    control = link.add_stream(link.root, rate_kbps=100, max_delay_us=5_000)
+    link.enqueue(np.full(150_000, bulk), np.full(150_000, 125), now_ns=0)
+    link.enqueue([control], [1000], now_ns=14 * SECOND)  # 65,536 packets have started by 6.6 s and were not fetched
+    batch = link.dequeue(15 * SECOND, 2**20)
+    (start_ns,) = batch.departures_ns[batch.streams == control].tolist()
+    assert start_ns + 800_000 <= 14 * SECOND + 5 * MS
+
+
 def test_none_takes_a_limit_away_and_what_is_not_named_stays() -> None:
     link = LinkScheduler(8_000)
     cls = link.add_class(ceil_kbps=1_000, burst_bytes=0)

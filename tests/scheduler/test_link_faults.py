@@ -74,6 +74,10 @@ class Scene:
         (lambda s: s.link.add_stream(s.cls, burst_bytes=-1), LinkError, "burst_bytes"),
         (lambda s: s.link.add_stream(s.cls, queue_packets=0), LinkError, "queue_packets"),
         (lambda s: s.link.add_stream(s.cls, queue_bytes=HUGE), LinkError, "queue_bytes"),
+        (lambda s: s.link.add_class(now_ns=999), TimeBackwards, "now_ns"),
+        (lambda s: s.link.add_class(now_ns=-1), LinkError, "now_ns"),
+        (lambda s: s.link.add_stream(s.cls, now_ns=999), TimeBackwards, "now_ns"),
+        (lambda s: s.link.add_stream(s.cls, now_ns=HUGE), LinkError, "now_ns"),
         (lambda s: s.link.enqueue([s.stream, s.gone], [9, 9], 1000), UnknownHandle, "streams[1]"),
         (lambda s: s.link.enqueue([s.cls], [9], 1000), LinkError, "streams[0]"),
         (lambda s: s.link.enqueue([s.stream, -1], [9, 9], 1000), LinkError, "streams[1]"),
@@ -166,6 +170,7 @@ def test_bad_values(call: Callable[[Scene], object], error: type[LinkError], fie
         (lambda s: s.link.add_stream(s.cls, colour=1), "colour: there is no such setting"),
         (lambda s: s.link.add_stream(s.cls, burst_bytes=None), "burst_bytes: expected an integer, found NoneType"),
         (lambda s: s.link.add_stream(s.cls, weight=1.5), "weight: expected an integer, found float"),
+        (lambda s: s.link.add_stream(s.cls, now_ns=1.5), "now_ns: expected an integer, found float"),
         (lambda s: s.link.enqueue(s.stream, [1], 1000), "streams: expected uint32[n], found int"),
         (lambda s: s.link.enqueue({s.stream: 1}, [1], 1000), "streams: expected uint32[n], found dict"),
         (

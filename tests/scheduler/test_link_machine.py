@@ -1,10 +1,11 @@
-"""All calls in any order: nothing but typed errors, counts that balance, packets in order."""
+"""All calls in any order: only typed errors, counts that balance, packets in order, however often it is asked."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 import numpy as np
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -33,13 +34,17 @@ streams = st.fixed_dictionaries(
 
 
 class Link(RuleBasedStateMachine):
-    """Beside the link it keeps how many packets went in and came out."""
+    """Beside the link it keeps how many packets went in and came out, and a twin that is asked at other moments too."""
 
     @initialize(
         memory_bytes=st.none() | st.integers(1_514, 20_000), aqm=st.sampled_from([None, "codel-drop", "codel-mark"])
     )
     def make(self, memory_bytes: int | None, aqm: object) -> None:
-        self.link = LinkScheduler(10_000, memory_bytes=memory_bytes, aqm=aqm)  # type: ignore[arg-type]
+        self.link, self.twin = (
+            LinkScheduler(10_000, memory_bytes=memory_bytes, aqm=aqm)  # type: ignore[arg-type]
+            for _ in range(2)
+        )
+        self.sent: tuple[list[Batch], list[Batch]] = [], []
         self.handles = [self.link.root]
         self.now_ns = 0
         self.accepted = self.refused = self.fetched = 0
@@ -51,15 +56,19 @@ class Link(RuleBasedStateMachine):
         return self.handles[place % len(self.handles)]
 
     def attempt(self, call: str, *arguments: object, **changes: object) -> int | None:
-        """The call; after an error everything is as it was."""
+        """The call; after an error everything is as it was, and the twin has the same one."""
         before = repr(self.link.stats()), self.link.next_event_ns(self.now_ns)
         try:
-            return getattr(self.link, call)(*arguments, **changes)  # type: ignore[no-any-return]
+            answer = getattr(self.link, call)(*arguments, **changes)
         except LinkError:
-            pass
+            with pytest.raises(LinkError):
+                getattr(self.twin, call)(*arguments, **changes)
         except TypeError as error:  # streams have more settings than classes
             if "no such setting" not in str(error):
                 raise
+        else:
+            assert repr(answer) == repr(getattr(self.twin, call)(*arguments, **changes))
+            return answer  # type: ignore[no-any-return]
         assert before == (repr(self.link.stats()), self.link.next_event_ns(self.now_ns))
         return None
 
@@ -70,11 +79,11 @@ class Link(RuleBasedStateMachine):
 
     @rule(place=st.integers(0, 99), config=classes)
     def add_class(self, place: int, config: dict[str, object]) -> None:
-        self.keep(self.attempt("add_class", self.handle(place), **config))
+        self.keep(self.attempt("add_class", self.handle(place), now_ns=self.now_ns, **config))
 
     @rule(place=st.integers(0, 99), config=streams)
     def add_stream(self, place: int, config: dict[str, object]) -> None:
-        self.keep(self.attempt("add_stream", self.handle(place), **config))
+        self.keep(self.attempt("add_stream", self.handle(place), now_ns=self.now_ns, **config))
 
     @rule(packets=st.lists(st.tuples(st.integers(0, 99), st.integers(0, 1_520)), max_size=90))
     def enqueue(self, packets: list[tuple[int, int]]) -> None:
@@ -91,8 +100,10 @@ class Link(RuleBasedStateMachine):
         assert len(batch) <= packets
         assert max_bytes is None or batch.sizes.sum() <= max_bytes
         self.look_at(batch)
+        self.now_ns += 1  # what starts at this very moment may have been decided, or not
 
     def look_at(self, batch: Batch) -> None:
+        self.sent[0].append(batch)
         self.fetched += len(batch)
         for start_ns in batch.departures_ns.tolist():
             assert start_ns >= self.last_ns
@@ -109,8 +120,13 @@ class Link(RuleBasedStateMachine):
     def remove(self, place: int) -> None:
         self.attempt("remove", self.handle(place), self.now_ns)
 
-    @rule(ns=st.integers(0, 20_000_000))
-    def wait(self, ns: int) -> None:
+    @rule(ns=st.integers(0, 20_000_000), polls=st.lists(st.tuples(st.integers(0, 99), st.integers(0, 9)), max_size=3))
+    def wait(self, ns: int, polls: list[tuple[int, int]]) -> None:
+        for percent, packets in sorted(polls):
+            if ns:
+                polled_ns = self.now_ns + (ns - 1) * percent // 100
+                self.twin.next_event_ns(polled_ns)
+                self.sent[1].append(self.twin.dequeue(polled_ns, packets))
         self.now_ns += ns
 
     @invariant()
@@ -127,7 +143,14 @@ class Link(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "link"):
             self.look_at(self.link.dequeue(2**63, 2**20))
+            self.sent[1].append(self.twin.dequeue(2**63, 2**20))
             self.counts_balance_at_the_end()
+            self.twins_sent_the_same()
+
+    def twins_sent_the_same(self) -> None:
+        for name in ("streams", "sequences", "sizes", "departures_ns", "marks"):
+            one, other = (np.concatenate([getattr(batch, name) for batch in sent]) for sent in self.sent)
+            np.testing.assert_array_equal(one, other, name)
 
     def counts_balance_at_the_end(self) -> None:
         stats = self.link.stats()

@@ -1,12 +1,12 @@
 //! Ceilings, work conservation and the exact next event.
 
-use honeylink_scheduler::{ClassConfig, LinkOptions, LinkScheduler, StreamConfig};
+use honeylink_scheduler::{ClassConfig, LinkOptions, LinkScheduler, Priority, StreamConfig};
 use proptest::{collection::vec, prelude::*, sample::Index};
 
 use super::{
     cases::cases,
     replay::Replay,
-    run::{self, BYTE, Sent, Tree, add_overhead, any_arrivals, any_tree, drain, feed, push, take},
+    run::{self, BYTE, Sent, Tree, add_overhead, any_arrivals, any_tree, push, take},
 };
 
 /// In any window a ceiling lets through `ceil * window + burst + one packet`, at most.
@@ -49,16 +49,31 @@ proptest! {
 
     #[test]
     fn nothing_starts_early_late_or_over_a_ceiling(
-        tree in any_tree(true), drawn in any_arrivals(120), rates in prop::collection::vec(0_u64..50, 6),
+        tree in any_tree(true), drawn in any_arrivals(120), rates in vec(0_u64..50, 6),
+        changes in vec((any::<Index>(), 0_u64..50, 0_usize..3, 1_u32..20), 0..10),
     ) {
         let mut tree = tree;
         // Small guarantees, which fit under any ceiling, so that both stages are at work.
         for ((_, stream), kbps) in tree.streams.iter_mut().zip(rates) {
             stream.rate_kbps = kbps;
         }
-        let (mut link, handles) = tree.build(LinkOptions::default());
+        let (mut link, classes, handles) = tree.build_all(LinkOptions::default());
         let mut arrivals = run::arrivals(&drawn, handles.len());
-        let sent = run::play(&mut link, &handles, &arrivals);
+        let (sent, _) = run::play_changing(&mut link, &handles, &arrivals, &changes, |link, change, now_ns| {
+            let &(node, rate_kbps, priority, weight) = change;
+            let (weight, node) = (Some(weight * 100), node.index(tree.classes.len() + handles.len()));
+            if let Some(stream) = node.checked_sub(tree.classes.len()) {
+                let old = link.stream_config(handles[stream]).unwrap();
+                let config = StreamConfig { rate_kbps, weight, priority: Priority::ALL[priority], ..old };
+                link.reconfigure_stream(handles[stream], now_ns, config).unwrap();
+            } else {
+                let config = ClassConfig { weight, ..tree.classes[node].1 };
+                link.reconfigure_class(classes[node + 1], now_ns, config).unwrap();
+            }
+            // Somebody comes who has nothing to send, and goes.
+            let idle = link.add_stream(classes[0], now_ns, StreamConfig { rate_kbps, ..StreamConfig::default() });
+            link.remove(idle.unwrap(), now_ns).unwrap();
+        });
         let mut all: Vec<(usize, Sent)> =
             sent.into_iter().map(|sent| (run::position(&handles, sent.stream), sent)).collect();
         add_overhead(tree.overhead_bytes, &mut arrivals, &mut all);
@@ -72,7 +87,8 @@ proptest! {
     #[test]
     fn a_changed_ceiling_lets_no_more_through_and_no_other_be_exceeded(
         tree in any_tree(true), drawn in any_arrivals(120), rates in vec(0_u64..50, 6),
-        changes in vec((any::<Index>(), prop::option::of((300_u64..9_000, 0_u32..6_000))), 1..8), are_bursts in any::<bool>(),
+        changes in vec((any::<Index>(), prop::option::of((300_u64..9_000, 0_u32..6_000)), 0_u64..50), 1..8),
+        are_bursts in any::<bool>(),
     ) {
         let mut tree = tree;
         for ((_, stream), kbps) in tree.streams.iter_mut().zip(rates) {
@@ -94,17 +110,13 @@ proptest! {
                 arrival.size = 1514;
             }
         }
-        let mut now_ns = 0;
         let mut highest = tree.clone();
-        let (mut sent, mut fed) = (Vec::new(), 0);
-        for (number, (node, ceiling)) in changes.iter().enumerate() {
-            let until = arrivals.len() * (number + 1) / (changes.len() + 1);
-            sent.extend(feed(&mut link, &handles, &arrivals[fed..until], &mut now_ns));
-            fed = until;
+        let (sent, _) = run::play_changing(&mut link, &handles, &arrivals, &changes, |link, change, now_ns| {
+            let (node, ceiling, rate_kbps) = *change;
             let (ceil_kbps, burst_bytes) = ceiling.map_or((None, 1514), |(kbps, bytes)| (Some(kbps), bytes));
             let node = node.index(tree.classes.len() + tree.streams.len());
             let (ceil, burst) = if let Some(stream) = node.checked_sub(tree.classes.len()) {
-                let config = StreamConfig { ceil_kbps, burst_bytes, ..tree.streams[stream].1 };
+                let config = StreamConfig { ceil_kbps, burst_bytes, rate_kbps, ..tree.streams[stream].1 };
                 link.reconfigure_stream(handles[stream], now_ns, config).unwrap();
                 let highest = &mut highest.streams[stream].1;
                 (&mut highest.ceil_kbps, &mut highest.burst_bytes)
@@ -116,9 +128,7 @@ proptest! {
             };
             *ceil = ceil.zip(ceil_kbps).map(|(old, new)| old.max(new));
             *burst = (*burst).max(burst_bytes);
-        }
-        sent.extend(feed(&mut link, &handles, &arrivals[fed..], &mut now_ns));
-        sent.extend(drain(&mut link, now_ns));
+        });
         prop_assert_eq!(sent.len(), arrivals.len());
         let mut all: Vec<(usize, Sent)> =
             sent.into_iter().map(|sent| (run::position(&handles, sent.stream), sent)).collect();

@@ -153,7 +153,7 @@ fn what_a_ceiling_held_back_is_not_owed_once_it_is_another_one() {
         link.reconfigure_class(class, CHANGE_NS, after).unwrap();
         let promise = StreamConfig { max_delay_us: Some(60_000), ..stream(100) };
         let promised = link.add_stream(root, CHANGE_NS, promise).unwrap();
-        let at_ns = CHANGE_NS + SECOND;
+        let at_ns = CHANGE_NS + 1;
         take(&mut link, at_ns - 1, 10_000);
         assert_eq!(push(&mut link, promised, LARGEST, at_ns), 0);
         let sent = take(&mut link, at_ns + 60_000_000 - 1_211_200, 10_000);
@@ -198,7 +198,7 @@ fn a_change_of_something_else_changes_nothing() {
         sent.extend(drain(&mut link, 400_000_000));
         sent
     };
-    assert_eq!(play(true), play(false));
+    assert!(play(true) == play(false), "other packets, or at other times");
 }
 
 /// A weight that goes up and down makes nobody lose the turn that he waits for.
@@ -301,6 +301,6 @@ fn a_change_is_made_at_its_time_and_no_sooner() {
             sent.extend(drain(&mut link, 50_000_000));
             sent
         };
-        assert_eq!(play(true), play(false), "{what}");
+        assert!(play(true) == play(false), "{what}: other packets, or at other times");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use honeylink_scheduler::{ClassConfig, LinkError, LinkOptions, LinkScheduler, Priority, StreamConfig};
-use proptest::{prelude::*, sample::Index};
+use proptest::{collection::vec, prelude::*, sample::Index};
 
 use super::{
     cases::cases,
@@ -72,12 +72,45 @@ struct Clock {
     /// that they take at the rate.
     delay: Option<(u128, u128)>,
     at: BTreeSet<u128>,
+    /// Whether anything is guaranteed; the rate is the last one that was.
+    is_on: bool,
+    /// When it was set: what is queued by then counts as if it came at that moment.
+    begin_ns: u128,
     queue: VecDeque<Arrival>,
 }
 
 impl Clock {
     fn new(kbps: u64) -> Self {
-        Self { kbps: kbps.into(), delay: None, at: BTreeSet::from([0]), queue: VecDeque::new() }
+        let (at, queue) = (BTreeSet::from([0]), VecDeque::new());
+        Self { kbps: kbps.into(), delay: None, at, is_on: kbps > 0, begin_ns: 0, queue }
+    }
+
+    /// Another guarantee from a time on. Of what was sent ahead at most a burst, or a largest packet, still counts. The
+    /// scheduler rounds to a nanosecond.
+    fn change(&mut self, new: &Self, largest_bytes: u32, now_ns: u64) {
+        let now_ns = u128::from(now_ns);
+        if !new.is_on {
+            self.is_on = false;
+            return;
+        }
+        if self.is_on && self.kbps == new.kbps && self.delay == new.delay {
+            return;
+        }
+        let most = new.delay.map_or(0, |(_, burst_bytes)| burst_bytes).max(largest_bytes.into()) * BYTE;
+        let ahead = |at: &u128| at.saturating_sub(now_ns * self.kbps).min(most);
+        let at = self.at.iter().map(ahead).flat_map(|ahead| [ahead, (ahead + new.kbps).min(most)]);
+        let at = at.map(|ahead| now_ns * new.kbps + ahead).collect();
+        let queue = core::mem::take(&mut self.queue);
+        *self = Self { at, begin_ns: now_ns, queue, kbps: new.kbps, delay: new.delay, is_on: true };
+    }
+
+    /// The same, with another delay that others' guarantees leave it. Sooner than before it begins anew.
+    fn follow(&mut self, delay: (u128, u128), now_ns: u64) {
+        if self.delay.is_some_and(|(old_ns, _)| delay.0 < old_ns) {
+            self.begin_ns = now_ns.into();
+            self.at = self.at.iter().map(|&at| at.max(self.begin_ns * self.kbps)).collect();
+        }
+        self.delay = Some(delay);
     }
 
     fn with_delay(kbps: u64, delay_ns: u128, burst_bytes: u32) -> Self {
@@ -86,11 +119,12 @@ impl Clock {
 
     /// From when, and by when, the first packet is due, by each time that the clock may stand at.
     fn due(&self) -> impl Iterator<Item = (u128, u128)> + use<'_> {
-        self.queue.front().filter(|_| self.kbps > 0).into_iter().flat_map(|first| {
+        self.queue.front().filter(|_| self.is_on).into_iter().flat_map(|first| {
             self.at.iter().map(|at| {
                 let bytes = u128::from(first.size);
                 let ahead = self.delay.map_or(0, |(_, burst_bytes)| burst_bytes.saturating_sub(bytes) * BYTE);
-                let from_ns = u128::from(first.at_ns).max(at.saturating_sub(ahead).div_ceil(self.kbps));
+                let since_ns = self.begin_ns.max(first.at_ns.into());
+                let from_ns = since_ns.max(at.saturating_sub(ahead).div_ceil(self.kbps));
                 let own_ns = (bytes * BYTE).div_ceil(self.kbps);
                 (from_ns, from_ns + self.delay.map_or(own_ns, |(delay_ns, _)| delay_ns))
             })
@@ -108,6 +142,9 @@ impl Clock {
     fn send(&mut self, start_ns: u128) {
         let dues: Vec<(u128, u128)> = self.due().collect();
         let packet = self.queue.pop_front().expect("it was queued");
+        if !self.is_on {
+            return;
+        }
         let arrived_at = u128::from(packet.at_ns) * self.kbps;
         let was_at = core::mem::take(&mut self.at);
         for (at, (from_ns, _)) in was_at.into_iter().zip(dues) {
@@ -121,14 +158,22 @@ impl Clock {
     }
 }
 
-/// Looks at all streams for each packet: if any is due, the one with the first deadline must have gone.
+/// Looks at all streams for each packet: if any is due, the one with the first deadline must have gone. At each of the times
+/// `changed_ns` something else is guaranteed.
 fn check_deadline_order(
     mut clocks: Vec<Clock>,
     arrivals: &[Arrival],
     all: &[(usize, Sent)],
+    changed_ns: &[u64],
+    mut change: impl FnMut(usize, &mut [Clock]),
 ) -> Result<(), String> {
     let mut arrivals = arrivals.iter().peekable();
+    let mut changed_ns = changed_ns.iter().enumerate().peekable();
+    let largest_bytes = all.iter().map(|(_, sent)| sent.size).max().unwrap_or(0);
     for &(stream, sent) in all {
+        while let Some((number, _)) = changed_ns.next_if(|&(_, &at_ns)| at_ns <= sent.start_ns) {
+            change(number, &mut clocks);
+        }
         while let Some(arrival) = arrivals.next_if(|arrival| arrival.at_ns <= sent.start_ns) {
             clocks[arrival.stream].queue.push_back(*arrival);
         }
@@ -136,6 +181,12 @@ fn check_deadline_order(
         let first = clocks.iter().filter_map(|clock| clock.is_clearly_due(start_ns)).min();
         let is_due = |&(from_ns, _): &(u128, u128)| from_ns <= start_ns;
         let chosen = clocks[stream].due().filter(is_due).map(|(_, by_ns)| by_ns).min();
+        if let Some(by_ns) = clocks[stream].due().map(|(_, by_ns)| by_ns).max()
+            && clocks[stream].delay.is_none()
+            && u128::from(end_ns(&sent)) > by_ns + blocking_ns(largest_bytes) + 3
+        {
+            return Err(format!("{sent:?} should have been sent by {by_ns}, and the time of one more"));
+        }
         match (first, chosen) {
             (Some(by_ns), Some(chosen_ns)) if chosen_ns <= by_ns + 2 => {}
             (None, _) => {}
@@ -146,13 +197,18 @@ fn check_deadline_order(
     Ok(())
 }
 
+/// How long a largest packet takes on the link.
+fn blocking_ns(largest_bytes: u32) -> u128 {
+    (u128::from(largest_bytes) * BYTE).div_ceil(LINK_KBPS.into())
+}
+
 /// The guarantees of streams at the root, as they are documented. A fixed delay leaves out the packet that may be on its
 /// way. What is to go as early as can be has the least delay with which nothing falls due that the link has no time for:
 /// at no moment more than it sends until then.
 fn clocks_of(configs: &[StreamConfig], overhead_bytes: u32) -> Vec<Clock> {
     let link_kbps = u128::from(LINK_KBPS);
     let largest_bytes = LARGEST as u32 + overhead_bytes;
-    let blocking_ns = (u128::from(largest_bytes) * BYTE).div_ceil(link_kbps);
+    let blocking_ns = blocking_ns(largest_bytes);
     let is_eager =
         |config: &StreamConfig| config.priority == Priority::Latency && config.max_delay_us.is_none();
     let burst =
@@ -260,19 +316,33 @@ proptest! {
     fn each_stream_gets_its_rate_by_the_first_deadline(
         parts in prop::collection::vec(prop_oneof![1 => Just(0_u64), 4 => 1_u64..2_000], 1..6),
         drawn in any_arrivals(200), overhead_bytes in any_overhead(),
+        changes in vec(vec(prop_oneof![1 => Just(0_u64), 4 => 1_u64..2_000], 5), 0..5),
     ) {
         let rates = all_of_the_link(&parts);
+        let others: Vec<Vec<u64>> = changes.iter().map(|parts| all_of_the_link(&parts[..rates.len()])).collect();
         let configs: Vec<StreamConfig> = rates.iter().map(|&kbps| stream(kbps)).collect();
         for (mut link, around) in links(overhead_bytes) {
             let handles = add_nested(&mut link, around, &configs);
             let mut arrivals = run::arrivals(&drawn, handles.len());
-            let sent = run::play(&mut link, &handles, &arrivals);
+            let (sent, times) = run::play_changing(&mut link, &handles, &arrivals, &others, |link, rates, now_ns| {
+                // First those that go down, or there would be no room.
+                let mut all: Vec<(u32, u64)> = handles.iter().copied().zip(rates.iter().copied()).collect();
+                all.sort_by_key(|&(handle, kbps)| kbps > link.stream_config(handle).unwrap().rate_kbps);
+                for (handle, kbps) in all {
+                    link.reconfigure_stream(handle, now_ns, stream(kbps)).expect("there is room");
+                }
+            });
             let mut all: Vec<(usize, Sent)> =
                 sent.into_iter().map(|sent| (run::position(&handles, sent.stream), sent)).collect();
             add_overhead(overhead_bytes, &mut arrivals, &mut all);
             let clocks = rates.iter().map(|&kbps| Clock::new(kbps)).collect();
-            prop_assert_eq!(check_deadline_order(clocks, &arrivals, &all), Ok(()));
-            for (index, &kbps) in rates.iter().enumerate().filter(|&(_, &kbps)| kbps > 0) {
+            let change = |number: usize, clocks: &mut [Clock]| {
+                for (clock, &kbps) in clocks.iter_mut().zip(&others[number]) {
+                    clock.change(&Clock::new(kbps), LARGEST as u32 + overhead_bytes, times[number]);
+                }
+            };
+            prop_assert_eq!(check_deadline_order(clocks, &arrivals, &all, &times, change), Ok(()));
+            for (index, &kbps) in rates.iter().enumerate().filter(|&(_, &kbps)| kbps > 0 && others.is_empty()) {
                 let arrived: Vec<Arrival> = arrivals.iter().filter(|a| a.stream == index).copied().collect();
                 let sent: Vec<Sent> = all.iter().filter(|(s, _)| *s == index).map(|&(_, sent)| sent).collect();
                 prop_assert_eq!(check_rate(kbps, LARGEST + u64::from(overhead_bytes), &arrived, &sent), Ok(()));
@@ -281,13 +351,14 @@ proptest! {
     }
 
     /// The same where some have a delay of their own, and some are to go as early as can be; also if the link has had
-    /// another rate.
+    /// another rate, and if streams are changed while packets are queued.
     #[test]
     fn due_packets_go_by_deadline_whatever_their_delays(
         asks in prop::collection::vec((any_ask(), prop::bool::weighted(0.3)), 1..8),
         drawn in any_arrivals(200), overhead_bytes in any_overhead(),
         changes in prop::collection::vec((any::<Index>(), prop::option::of(any_ask())), 0..3),
         first_kbps in prop_oneof![Just(LINK_KBPS), LINK_KBPS / 2..LINK_KBPS * 2],
+        later in vec((any::<Index>(), any_ask()), 0..8),
     ) {
         let options = LinkOptions { overhead_bytes, ..LinkOptions::default() };
         let mut link = LinkScheduler::new(first_kbps, options).unwrap();
@@ -323,11 +394,30 @@ proptest! {
         }
         prop_assume!(!handles.is_empty());
         let mut arrivals = run::arrivals(&drawn, handles.len());
-        let sent = run::play(&mut link, &handles, &arrivals);
+        let first = configs.clone();
+        let mut all_configs = Vec::new();
+        let (sent, times) = run::play_changing(&mut link, &handles, &arrivals, &later, |link, (at, ask), now_ns| {
+            let at = at.index(handles.len());
+            let config = StreamConfig { ceil_kbps: None, ..ask.config };
+            if link.reconfigure_stream(handles[at], now_ns, config).is_ok() {
+                configs[at] = config;
+            }
+            all_configs.push((at, configs.clone()));
+        });
         let mut all: Vec<(usize, Sent)> =
             sent.into_iter().map(|sent| (run::position(&handles, sent.stream), sent)).collect();
         add_overhead(overhead_bytes, &mut arrivals, &mut all);
-        prop_assert_eq!(check_deadline_order(clocks_of(&configs, overhead_bytes), &arrivals, &all), Ok(()));
+        let change = |number: usize, clocks: &mut [Clock]| {
+            let (changed, configs) = &all_configs[number];
+            for (index, new) in clocks_of(configs, overhead_bytes).into_iter().enumerate() {
+                match new.delay {
+                    Some(delay) if index != *changed => clocks[index].follow(delay, times[number]),
+                    _ => clocks[index].change(&new, LARGEST as u32 + overhead_bytes, times[number]),
+                }
+            }
+        };
+        let clocks = clocks_of(&first, overhead_bytes);
+        prop_assert_eq!(check_deadline_order(clocks, &arrivals, &all, &times, change), Ok(()));
     }
 
     #[test]
@@ -452,6 +542,96 @@ proptest! {
             let all_ns = arrivals.iter().filter(|(_, of)| *of == index).map(|(at_ns, _)| at_ns);
             prop_assert_eq!(all_ns.clone().count(), sent[index].len());
             for (at_ns, sent) in all_ns.zip(&sent[index]) {
+                let late_ns = end_ns(sent).saturating_sub(at_ns + most_us * 1000);
+                prop_assert!(late_ns == 0, "{late_ns} ns late: {sent:?}, enqueued at {at_ns}, {ask:?}");
+            }
+        }
+    }
+
+}
+
+proptest! {
+    #![proptest_config(cases(300))]
+
+    /// Streams that have had a backlog for long get more: a first or a higher rate, a larger burst, another delay, another
+    /// weight, and at last ceilings are raised or lifted. What is promised to others, who come with what they may, is kept. What
+    /// is lowered is not tried here, as what was sent by it can't be taken back.
+    #[test]
+    fn a_promise_is_kept_while_others_with_a_backlog_get_more(
+        classes in vec((any::<Index>(), prop::option::of((1_000_u64..9_000, 1514_u32..30_000))), 1..4),
+        promised in vec(any_ask(), 1..4), backlogged in vec((any::<Index>(), any_ask(), any::<bool>()), 1..6),
+        raises in vec((any::<Index>(), 0_u64..4_000, 0_u32..60_000, prop::option::of(2_000_u64..400_000), 1_u32..5_000), 0..12),
+        lifts in vec((any::<Index>(), prop::option::of(0_u64..5_000), 0_u32..20_000), 0..4),
+    ) {
+        let mut link = LinkScheduler::new(LINK_KBPS, LinkOptions::default()).unwrap();
+        let mut around = vec![link.root()];
+        for (parent, ceiling) in classes {
+            let (ceil_kbps, burst_bytes) = ceiling.unzip();
+            let config = ClassConfig { ceil_kbps, burst_bytes: burst_bytes.unwrap_or(0), ..ClassConfig::default() };
+            around.push(link.add_class(around[parent.index(around.len())], 0, config).unwrap());
+        }
+        let calm = |config: StreamConfig| StreamConfig { priority: Priority::Normal, ..config };
+        let kept: Vec<(u32, Ask)> = promised.into_iter().filter_map(|ask| {
+            let config = StreamConfig { ceil_kbps: None, ..calm(ask.config) };
+            link.add_stream(around[0], 0, config).ok().map(|handle| (handle, ask))
+        }).collect();
+        let hog = link.add_stream(around[0], 0, StreamConfig { weight: Some(1_000_000), ..stream(0) }).unwrap();
+        let others: Vec<u32> = backlogged.iter().filter_map(|(class, ask, has_rate)| {
+            let config = if *has_rate { calm(ask.config) } else { stream(0) };
+            link.add_stream(around[class.index(around.len())], 0, StreamConfig { weight: Some(100), ..config }).ok()
+        }).collect();
+        for (handle, count) in others.iter().map(|&handle| (handle, 2_500_usize)).chain([(hog, 5_000)]) {
+            link.enqueue(&vec![handle; count], &vec![LARGEST as u32; count], 0, &mut vec![0; count]).unwrap();
+        }
+        let mut arrivals: Vec<(u64, usize)> = Vec::new();
+        let begin_ns = 1_000_000_000;
+        for (index, (_, ask)) in kept.iter().enumerate() {
+            let at_a_time = if ask.in_bursts { ask.config.burst_bytes / ask.size } else { 1 };
+            let all_ns = greedy_ns(&ask.config, ask.size, ask.from_ns, at_a_time);
+            arrivals.extend(all_ns.into_iter().map(|at_ns| (at_ns + begin_ns, index)));
+        }
+        arrivals.sort_unstable();
+        let mut sent = take(&mut link, begin_ns, 10_000);
+        let (mut raises, mut lifts) = (raises.into_iter(), lifts.into_iter());
+        let mut best_effort = Vec::new();
+        for (number, &(at_ns, index)) in arrivals.iter().enumerate() {
+            if number % 5 == 2 {
+                if let Some((at, more_kbps, more_bytes, max_delay_us, weight)) = raises.next() {
+                    if weight % 5 == 0 {
+                        let config = StreamConfig { weight: Some(weight), ..stream(0) };
+                        let handle = link.add_stream(*at.get(&around), at_ns, config).unwrap();
+                        (0..100).for_each(|_| assert_eq!(push(&mut link, handle, LARGEST as u32, at_ns), 0));
+                        best_effort.push(handle);
+                    } else if weight % 5 == 1 {
+                        best_effort.pop().into_iter().for_each(|handle| link.remove(handle, at_ns).unwrap());
+                    } else if !others.is_empty() {
+                        let handle = others[at.index(others.len())];
+                        let old = link.stream_config(handle).unwrap();
+                        let (rate_kbps, burst_bytes) = (old.rate_kbps + more_kbps, old.burst_bytes + more_bytes);
+                        let config = StreamConfig { rate_kbps, burst_bytes, max_delay_us, weight: Some(weight), ..old };
+                        let _ = link.reconfigure_stream(handle, at_ns, config);
+                    }
+                } else if let Some((at, more_kbps, more_bytes)) = lifts.next() {
+                    let at = at.index(around.len() - 1 + others.len());
+                    let ceiling = |old_kbps: Option<u64>| Some(old_kbps? + more_kbps?);
+                    if let Some(stream) = at.checked_sub(around.len() - 1) {
+                        let old = link.stream_config(others[stream]).unwrap();
+                        let (ceil_kbps, burst_bytes) = (ceiling(old.ceil_kbps), old.burst_bytes + more_bytes);
+                        let _ = link.reconfigure_stream(others[stream], at_ns, StreamConfig { ceil_kbps, burst_bytes, ..old });
+                    } else {
+                        let old = link.class_config(around[at + 1]).unwrap();
+                        let (ceil_kbps, burst_bytes) = (ceiling(old.ceil_kbps), old.burst_bytes + more_bytes);
+                        let _ = link.reconfigure_class(around[at + 1], at_ns, ClassConfig { ceil_kbps, burst_bytes, ..old });
+                    }
+                }
+            }
+            prop_assert_eq!(push(&mut link, kept[index].0, kept[index].1.size, at_ns), 0);
+        }
+        sent.extend(take(&mut link, begin_ns + 5_000_000_000, 30_000));
+        for (index, (handle, ask)) in kept.iter().enumerate() {
+            let Some(most_us) = ask.config.max_delay_us else { continue };
+            let all_ns = arrivals.iter().filter(|(_, of)| *of == index).map(|(at_ns, _)| at_ns);
+            for (at_ns, sent) in all_ns.zip(sent.iter().filter(|sent| sent.stream == *handle)) {
                 let late_ns = end_ns(sent).saturating_sub(at_ns + most_us * 1000);
                 prop_assert!(late_ns == 0, "{late_ns} ns late: {sent:?}, enqueued at {at_ns}, {ask:?}");
             }

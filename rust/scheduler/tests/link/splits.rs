@@ -1,8 +1,8 @@
 //! The result depends on what was enqueued and changed when, and on nothing else: not on how calls are split, nor on
-//! when it is fetched.
+//! when and how often it is asked for what has started before.
 
 use honeylink_scheduler::{Aqm, ClassConfig, LinkError, LinkOptions, LinkScheduler, Priority, StreamConfig};
-use proptest::{prelude::*, sample::Index};
+use proptest::{collection::vec, prelude::*, sample::Index};
 
 use super::{
     cases::cases,
@@ -15,7 +15,11 @@ enum Change {
     Link(u64),
     Class(usize, u64),
     Stream(usize, u64),
+    /// From now on without a ceiling, as the priority of that index, and with a delay.
+    Lift(usize, u64),
+    Weigh(usize, u64),
     AddStream(usize, u64),
+    AddClass(usize, u64),
     Remove(usize),
     RemoveClass(usize),
 }
@@ -34,9 +38,26 @@ impl Change {
                 let config = StreamConfig { rate_kbps: kbps / 10, ceil_kbps: Some(kbps), ..old };
                 link.reconfigure_stream(handles.streams[stream], now_ns, config)
             }
+            Self::Lift(stream, kbps) => {
+                let (old, priority) =
+                    (link.stream_config(handles.streams[stream])?, Priority::ALL[kbps as usize % 3]);
+                let (max_delay_us, burst_bytes) = ((kbps % 2 == 0).then_some(kbps * 10), kbps as u32 * 3);
+                let config = StreamConfig { ceil_kbps: None, priority, max_delay_us, burst_bytes, ..old };
+                link.reconfigure_stream(handles.streams[stream], now_ns, config)
+            }
+            Self::Weigh(stream, weight) => {
+                let old = link.stream_config(handles.streams[stream])?;
+                let config = StreamConfig { weight: Some(weight as u32), ..old };
+                link.reconfigure_stream(handles.streams[stream], now_ns, config)
+            }
             Self::AddStream(class, kbps) => {
-                let config = StreamConfig { rate_kbps: kbps / 10, ..StreamConfig::default() };
+                let (max_delay_us, rate_kbps) = ((kbps % 2 == 0).then_some(kbps * 10), kbps / 10);
+                let config = StreamConfig { rate_kbps, max_delay_us, ..StreamConfig::default() };
                 link.add_stream(handles.classes[class], now_ns, config).map(|_| ())
+            }
+            Self::AddClass(class, kbps) => {
+                let config = ClassConfig { rate_kbps: kbps / 3, ..ClassConfig::default() };
+                link.add_class(handles.classes[class], now_ns, config).map(|_| ())
             }
             Self::Remove(stream) => link.remove(handles.streams[stream], now_ns),
             Self::RemoveClass(class) => link.remove(handles.classes[class], now_ns),
@@ -55,22 +76,29 @@ fn build(tree: &Tree, options: LinkOptions) -> (LinkScheduler, Handles) {
 }
 
 /// Makes one change before the packets of each third moment, feeds those of one moment in batches of `batch`, and
-/// between moments fetches `fetch` packets, perhaps none. Gives what came out, and which packets and changes were refused.
+/// between moments asks as often as `polls` say: at so many percent of the time to the next moment, for so many packets, perhaps
+/// none. Gives what came out, and which packets and changes were refused.
 fn play(
     link: &mut LinkScheduler,
     handles: &Handles,
     arrivals: &[Arrival],
     changes: &[Change],
     batch: usize,
-    fetch: usize,
+    polls: &[Vec<(u64, usize)>],
 ) -> (Vec<Sent>, Vec<u8>) {
     let (mut all, mut drops) = (Vec::new(), Vec::new());
     let mut last_ns = 0;
     let mut changes = changes.iter();
     for (number, moment) in arrivals.chunk_by(|a, b| a.at_ns == b.at_ns).enumerate() {
         let at_ns = moment[0].at_ns;
-        if at_ns > last_ns {
-            all.extend(take(link, at_ns - 1, fetch));
+        if at_ns > last_ns && !polls.is_empty() {
+            let mut moments = polls[number % polls.len()].clone();
+            moments.sort_unstable();
+            for (part, fetch) in moments {
+                let now_ns = last_ns + (at_ns - 1 - last_ns) * part / 100;
+                link.next_event_ns(now_ns).expect("time goes on");
+                all.extend(take(link, now_ns, fetch));
+            }
         }
         last_ns = at_ns;
         if number % 3 == 2 {
@@ -88,12 +116,17 @@ fn play(
         }
     }
     loop {
-        let sent = take(link, last_ns + 1_000_000_000_000, fetch.max(1));
+        let sent = take(link, last_ns + 1_000_000_000_000, 7);
         if sent.is_empty() {
             return (all, drops);
         }
         all.extend(sent);
     }
+}
+
+/// A few moments between two others, as percents of the time between them, and how many packets are fetched then.
+fn polls() -> impl Strategy<Value = Vec<Vec<(u64, usize)>>> {
+    vec(vec((0_u64..101, 0_usize..9), 0..4), 0..6)
 }
 
 fn options() -> impl Strategy<Value = LinkOptions> {
@@ -108,16 +141,16 @@ fn options() -> impl Strategy<Value = LinkOptions> {
 }
 
 fn changes() -> impl Strategy<Value = Vec<(usize, Index, u64)>> {
-    prop::collection::vec((0_usize..11, any::<Index>(), 300_u64..12_000), 0..20)
+    vec((0_usize..16, any::<Index>(), 300_u64..12_000), 0..30)
 }
 
 proptest! {
     #![proptest_config(cases(1000))]
 
     #[test]
-    fn how_calls_are_split_changes_nothing(
+    fn how_calls_are_split_and_how_often_it_is_asked_changes_nothing(
         tree in any_tree(true), drawn in any_arrivals(150), options in options(),
-        rates in prop::collection::vec(0_u64..50, 6), changes in changes(), batch in 1_usize..9, fetch in 0_usize..5,
+        rates in vec(0_u64..50, 6), changes in changes(), batch in 1_usize..9, polls in polls(),
     ) {
         let mut tree = tree;
         for ((_, stream), kbps) in tree.streams.iter_mut().zip(rates) {
@@ -132,12 +165,15 @@ proptest! {
             2..5 => Change::Class(at.index(handles.classes.len()), *kbps),
             5..7 => Change::Stream(at.index(handles.streams.len()), *kbps),
             7..9 => Change::AddStream(at.index(handles.classes.len()), *kbps),
-            9 => Change::Remove(at.index(handles.streams.len())),
+            9..11 => Change::Lift(at.index(handles.streams.len()), *kbps),
+            11..13 => Change::Weigh(at.index(handles.streams.len()), *kbps),
+            13 => Change::AddClass(at.index(handles.classes.len()), *kbps),
+            14 => Change::Remove(at.index(handles.streams.len())),
             _ => Change::RemoveClass(at.index(handles.classes.len())),
         }).collect();
-        let expected = play(&mut one, &handles, &arrivals, &changes, usize::MAX, 1000);
+        let expected = play(&mut one, &handles, &arrivals, &changes, usize::MAX, &[]);
         let (mut other, handles) = build(&tree, options);
-        let found = play(&mut other, &handles, &arrivals, &changes, batch, fetch);
+        let found = play(&mut other, &handles, &arrivals, &changes, batch, &polls);
         prop_assert_eq!(&found.1, &expected.1);
         prop_assert_eq!(&found.0, &expected.0);
         prop_assert_eq!(one.stats(one.root()), other.stats(other.root()));
@@ -207,7 +243,7 @@ fn one_trace_comes_out_as_ever() {
         Change::Remove(4),
         Change::Link(12_000),
     ];
-    let (sent, drops) = play(&mut link, &handles, &arrivals, &changes, 7, 3);
+    let (sent, drops) = play(&mut link, &handles, &arrivals, &changes, 7, &[vec![(100, 3)]]);
     assert!(sent.len() > 2_000 && drops.contains(&1), "{} sent", sent.len());
     // FNV-1a.
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
