@@ -896,8 +896,8 @@ class LinkScheduler:
     def reconfigure(self, handle: int, now_ns: int, **changes: Unpack[_Changes]) -> None:
         """Changes settings of a class, of a stream, or of the root, which is the link, from `now_ns` on.
 
-        What is queued stays, even above new limits; the packet on its way is sent as it was begun. A stream's guarantee,
-        if that or a ceiling on it is another one, begins at `now_ns`: what is queued counts for it as if it came then.
+        What is queued stays, even above new limits; the packet on its way is sent as it was begun. A guarantee that is
+        changed, or is under a ceiling that is, begins at `now_ns`: what is queued counts for it as if it came then.
 
         Args:
             handle: What to change. The root has `rate_kbps` alone.

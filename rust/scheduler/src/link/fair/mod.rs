@@ -139,9 +139,11 @@ struct Clock {
 }
 
 impl Clock {
-    fn weigh(&mut self, weights: u64) {
-        self.weights = weights;
-        self.inverse = (UNIT << FRACTION_BITS).checked_div(weights).unwrap_or(0);
+    /// A child that weighed `old`, or was not there, weighs `new`, or goes.
+    fn weigh(&mut self, old: u32, new: u32) {
+        let others = self.weights.checked_sub(old.into()).expect("the weight of every child is in the sum");
+        self.weights = others + u64::from(new);
+        self.inverse = (UNIT << FRACTION_BITS).checked_div(self.weights).unwrap_or(0);
     }
 
     /// The time when so many bytes more have been sent.
@@ -192,7 +194,7 @@ impl Fair {
 
     /// Changes the weight of a child, which is in the share or not. It keeps its turn.
     pub fn weigh(&mut self, place: u32, old: u32, new: u32, is_in: bool) {
-        self.clock.weigh(self.clock.weights - u64::from(old) + u64::from(new));
+        self.clock.weigh(old, new);
         // Rounded up: children whose turns were a little short would ask, together, for more than there is, and time
         // would run away from them.
         let inverse = UNIT.div_ceil(u64::from(new));
@@ -204,7 +206,7 @@ impl Fair {
 
     /// Forgets a child of that weight, which is not in the share.
     pub fn dismiss(&mut self, place: u32, weight: u32) {
-        self.clock.weigh(self.clock.weights - u64::from(weight));
+        self.clock.weigh(weight, 0);
         match &mut self.many {
             Some(many) => many.dismiss(place),
             None => self.few.dismiss(place),
