@@ -151,8 +151,11 @@ fn what_a_ceiling_held_back_is_not_owed_once_it_is_another_one() {
         let class = link.add_class(root, 0, tight).unwrap();
         let held: Vec<u32> = (0..2).map(|_| link.add_stream(class, 0, stream(500)).unwrap()).collect();
         let busy = link.add_stream(root, 0, stream(8_500)).unwrap();
-        for (handle, count) in [(held[0], 3_000), (held[1], 3_000), (busy, 30_000)] {
-            link.enqueue(&vec![handle; count], &vec![LARGEST; count], 0, &mut vec![0; count]).unwrap();
+        // Packets of two sizes, so that the ceiling opens at any part of a packet on its way.
+        for (handle, count, size) in
+            [(held[0], 3_000, LARGEST), (held[1], 3_000, LARGEST), (busy, 40_000, 1200)]
+        {
+            link.enqueue(&vec![handle; count], &vec![size; count], 0, &mut vec![0; count]).unwrap();
         }
         take(&mut link, CHANGE_NS - 1, 60_000);
         link.reconfigure_class(class, CHANGE_NS, after).unwrap();
@@ -206,10 +209,10 @@ fn a_change_of_something_else_changes_nothing() {
     assert!(play(true) == play(false), "other packets, or at other times");
 }
 
-/// A weight that goes up and down makes nobody lose the turn that he waits for.
+/// A weight that goes up and down, or a ceiling that is far away, makes nobody lose the turn that he waits for.
 #[test]
-fn a_weight_that_changes_all_the_time_is_its_mean() {
-    for crowd in [0, 20] {
+fn who_is_changed_all_the_time_keeps_his_turn() {
+    for (crowd, has_ceiling) in [(0, false), (20, false), (0, true), (20, true)] {
         let mut link = LinkScheduler::new(LINK_KBPS, LinkOptions::default()).unwrap();
         let weighs = |weight| StreamConfig { weight: Some(weight), ..stream(0) };
         let [steady, changed] =
@@ -222,7 +225,9 @@ fn a_weight_that_changes_all_the_time_is_its_mean() {
         for millisecond in 1..=1_000 {
             sent.extend(take(&mut link, millisecond * 1_000_000 - 1, 10));
             let other = 950 + millisecond % 2 * 100;
-            link.reconfigure_stream(changed, millisecond * 1_000_000, weighs(other as u32)).unwrap();
+            let ceil_kbps = Some(other * 100).filter(|_| has_ceiling);
+            let config = StreamConfig { ceil_kbps, ..weighs(if has_ceiling { 1_000 } else { other as u32 }) };
+            link.reconfigure_stream(changed, millisecond * 1_000_000, config).unwrap();
         }
         let got = sent.iter().filter(|sent| sent.stream == changed).count();
         assert!((190..=210).contains(&got), "{got} of 200 packets with {crowd} idle streams");
@@ -368,6 +373,7 @@ proptest! {
                         let handle = others[at.index(others.len())];
                         let old = link.stream_config(handle).unwrap();
                         let (rate_kbps, burst_bytes) = (old.rate_kbps + more_kbps, old.burst_bytes + more_bytes);
+                        let max_delay_us = max_delay_us.or(old.max_delay_us);
                         let config = StreamConfig { rate_kbps, burst_bytes, max_delay_us, weight: Some(weight), ..old };
                         let _ = link.reconfigure_stream(handle, at_ns, config);
                     }

@@ -148,7 +148,7 @@ impl Many {
             let ahead = account.start.wrapping_sub(clock.now).cast_signed();
             let slot = 1_i64 << shift;
             account.start = clock.now.wrapping_add_signed(ahead.clamp(-LAG_SLOTS * slot, slot));
-            self.link(clock, place);
+            self.link(clock, place, shift);
             // It may end before groups that are ready, which no child does that comes now.
             let groups = self.sets.iter().fold(0, |all, set| all | set);
             self.put_each(clock, groups & !from(shift));
@@ -168,14 +168,14 @@ impl Many {
         let shift = account.shift(clock);
         // Starts at most a slot ahead are what the bits of `reach` rely on.
         account.rejoin(clock.now, 1 << shift);
-        self.link(clock, place);
+        self.link(clock, place, shift);
     }
 
     /// Puts a child into its group.
-    fn link(&mut self, clock: &mut Clock, place: u32) {
-        let account = &self.accounts[place as usize];
-        let shift = account.shift(clock);
-        let start = floor(account.start, shift);
+    #[expect(clippy::inline_always, reason = "whoever comes does so by here: with a call it takes longer")]
+    #[inline(always)]
+    fn link(&mut self, clock: &mut Clock, place: u32, shift: u32) {
+        let start = floor(self.accounts[place as usize].start, shift);
         let group = self.group(shift);
         if group.used != 0 && !is_after(group.start, start) {
             self.insert(place, shift);
