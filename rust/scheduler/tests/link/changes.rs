@@ -209,10 +209,10 @@ fn a_change_of_something_else_changes_nothing() {
     assert!(play(true) == play(false), "other packets, or at other times");
 }
 
-/// A weight that goes up and down, or a ceiling that is far away, makes nobody lose the turn that he waits for.
+/// A weight that goes up and down makes nobody lose the turn that he waits for.
 #[test]
 fn who_is_changed_all_the_time_keeps_his_turn() {
-    for (crowd, has_ceiling) in [(0, false), (20, false), (0, true), (20, true)] {
+    for crowd in [0, 20] {
         let mut link = LinkScheduler::new(LINK_KBPS, LinkOptions::default()).unwrap();
         let weighs = |weight| StreamConfig { weight: Some(weight), ..stream(0) };
         let [steady, changed] =
@@ -225,9 +225,7 @@ fn who_is_changed_all_the_time_keeps_his_turn() {
         for millisecond in 1..=1_000 {
             sent.extend(take(&mut link, millisecond * 1_000_000 - 1, 10));
             let other = 950 + millisecond % 2 * 100;
-            let ceil_kbps = Some(other * 100).filter(|_| has_ceiling);
-            let config = StreamConfig { ceil_kbps, ..weighs(if has_ceiling { 1_000 } else { other as u32 }) };
-            link.reconfigure_stream(changed, millisecond * 1_000_000, config).unwrap();
+            link.reconfigure_stream(changed, millisecond * 1_000_000, weighs(other as u32)).unwrap();
         }
         let got = sent.iter().filter(|sent| sent.stream == changed).count();
         assert!((190..=210).contains(&got), "{got} of 200 packets with {crowd} idle streams");

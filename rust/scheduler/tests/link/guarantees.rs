@@ -182,7 +182,7 @@ fn check_deadline_order(
         let is_due = |&(from_ns, _): &(u128, u128)| from_ns <= start_ns;
         let chosen = clocks[stream].due().filter(is_due).map(|(_, by_ns)| by_ns).min();
         if let Some(by_ns) = clocks[stream].due().map(|(_, by_ns)| by_ns).max()
-            && clocks[stream].delay.is_none()
+            && clocks.iter().all(|clock| clock.delay.is_none())
             && u128::from(end_ns(&sent)) > by_ns + blocking_ns(largest_bytes) + 3
         {
             return Err(format!("{sent:?} should have been sent by {by_ns}, and the time of one more"));
