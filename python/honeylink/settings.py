@@ -140,6 +140,9 @@ class Settings(BaseSettings):
         5, gt=0, le=300, description="How long a client may take to send its headers."
     )
     body_timeout_seconds: float = Field(5, gt=0, le=300, description="How long a client may take to send its body.")
+    write_timeout_seconds: float = Field(
+        30, gt=0, le=300, description="How long a client may take no more of its answers before it is cut off."
+    )
     rate_limit_per_second: int = Field(
         1000,
         ge=0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
@@ -14,17 +15,20 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 20
 MAX_BODY_BYTES = 65_536
-MAX_HEADER_BYTES = 32_768
 
 
 class Peer:
     """A client that sends whatever bytes it likes."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, *, receive_buffer_bytes: int | None = None) -> None:
         address = urlsplit(service.url)
         assert address.hostname is not None
         assert address.port is not None
-        self._socket = socket.create_connection((address.hostname, address.port), PATIENCE_SECONDS)
+        self._socket = socket.socket()
+        if receive_buffer_bytes is not None:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+        self._socket.settimeout(PATIENCE_SECONDS)
+        self._socket.connect((address.hostname, address.port))
         self._input = self._socket.makefile("rb")
 
     def __enter__(self) -> Self:
@@ -46,6 +50,17 @@ class Peer:
         except (BrokenPipeError, ConnectionResetError):
             return False
         return True
+
+    def send_some(self, text: str) -> None:
+        """Send as much as the other side takes for now."""
+        self._socket.settimeout(0.5)
+        with contextlib.suppress(TimeoutError):
+            self._socket.sendall(text.encode())
+        self.wait_longer()
+
+    def wait_longer(self) -> None:
+        """Wait as long as at first for what comes next, after a shorter patience."""
+        self._socket.settimeout(PATIENCE_SECONDS)
 
     def answer(self, *, body: bool = True) -> httpx.Response:
         """The next answer on the connection."""

@@ -99,6 +99,21 @@ class TestBodies:
             peer.send(head(service, "Content-Length: 2").removesuffix("\r\n"), typed, "\r\n\r\n{}")
             check_problem(peer.answer(), 400, "ERR_VALIDATION")
 
+    def test_encoded_body(self, service: Service, device: Device) -> None:
+        content = json.dumps(session_body(device, 1))
+        for lines, status in (
+            (["Content-Encoding: gzip"], 400),
+            (["Content-Encoding: identity, gzip"], 400),
+            (["Content-Encoding: identity", "Content-Encoding: br"], 400),
+            (["Content-Encoding: Identity"], 201),
+        ):
+            with Peer(service) as peer:
+                peer.send(head(service, *lines, f"Content-Length: {len(content)}") + content)
+                answer = peer.answer()
+            assert answer.status_code == status
+            if status == 400:
+                assert "Content-Encoding" in check_problem(answer, 400, "ERR_VALIDATION")["message"]
+
     @pytest.mark.parametrize(
         ("fields", "pointer"),
         [

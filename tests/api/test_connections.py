@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -11,9 +12,10 @@ from weakref import WeakSet
 
 import pytest
 
+from honeylink.api.protocol import MAX_HEADER_BYTES, MAX_HEADER_FIELDS, Connection
+from tests.api.holding import no_session_opens
 from tests.api.peer import (
     MAX_BODY_BYTES,
-    MAX_HEADER_BYTES,
     PATIENCE_SECONDS,
     Peer,
     check_alive,
@@ -21,7 +23,7 @@ from tests.api.peer import (
     head,
     post,
 )
-from tests.conftest import Device, Service, run_service, session_body
+from tests.conftest import PUBLIC_KEY, Device, Service, run_service, session_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,8 +39,38 @@ def impatient(make_settings: Callable[..., Settings]) -> Iterator[Service]:
 
 
 @pytest.fixture(scope="module")
+def unread(make_settings: Callable[..., Settings]) -> Iterator[Service]:
+    """A service that gives up soon on who reads nothing."""
+    with run_service(make_settings(write_timeout_seconds=0.3)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 def device(service: Service) -> Device:
     return service.new_device()
+
+
+def connections(service: Service) -> list[Connection]:
+    """Those of the service that are open."""
+
+    async def find() -> list[Connection]:
+        return connections_here(service)
+
+    return service.loop.run(find())
+
+
+def connections_here(service: Service) -> list[Connection]:
+    """The same, called in the service's loop."""
+    port = int(service.url.rpartition(":")[2])
+    found = [each for each in gc.get_objects() if type(each) is Connection and hasattr(each, "_flow")]
+    return [each for each in found if each._addresses[0] == ("127.0.0.1", port)]
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +121,44 @@ class TestSize:
             for _ in range(2 * MAX_HEADER_BYTES // 1024):
                 peer.send("x" * 1024)
             check_problem(peer.answer(), 413, "ERR_TOO_LARGE")
+
+    @pytest.mark.parametrize("pieces", [1, 2, 40])
+    @pytest.mark.parametrize("place", ["target", "name", "value"])
+    def test_header_limit_holds_however_it_arrives(self, service: Service, place: str, pieces: int) -> None:
+        def request(longer_bytes: int) -> str:
+            target, name, value = "/nowhere", "X-Name", "value"
+            filler = "x" * (MAX_HEADER_BYTES - len(f"{target}{name}{value}") - 4 + longer_bytes)
+            match place:
+                case "target":
+                    target += filler
+                case "name":
+                    name += filler
+                case _:
+                    value += filler
+            return f"GET {target} HTTP/1.1\r\n{name}: {value}\r\n\r\n"
+
+        for longer_bytes, status in ((0, 404), (1, 413)):
+            sent = request(longer_bytes)
+            with Peer(service) as peer:
+                for piece in range(pieces):
+                    peer.send(sent[len(sent) * piece // pieces : len(sent) * (piece + 1) // pieces])
+                assert peer.answer().status_code == status
+
+    def test_number_of_header_fields(self, service: Service) -> None:
+        with Peer(service) as peer:
+            peer.send("GET /nowhere HTTP/1.1\r\n" + "A:b\r\n" * MAX_HEADER_FIELDS + "\r\n")
+            assert peer.answer().status_code == 404
+            peer.send("GET /nowhere HTTP/1.1\r\n" + "A:b\r\n" * (MAX_HEADER_FIELDS + 1) + "\r\n")
+            check_problem(peer.answer(), 400, "ERR_VALIDATION")
+            assert peer.rest() == b""
+
+    def test_trailer_above_the_limit(self, service: Service) -> None:
+        with Peer(service) as peer:
+            peer.send(head(service, "Content-Type: application/json", "Transfer-Encoding: chunked") + "0\r\n")
+            for number in range(2 * MAX_HEADER_BYTES // 1024):
+                peer.send(f"X-Filler-{number}: {'x' * 1024}\r\n")
+            check_problem(peer.answer(), 413, "ERR_TOO_LARGE")
+            assert peer.rest() == b""
 
     def test_long_path(self, service: Service) -> None:
         with service.client() as client:
@@ -222,7 +292,8 @@ class TestFraming:
             peer.send(head(service, "Content-Type: application/json", f"Content-Length: {len(body)}") + body)
             peer.send(b"\x00garbage\r\n\r\n")
             assert peer.answer().status_code == 201
-            assert b"HTTP/1.1 2" not in peer.rest()
+            check_problem(peer.answer(), 400, "ERR_VALIDATION")
+            assert peer.rest() == b""
 
     def test_garbage_in_the_same_packet_does_not_take_the_answer(self, service: Service, device: Device) -> None:
         body = json.dumps(session_body(device, 1))
@@ -230,6 +301,7 @@ class TestFraming:
         with Peer(service) as peer:
             peer.send(opening + opening + "\0garbage\r\n\r\n")
             assert [peer.answer().status_code, peer.answer().status_code] == [201, 201]
+            check_problem(peer.answer(), 400, "ERR_VALIDATION")
             assert peer.rest() == b""
 
     def test_answer_before_a_broken_body_stays_the_only_one(self, service: Service) -> None:
@@ -238,6 +310,61 @@ class TestFraming:
             check_problem(peer.answer(), 401, "ERR_AUTH")
             peer.send("zz\r\n")
             assert peer.rest() == b""
+
+    def test_a_fault_does_not_take_the_answers_before_it(self, service: Service) -> None:
+        """Whatever it is, and though nothing has been answered when it is found."""
+        opening = head(service, "Content-Length: 2") + "[]"
+        for fault, status in (
+            ("\0", 400),
+            ("GET /\0 HTTP/1.1\r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\nX: " + "x" * (MAX_HEADER_BYTES + 1), 413),
+            (head(service, "Transfer-Encoding: chunked") + "zz\r\n", 400),
+            (head(service, "Content-Length: 5", "Transfer-Encoding: chunked"), 400),
+        ):
+            with Peer(service) as peer:
+                peer.send(opening * 3 + fault, opening)
+                assert [peer.answer().status_code for _ in range(4)] == [400, 400, 400, status], fault
+                assert peer.rest() == b""
+
+    def test_what_was_carried_out_is_told_before_the_fault_behind_it(self, service: Service) -> None:
+        body = {"device_id": "behind-a-fault", "public_key": PUBLIC_KEY, "firmware_version": "1.0.0"}
+        text = json.dumps(body)
+        lines = ("Content-Type: application/json", f"Content-Length: {len(text)}")
+        with Peer(service) as peer:
+            peer.send(
+                head(service, *lines, path="/devices") + text + head(service, "Transfer-Encoding: chunked") + "zz"
+            )
+            answer = peer.answer()
+            assert answer.status_code == 201
+            assert answer.json()["device_token"]
+            check_problem(peer.answer(), 400, "ERR_VALIDATION")
+            assert peer.rest() == b""
+
+    @pytest.mark.parametrize("behind", ["GET / HTTP/1.1\r\nHost: te", "POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n"])
+    def test_slowness_does_not_take_the_answers_before_it(self, impatient: Service, behind: str) -> None:
+        device = impatient.new_device()
+        text = json.dumps(session_body(device, 1))
+        opening = head(impatient, "Content-Type: application/json", f"Content-Length: {len(text)}") + text
+        with Peer(impatient) as peer:
+            with no_session_opens(impatient):
+                peer.send(opening + behind)
+                # Longer than its deadlines for a client: the service's own time is none of the client's.
+                assert peer.next_byte(1.6) is None
+            peer.wait_longer()
+            assert peer.answer().status_code == 201
+            assert peer.answer().status_code in {401, 404, 408}
+            assert peer.rest() == b""
+
+    def test_pipelined_requests_have_traces_of_their_own(self, service: Service) -> None:
+        with Peer(service) as peer:
+            peer.send(head(service, method="GET") * 3)
+            assert len({peer.answer().headers["traceparent"].split("-")[1] for _ in range(3)}) == 3
+
+    def test_a_trailer_is_no_header(self, service: Service) -> None:
+        with Peer(service) as peer:
+            chunks = f"0\r\nAuthorization: Bearer {service.operator}\r\n\r\n"
+            peer.send(f"POST /sessions HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}")
+            check_problem(peer.answer(), 401, "ERR_AUTH")
 
     def test_expecting_100_continue(self, service: Service, device: Device) -> None:
         body = json.dumps(session_body(device, 1))
@@ -254,9 +381,12 @@ class TestFraming:
             assert check_problem(peer.answer(), 401, "ERR_AUTH")
 
     def test_upgrade_is_not_followed(self, service: Service) -> None:
+        upgrade = head(service, "Connection: upgrade", "Upgrade: websocket", method="GET")
         with Peer(service) as peer:
-            peer.send(head(service, "Connection: upgrade", "Upgrade: websocket", method="GET"))
+            peer.send(upgrade)
             assert peer.answer().status_code == 200
+            peer.send(upgrade + upgrade + head(service, method="GET", path="/nowhere"))
+            assert [peer.answer().status_code for _ in range(3)] == [200, 200, 404]
 
     @pytest.mark.parametrize("sent_bytes", [0, 1, 40])
     def test_leaving_in_the_middle_of_a_body(self, service: Service, device: Device, sent_bytes: int) -> None:
@@ -270,11 +400,53 @@ class TestFraming:
         assert len(service.fetch("SELECT FROM sessions")) == before
 
 
+class TestUnreadAnswers:
+    @pytest.mark.parametrize("last", ["", "GET /docs HTTP/1.1\r\nConnection: close\r\n\r\n", "\0"], ids=repr)
+    @pytest.mark.parametrize("times", [1, 50])
+    def test_who_reads_nothing_is_cut_off(self, unread: Service, times: int, last: str) -> None:
+        with narrow_peer(unread) as peer:
+            peer.send("GET /docs HTTP/1.1\r\n\r\n" * times + last)
+            wait_for(lambda: not connections(unread))
+            with unread.client() as client:
+                page_bytes = len(client.get("/docs").content)
+            assert len(peer.rest()) < page_bytes
+
+    def test_who_reads_slowly_but_reads_gets_all(self, unread: Service) -> None:
+        with narrow_peer(unread) as peer:
+            peer.send("GET /docs HTTP/1.1\r\n\r\n" * 5)
+            for _ in range(5):
+                assert peer.answer().status_code == 200
+
+    def test_what_nobody_reads_takes_little_memory(self, service: Service) -> None:
+        """What queues is bounded, and nothing begins while as much is unsent as may be."""
+        with narrow_peer(service) as peer:
+            peer.send_some("GET /docs HTTP/1.1\r\n\r\n" * 100_000)
+            [connection] = connections(service)
+            wait_for(lambda: connection._flow.write_paused)
+            assert 0 < len(connection._queue) < 50
+            assert connection._transport.get_write_buffer_size() < 400_000
+            assert len(connection._received) < 300_000
+
+
+def narrow_peer(service: Service) -> Peer:
+    """A peer with the only connection there is, on which hardly anything is under way that has not been read."""
+    wait_for(lambda: not connections(service))
+    peer = Peer(service, receive_buffer_bytes=4096)
+    wait_for(lambda: len(connections(service)) == 1)
+
+    async def narrow() -> None:
+        [connection] = connections_here(service)
+        connection._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+
+    service.loop.run(narrow())
+    return peer
+
+
 def test_who_sends_faster_than_it_is_answered_does_not_fill_the_memory(service: Service) -> None:
     requests = 1500 * head(service, "X-Filler: " + 1000 * "x", method="GET", path="/nowhere")
 
     def unanswered() -> int:
-        return max(len(each.pipeline) for each in gc.get_objects() if type(each).__name__ == "DeadlineProtocol")
+        return max(len(each._queue) for each in gc.get_objects() if type(each) is Connection)
 
     most = 0
     with Peer(service) as peer, ThreadPoolExecutor(1) as pool:
@@ -289,7 +461,7 @@ def test_who_sends_faster_than_it_is_answered_does_not_fill_the_memory(service: 
 
 def test_a_connection_that_has_ended_leaves_nothing_for_the_garbage_collector(service: Service, device: Device) -> None:
     def connections() -> WeakSet[object]:
-        return WeakSet(each for each in gc.get_objects() if type(each).__name__ == "DeadlineProtocol")
+        return WeakSet(each for each in gc.get_objects() if type(each) is Connection)
 
     before, ended = connections(), WeakSet[object]()
     gc.disable()

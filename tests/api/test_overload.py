@@ -11,19 +11,17 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import asyncpg
 import pytest
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from honeylink.api.overload import Overload
 from honeylink.domain.access import Role
 from honeylink.services.opening import Expected
-from tests.api.peer import MAX_BODY_BYTES, Peer, check_alive, check_problem, head
+from tests.api.holding import holding, no_session_opens
+from tests.api.peer import Peer, check_alive, check_problem, head
 from tests.conftest import run_service, session_body
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
-    from contextlib import AbstractContextManager
 
     from starlette.types import Message, Receive, Scope, Send
 
@@ -38,27 +36,6 @@ TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 def small(make_settings: Callable[..., Settings]) -> Iterator[Service]:
     with run_service(make_settings(max_opening_sessions=MAX_OPENING)) as running:
         yield running
-
-
-@contextmanager
-def holding(service: Service, lock: str) -> Iterator[None]:
-    """Hold what a statement locks."""
-
-    async def hold() -> asyncpg.Connection[asyncpg.Record]:
-        connection = await asyncpg.connect(service.dsn)
-        await connection.execute(f"BEGIN; {lock}")
-        return connection
-
-    connection = service.loop.run(hold())
-    try:
-        yield
-    finally:
-        service.loop.run(connection.close())
-
-
-def no_session_opens(service: Service) -> AbstractContextManager[None]:
-    """What is to be opened waits in the database, for the tenants' pools."""
-    return holding(service, "SELECT 1 FROM pools WHERE level = 1 FOR UPDATE")
 
 
 def wait_for_lock_waiter(service: Service) -> None:
@@ -103,7 +80,7 @@ def nothing_is_read(service: Service) -> Iterator[None]:
 
 def open_one(service: Service, device: Device) -> int:
     with service.client(device.token) as client:
-        return client.post("/sessions", json=session_body(device)).status_code
+        return client.post("/sessions", json=session_body(device, 1)).status_code
 
 
 def test_one_too_many_is_refused_at_once_and_nothing_else_is(small: Service) -> None:
@@ -122,16 +99,8 @@ def test_one_too_many_is_refused_at_once_and_nothing_else_is(small: Service) -> 
                 assert client.get("/healthz").status_code == 200
                 counted = 'honeylink_http_requests_total{method="POST",route="/sessions",status="503"} '
                 assert float(client.get("/metrics").text.partition(counted)[2].split()[0]) >= 2
-            body = json.dumps(session_body(devices[-1]))
-            with Peer(small) as peer:  # this one is not plain, so it is refused at the end of the way
-                lines = ("Connection: close", "Content-Type: application/json", f"Content-Length: {len(body)}")
-                peer.send(head(small, *lines), body)
-                check_problem(peer.answer(), 503, "ERR_DEPENDENCY")
-                assert peer.rest() == b""
-            with Peer(small) as peer:  # nor is a body that is too long to be thrown away
-                peer.send(head(small, "Content-Type: application/json", f"Content-Length: {MAX_BODY_BYTES + 1}"))
-                check_problem(peer.answer(), 413, "ERR_TOO_LARGE")
             with Peer(small) as peer:
+                body = json.dumps(session_body(devices[-1]))
                 plain = head(small, "Content-Type: application/json", f"Content-Length: {len(body)}")
                 peer.send(plain, body[:10])
                 check_problem(peer.answer(), 503, "ERR_DEPENDENCY")
@@ -143,6 +112,137 @@ def test_one_too_many_is_refused_at_once_and_nothing_else_is(small: Service) -> 
                 assert peer.answer().status_code == 200
         assert [each.result() for each in opening] == [201] * MAX_OPENING
     assert open_one(small, devices[-1]) == 201
+
+
+@pytest.fixture(scope="module")
+def devices(small: Service) -> list[Device]:
+    return [small.new_device() for _ in range(MAX_OPENING)]
+
+
+@pytest.fixture
+def full(small: Service, devices: list[Device]) -> Iterator[None]:
+    """As many sessions are in progress as may be."""
+    with ThreadPoolExecutor(MAX_OPENING) as pool:
+        with no_session_opens(small):
+            opening = [pool.submit(open_one, small, device) for device in devices]
+            wait_until_full(small)
+            yield
+        assert [each.result() for each in opening] == [201] * MAX_OPENING
+
+
+CHUNKED = "Transfer-Encoding: chunked"
+JSON = "Content-Type: application/json"
+
+
+@pytest.mark.usefixtures("full")
+class TestFramingOfWhatIsRefused:
+    """llhttp says where a refused request ends, as it does for every other."""
+
+    @pytest.mark.parametrize(
+        "path", ["/sessions?x=1", "/api/v1/sessions", "/%73essions", "http://test/sessions", "/sessions#x"]
+    )
+    def test_what_the_application_would_route_to_it_is_refused(self, small: Service, path: str) -> None:
+        with Peer(small) as peer:
+            peer.send(head(small, JSON, "Content-Length: 2", path=path) + "[]", head(small, method="GET"))
+            check_problem(peer.answer(), 503, "ERR_DEPENDENCY")
+            assert peer.answer().status_code == 200
+
+    def test_other_methods_and_paths_are_not(self, small: Service) -> None:
+        with Peer(small) as peer:
+            for method, path, status in (
+                ("GET", "/sessions", 200),
+                ("PUT", "/sessions", 405),
+                ("POST", "/sessions/", 404),
+                ("POST", "//sessions", 404),
+                ("POST", "/Sessions", 404),
+                ("POST", "/healthz", 405),
+            ):
+                peer.send(head(small, "Content-Length: 0", method=method, path=path))
+                assert peer.answer().status_code == status, (method, path)
+
+    @pytest.mark.parametrize(
+        ("lines", "body"),
+        [
+            (["Content-Length: 5"], "12345"),
+            ([CHUNKED], "5\r\n12345\r\n0\r\n\r\n"),
+            ([CHUNKED], "1\r\n1\r\n4\r\n2345\r\n0\r\nX-Trailer: 1\r\n\r\n"),
+            (["Connection: upgrade", "Upgrade: websocket"], ""),
+            ([], ""),
+        ],
+    )
+    @pytest.mark.parametrize("segment_bytes", [1, 7, 10_000])
+    def test_the_next_request_is_found_wherever_it_is_cut(
+        self, small: Service, lines: list[str], body: str, segment_bytes: int
+    ) -> None:
+        sent = (head(small, *lines) + body) * 2 + head(small, method="GET", path="/nowhere")
+        with Peer(small) as peer:
+            for start in range(0, len(sent), segment_bytes):
+                peer.send(sent[start : start + segment_bytes])
+            for _ in range(2):
+                check_problem(peer.answer(), 503, "ERR_DEPENDENCY")
+            assert peer.answer().status_code == 404
+            peer.send(head(small, method="GET"))
+            assert peer.answer().status_code == 200
+
+    @pytest.mark.parametrize(
+        "lines",
+        [
+            ["Transfer-Encoding : chunked"],
+            ["Content-Length: 1\n"],
+            ["X-Name: a\0b"],
+            ["no colon"],
+            ["Content-Length: 5", CHUNKED],
+            ["Content-Length: 5", "Content-Length: 6"],
+            ["Content-Length: +5"],
+            ["Content-Length : 5"],
+            ["Connection: upgrade", "Upgrade: websocket", "Content-Length: 5"],
+        ],
+        ids=repr,
+    )
+    def test_what_llhttp_refuses_ends_the_connection(self, small: Service, lines: list[str]) -> None:
+        with Peer(small) as peer:
+            peer.send(head(small, *lines) + "12345", head(small, method="GET"))
+            check_problem(peer.answer(), 400, "ERR_VALIDATION")
+            assert peer.rest() == b""
+
+    def test_a_broken_body_gets_no_second_answer(self, small: Service) -> None:
+        with Peer(small) as peer:
+            peer.send(head(small, CHUNKED) + "3\r\n 6", head(small, method="GET"))
+            check_problem(peer.answer(), 503, "ERR_DEPENDENCY")
+            assert peer.rest() == b""
+
+    @pytest.mark.parametrize(
+        "start", ["POST /sessions HTTP/1.0\r\n", "POST /sessions HTTP/1.1\r\nConnection: close\r\n"]
+    )
+    def test_a_connection_that_is_to_end_does(self, small: Service, start: str) -> None:
+        with Peer(small) as peer:
+            peer.send(start + "Content-Length: 2\r\n\r\n[]", head(small, method="GET"))
+            answer = peer.answer()
+            check_problem(answer, 503, "ERR_DEPENDENCY")
+            assert answer.headers["connection"] == "close"
+            assert peer.rest() == b""
+
+    def test_a_refused_body_without_end_ends_the_connection(self, small: Service) -> None:
+        with Peer(small) as peer:
+            peer.send(head(small, JSON, f"Content-Length: {10**12}"))
+            check_problem(peer.answer(), 503, "ERR_DEPENDENCY")
+            while peer.send(b" " * 10_000):
+                pass
+
+    def test_expecting_100_continue(self, small: Service) -> None:
+        with Peer(small) as peer:
+            peer.send(head(small, JSON, "Content-Length: 2", "Expect: 100-continue"))
+            check_problem(peer.answer(), 503, "ERR_DEPENDENCY")
+            peer.send("[]", head(small, method="GET"))
+            assert peer.answer().status_code == 200
+
+    def test_answers_keep_their_order(self, small: Service) -> None:
+        reading, opening = head(small, method="GET", path="/nowhere"), head(small, "Content-Length: 2") + "[]"
+        with Peer(small) as peer:
+            peer.send(reading + opening + reading + opening + opening + reading + "\0")
+            statuses = [peer.answer().status_code for _ in range(7)]
+            assert peer.rest() == b""
+        assert statuses == [404, 503, 404, 503, 503, 404, 400]
 
 
 def test_who_hangs_up_while_waiting_gets_no_session(service: Service) -> None:
@@ -184,16 +284,38 @@ def test_of_those_that_arrive_together_no_more_are_let_in_than_may_be_in_progres
             peer.leave()
 
 
-def test_who_is_on_the_way_counts_before_it_is_in_progress(small: Service) -> None:
-    *first, last = [small.new_device() for _ in range(MAX_OPENING + 1)]
-    unknown = [replace(device, token=small.token(Role.OPERATOR)) for device in first]
-    with ThreadPoolExecutor(MAX_OPENING) as pool:
+def test_who_has_no_known_token_takes_no_place_of_those_who_have(small: Service) -> None:
+    device = small.new_device()
+    assert open_one(small, device) == 201
+    stranger = replace(device, token=small.token(Role.OPERATOR))
+    with ThreadPoolExecutor(5 * MAX_OPENING) as pool:
         with holding(small, "LOCK TABLE tokens"):
-            opening = [pool.submit(open_one, small, device) for device in unknown]
-            wait_until_full(small)
-            assert open_one(small, last) == 503
-        assert [each.result() for each in opening] == [201] * MAX_OPENING
-    assert open_one(small, last) == 201
+            strangers = [pool.submit(open_one, small, stranger) for _ in range(5 * MAX_OPENING)]
+            wait_for_lock_waiter(small)
+            assert open_one(small, device) == 201
+        assert {each.result() for each in strangers} <= {201, 503}
+
+
+def test_who_is_on_the_way_counts_before_it_is_in_progress() -> None:
+    """From when it was let in, or if its token was not known, from when it has been authenticated."""
+    counted: list[int] = []
+    seen: dict[str, int] = {}
+
+    async def app(scope: Scope, receive: Receive, _: Send) -> None:
+        await receive()
+        seen[scope["path"]] = sum(counted)
+
+    async def run(*, known: bool) -> None:
+        overload = Overload(app, lambda: False, lambda: Expected(counted.append), lambda _: known)
+        scope = opening_scope("/sessions" if known else "/api/v1/sessions")
+        assert overload.refusal(scope, keep_alive=True) is None
+        assert sum(counted) == known
+        await overload(scope, receive_nothing, send_nothing)
+        assert sum(counted) == 0
+
+    asyncio.run(run(known=True))
+    asyncio.run(run(known=False))
+    assert seen == {"/sessions": 1, "/api/v1/sessions": 1}
 
 
 def test_who_waits_for_a_slow_client_does_not_count(small: Service) -> None:
@@ -213,12 +335,22 @@ def test_who_waits_for_a_slow_client_does_not_count(small: Service) -> None:
 
 
 def serve_crowd(
-    app: Callable[[Scope, Receive, Send], Awaitable[None]], count: Callable[[int], None], receive: Receive, send: Send
+    app: Callable[[Scope, Receive, Send], Awaitable[None]],
+    count: Callable[[int], None],
+    receive: Receive,
+    send: Send,
+    size: int = 100,
 ) -> list[asyncio.Task[None]]:
-    """A hundred that ask for sessions at the same moment."""
-    overload = Overload(app, lambda _: False, lambda: Expected(count), MAX_BODY_BYTES, STATUS_LINE)
-    scopes = [{"method": "POST", "path": "/sessions", "number": number} for number in range(100)]
+    """So many that ask for sessions at the same moment."""
+    overload = Overload(app, lambda: False, lambda: Expected(count), lambda _: True)
+    scopes = [opening_scope("/sessions", number=number) for number in range(size)]
+    assert not any(overload.refusal(scope, keep_alive=True) for scope in scopes)
     return [asyncio.create_task(overload(scope, receive, send)) for scope in scopes]
+
+
+def opening_scope(path: str, **fields: object) -> Scope:
+    """A request for a session, as far as the gate looks at it."""
+    return {"method": "POST", "path": path, "headers": [], **fields}
 
 
 async def receive_nothing() -> Message:
@@ -273,10 +405,8 @@ def test_what_is_up_to_the_client_does_not_count() -> None:
         look("waiting to be read")
 
     async def run() -> None:
-        first, *others = serve_crowd(app, counted.append, receive, send)
-        for other in others:
-            other.cancel()
-        await first
+        [one] = serve_crowd(app, counted.append, receive, send, size=1)
+        await one
 
     asyncio.run(run())
     assert seen == {"before the body": 1, "waiting for the body": 0, "after the body": 1, "waiting to be read": 0}

@@ -62,11 +62,14 @@ async def read_body(request: Request, settings: Settings, model: type[M]) -> M:
     Raises:
         TooLarge: it is longer than `max_body_bytes`.
         TooSlow: it took longer than `body_timeout_seconds`.
-        ValidationFailed: it is no JSON, or does not fit; see `parse_body`.
+        ValidationFailed: it is no JSON, or encoded, or does not fit; see `parse_body`.
     """
     media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise ValidationFailed([("", f"expected Content-Type: application/json, found {media_type[:80]!r}")])
+    codings = ",".join(request.headers.getlist("content-encoding"))
+    if not {each.strip().lower() for each in codings.split(",")} <= {"", "identity"}:
+        raise ValidationFailed([("", f"expected a body without Content-Encoding, found {codings[:80]!r}")])
     try:
         async with asyncio.timeout(settings.body_timeout_seconds):
             raw = await _read(request, settings.max_body_bytes)

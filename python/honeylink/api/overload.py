@@ -1,11 +1,14 @@
 """Keeps a crowd from the rest: what is too much is turned away at once, and what is let in begins a few at a time.
 
 Under overload what is refused outnumbers what is served, and a refusal that cost what a request costs would leave
-nothing for those served. So a refused request is not even parsed: its first line and a look for some headers are enough
-to answer it and to find its end. What is less plain than that takes the usual way, and is refused at its end.
-Reading, ending, health and metrics are never refused.
+nothing for those served. So the connection asks here when it is a request's turn, and a refused one gets its answer
+without a task, the application, or a line in the log. What it asks for is read off the ASGI scope, from which the
+application routes it. Reading, ending, health and metrics are never refused.
 
-Hundreds that arrive together would all be parsed in one pass of the event loop, and whoever comes meanwhile, a refusal
+A request counts from the moment when it is admitted if its token is known to be live. Any other counts once it has been
+authenticated, which is when its body is asked for: or who has no token could keep out those who have.
+
+Hundreds that arrive together would all be begun in one pass of the event loop, and whoever comes meanwhile, a refusal
 too, would wait for the last of them. So each pass begins a few, and the network is looked at in between.
 """
 
@@ -17,6 +20,8 @@ import re
 import secrets
 from collections import deque
 from typing import TYPE_CHECKING
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from honeylink.api.endpoints import PREFIXES
 from honeylink.api.observability import count_request
@@ -34,11 +39,9 @@ __all__ = ["Overload"]
 
 _ROUTE = "/sessions"
 _PATHS = tuple(f"{prefix}{_ROUTE}" for prefix in PREFIXES)
-_STARTS = tuple(f"POST {path} HTTP/1.1\r\n".encode() for path in _PATHS)
-# With one of these a request ends elsewhere, or wants more than an answer.
-_NOT_PLAIN = (b"\r\ntransfer-encoding:", b"\r\nexpect:", b"\r\nconnection: close", b"\r\nupgrade:")
-_LENGTH = b"\r\ncontent-length:"
-_TRACE = re.compile(rb"\r\ntraceparent: 00-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-([0-9a-f]{2})\r\n")
+# In the scope, until the gate has taken it over.
+_EXPECTED = "honeylink.expected"
+_TRACE = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
 _NO_TRACE = b"0" * 32
 # Sent together, answers cost both sides less; and who asks again at once is slowed down a little.
 _ANSWER_DELAY_SECONDS = 0.005
@@ -49,37 +52,34 @@ _BEGUN_IN_A_PASS_MAX_REFUSING = 4
 
 
 class Overload:
-    """The application behind a door.
+    """The application behind its admission gate.
 
     Args:
         app: the application.
-        overloaded: whether one more session to open would be too many, when so many are still to be served.
-        expecting: counts one more among them, until it is in progress or answered.
-        max_body_bytes: how long a body may be that is thrown away.
-        status_line: the first line of an answer, by status.
+        overloaded: whether one more session to open would be too many.
+        expecting: makes what counts one more among them, until it is in progress or answered.
+        recognizes: whether an `Authorization` header holds a token that is known to be live.
     """
 
     def __init__(
         self,
         app: ASGIApp,
-        overloaded: Callable[[int], bool],
+        overloaded: Callable[[], bool],
         expecting: Callable[[], Expected],
-        max_body_bytes: int,
-        status_line: dict[int, bytes],
+        recognizes: Callable[[str | None], bool],
     ) -> None:
         self._app = app
         self._overloaded = overloaded
         self._expecting = expecting
-        self._max_body_bytes = max_body_bytes
+        self._recognizes = recognizes
         self._due: list[Callable[[], None]] = []
-        self._let_in = 0
         self._begun = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         error = Overloaded()
         self._status = PROBLEMS[error.code][0]
         self._body = json.dumps(problem_body(error.code, str(error), _NO_TRACE.decode())).encode()
         self._head = (
-            status_line[self._status]
+            STATUS_LINE[self._status]
             + (
                 f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(self._body)}\r\ncache-control: no-store\r\n"
                 f"retry-after: {error.retry_after_seconds}\r\ntraceparent: "
@@ -87,12 +87,13 @@ class Overload:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request when it is its turn."""
-        if scope["method"] != "POST" or scope["path"] not in _PATHS:
+        """Serve a request that was not refused, when it is its turn."""
+        expected: Expected | None = scope.pop(_EXPECTED, None)
+        if expected is None:
             await self._turn()
             await self._app(scope, receive, send)
             return
-        with self._expecting() as expected:
+        with expected:
 
             async def send_last(message: Message) -> None:
                 expected.arrive()  # whatever it is, it is answered
@@ -124,34 +125,29 @@ class Overload:
         if self._begun:
             asyncio.get_running_loop().call_soon(self._next_pass)
 
-    def refusal(self, received: bytes) -> tuple[bytes, int] | None:
-        """What to answer to the bytes that a client begins a request with, and how many more of its body will come.
+    def refusal(self, scope: Scope, *, keep_alive: bool) -> bytes | None:
+        """The answer to a request that is one too many; None if it is to be served, which the next call allows for.
 
-        None if they are to be served, or can't be refused without parsing them.
+        Args:
+            scope: what is asked for.
+            keep_alive: whether the connection goes on after the answer.
         """
-        if not received.startswith(_STARTS):
+        if scope["method"] != "POST" or scope["path"] not in _PATHS:
             return None
-        if not self._overloaded(self._let_in):
-            if not self._let_in:
-                # Runs before anything that this pass lets in is expected, and after all that it lets in.
-                asyncio.get_running_loop().call_soon(self._forget_let_in)
-            self._let_in += 1
-            return None
-        head, end, body = received.partition(b"\r\n\r\n")
-        head = head.lower() + b"\r\n"
-        if not end or any(name in head for name in _NOT_PLAIN) or head.count(_LENGTH) != 1:
-            return None
-        length = head.partition(_LENGTH)[2].partition(b"\r\n")[0].strip()
-        if not length.isdigit() or len(length) > 9 or not len(body) <= int(length) <= self._max_body_bytes:
-            return None
-        count_request("POST", _ROUTE, self._status)
-        trace = _TRACE.search(head)
-        trace_id, flags = trace.groups() if trace else (secrets.token_hex(16).encode(), b"00")
-        traceparent = b"00-%b-%b-%b\r\n\r\n" % (trace_id, secrets.token_hex(8).encode(), flags)
-        return b"".join((self._head, traceparent, self._body.replace(_NO_TRACE, trace_id))), int(length) - len(body)
+        if self._overloaded():
+            count_request("POST", _ROUTE, self._status)
+            return self._render(scope["headers"], keep_alive=keep_alive)
+        scope[_EXPECTED] = expected = self._expecting()
+        if self._recognizes(_authorization(scope["headers"])):
+            expected.begin()
+        return None
 
-    def _forget_let_in(self) -> None:
-        self._let_in = 0
+    def _render(self, headers: list[tuple[bytes, bytes]], *, keep_alive: bool) -> bytes:
+        trace = _TRACE.fullmatch(dict(headers).get(b"traceparent", b""))
+        trace_id, flags = trace.groups() if trace else (secrets.token_hex(16).encode(), b"00")
+        end = b"-%b-%b\r\n\r\n" if keep_alive else b"-%b-%b\r\nconnection: close\r\n\r\n"
+        body = self._body.replace(_NO_TRACE, trace_id)
+        return b"".join((self._head, b"00-", trace_id, end % (secrets.token_hex(8).encode(), flags), body))
 
     def answer_later(self, send: Callable[[], None]) -> None:
         """Call `send` when it is time to answer."""
@@ -163,3 +159,8 @@ class Overload:
         due, self._due = self._due, []
         for send in due:
             send()
+
+
+def _authorization(headers: list[tuple[bytes, bytes]]) -> str | None:
+    """The one that the application reads."""
+    return next((value.decode("latin-1") for name, value in headers if name == b"authorization"), None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from uuid_utils.compat import uuid7
@@ -9,13 +11,13 @@ from uuid_utils.compat import uuid7
 from honeylink.domain.access import Principal, authorize
 from honeylink.domain.audit import AuditEvent, Category, Outcome
 from honeylink.domain.tokens import BearerToken
-from honeylink.errors import Forbidden, RateLimited, Unauthenticated
+from honeylink.errors import DependencyUnavailable, Forbidden, RateLimited, Unauthenticated
 from honeylink.store import audit as audit_store
 from honeylink.store import tokens as token_store
 from honeylink.telemetry import current_trace_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
     from uuid import UUID
 
     from honeylink.domain.access import Permission
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
     from honeylink.store.tokens import StoredToken
 
 __all__ = ["Access"]
+
+# Tokens that are looked up at the same time: fewer than there are connections to the database, so that a flood of
+# unknown ones leaves some to those whose tokens are known.
+_READS_MAX = 4
 
 
 class Access:
@@ -49,6 +55,7 @@ class Access:
         self._limiter = limiter
         self._refusals = refusals
         self._tokens = tokens
+        self._reads = asyncio.Semaphore(_READS_MAX)
 
     async def authenticate(self, authorization: str | None) -> Principal:
         """The principal behind an `Authorization` header.
@@ -60,27 +67,55 @@ class Access:
             Unauthenticated: there is no header, or no live token in it.
             RateLimited: this token comes too often.
         """
-        scheme, _, text = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not text:
-            raise Unauthenticated("expected a header `Authorization: Bearer <token>`")
-        token = BearerToken.decode(text.strip())
-        if token is None:
-            raise Unauthenticated("expected a token as HoneyLink gave it out, found other text")
-        stored = self._tokens.get(token.token_id)
-        if stored is None or stored.tenant_id != token.tenant_id:
-            generation = self._tokens.generation
-            async with self._database.work() as work:
-                tenant_exists, stored = await token_store.find_token(work, token.tenant_id, token.token_id)
-            if stored is not None and not stored.revoked:
-                self._tokens.put(token.token_id, stored, generation)
-        else:
-            tenant_exists = True
+        token = _decode(authorization)
+        stored = self._known(token)
+        tenant_exists = True
+        if stored is None:
+            tenant_exists, stored = await self._find(token)
         if stored is None or not token.matches(stored.sha256) or stored.revoked:
             if tenant_exists:
                 await self._record_refused_token(token.tenant_id, token.token_id)
             raise Unauthenticated("expected a live token, found one that is unknown or revoked")
         self._limiter.admit(token.token_id)
         return Principal(token.tenant_id, token.token_id, stored.name, stored.role, stored.device_id)
+
+    def recognizes(self, authorization: str | None) -> bool:
+        """Whether an `Authorization` header holds a token that is known to be live; the database is not asked."""
+        try:
+            token = _decode(authorization)
+        except Unauthenticated:
+            return False
+        stored = self._known(token)
+        return stored is not None and token.matches(stored.sha256)
+
+    def _known(self, token: BearerToken) -> StoredToken | None:
+        stored = self._tokens.get(token.token_id)
+        return stored if stored is not None and stored.tenant_id == token.tenant_id else None
+
+    async def _find(self, token: BearerToken) -> tuple[bool, StoredToken | None]:
+        """Whether the token's tenant exists, and what is stored of the token."""
+        generation = self._tokens.generation
+        async with self._turn_to_read(), self._database.work() as work:
+            tenant_exists, stored = await token_store.find_token(work, token.tenant_id, token.token_id)
+        if stored is not None and not stored.revoked:
+            self._tokens.put(token.token_id, stored, generation)
+        return tenant_exists, stored
+
+    @asynccontextmanager
+    async def _turn_to_read(self) -> AsyncIterator[None]:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            async with asyncio.timeout(self._database.remaining_seconds()):
+                await self._reads.acquire()
+        except TimeoutError:
+            raise DependencyUnavailable("the database") from None
+        finally:
+            self._database.spend(loop.time() - started)
+        try:
+            yield
+        finally:
+            self._reads.release()
 
     async def require(self, caller: Principal, permission: Permission, device_id: str | None = None) -> None:
         """Let `caller` use `permission`, or record the attempt and refuse.
@@ -123,3 +158,13 @@ class Access:
         )
         async with self._database.work() as work:
             await audit_store.record_event(work, event)
+
+
+def _decode(authorization: str | None) -> BearerToken:
+    scheme, _, text = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not text:
+        raise Unauthenticated("expected a header `Authorization: Bearer <token>`")
+    token = BearerToken.decode(text.strip())
+    if token is None:
+        raise Unauthenticated("expected a token as HoneyLink gave it out, found other text")
+    return token

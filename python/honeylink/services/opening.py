@@ -83,7 +83,8 @@ class _Waiting:
 class Expected:
     """One request on its way: what is done inside `with` leads to it, or to nothing.
 
-    It counts while it is the service that it waits for.
+    It counts from `begin`, or else from when the client has been waited for, and only while it is the service that it
+    waits for.
 
     Args:
         count: adds so many to those that count.
@@ -94,7 +95,6 @@ class Expected:
         self._counts = False
 
     def __enter__(self) -> Self:
-        self._set(counts=True)
         _expected.set(self)
         return self
 
@@ -103,18 +103,20 @@ class Expected:
     ) -> None:
         self.arrive()
 
+    def begin(self) -> None:
+        """It is on its way from now on."""
+        self._set(counts=True)
+
     def arrive(self) -> None:
         """It is there, or won't come."""
         self._set(counts=False)
 
     async def apart(self, client: Awaitable[_T]) -> _T:
-        """Wait for what is up to the client, who may take its time."""
-        counted = self._counts
+        """Wait for what is up to the client, who may take its time; and count on."""
         self._set(counts=False)
-        try:
-            return await client
-        finally:
-            self._set(counts=counted)
+        answer = await client
+        self._set(counts=True)
+        return answer
 
     def _set(self, *, counts: bool) -> None:
         self._count(counts - self._counts)
@@ -164,9 +166,9 @@ class Opening:
         self._waiting: deque[_Waiting] = deque()
         self._group: asyncio.Task[None] | None = None
 
-    def overloaded(self, coming: int = 0) -> bool:
-        """Whether one more request would be one too many, beside those expected and so many more."""
-        return self._load.refuses(asyncio.get_running_loop().time(), self._coming + coming)
+    def overloaded(self) -> bool:
+        """Whether one more request would be one too many, beside those expected."""
+        return self._load.refuses(asyncio.get_running_loop().time(), self._coming)
 
     def expecting(self) -> Expected:
         """One more request that is on its way here."""

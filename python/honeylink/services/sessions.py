@@ -98,12 +98,12 @@ class Sessions:
         self._locked_rows = locked_rows
         self._device_priority_max = device_priority_max
 
-    def overloaded(self, coming: int = 0) -> bool:
-        """Whether one more session to open would be too many, when so many are still to come; costs next to nothing."""
-        return self._opening.overloaded(coming)
+    def overloaded(self) -> bool:
+        """Whether one more session to open would be too many, beside those expected; costs next to nothing."""
+        return self._opening.overloaded()
 
     def expecting(self) -> Expected:
-        """Counts what is done inside among those still to come, until it opens a session or ends."""
+        """Makes what counts one request among those still to come, until it opens a session or ends."""
         return self._opening.expecting()
 
     async def open(

@@ -1,0 +1,489 @@
+"""One connection: requests parsed by llhttp, answered in their order, and a limit on all that a client can hold up.
+
+uvicorn's own protocol class waits without end for headers, bodies and readers, queues pipelined requests without limit,
+and lets the answer to bytes that are no request replace the answers before it. This one keeps uvicorn's server and its
+ASGI exchange, and has the connection to itself:
+
+- Requests queue, and one is served at a time. What has been received is parsed in pieces, and only as long as nothing
+  queues, so that memory is bounded by bytes received, whatever they would become.
+- What can't be served (no HTTP, too large, too slow) is answered in its turn, and ends the connection.
+- Under overload a request is refused when it is its turn, before any task of the application is made for it.
+- A client has a time for its header, for its body, between requests, and for making room for more of its answers.
+
+llhttp is the only judge of where a request ends, also of one that is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+import urllib.parse
+from collections import deque
+from contextvars import Context
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any, cast
+
+import httptools
+import structlog
+
+# All that is used of uvicorn beside its documented server. `tests/api/test_protocol.py` says when it has changed.
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr
+
+from honeylink.api.problems import MEDIA_TYPE, problem_body
+from honeylink.errors import ServiceError, TooLarge, TooSlow, ValidationFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import Scope
+    from uvicorn import Config
+    from uvicorn.server import ServerState
+
+    from honeylink.api.overload import Overload
+    from honeylink.settings import Settings
+
+__all__ = ["KEEP_ALIVE_SECONDS", "MAX_HEADER_BYTES", "MAX_HEADER_FIELDS", "Connection"]
+
+MAX_HEADER_BYTES = 32_768
+"""Of a request's target and its header fields, with the four bytes that separate and end each field."""
+MAX_HEADER_FIELDS = 128
+KEEP_ALIVE_SECONDS = 30
+# How much is parsed at once: most requests whole, and of the shortest so many that they take no more room parsed than
+# the 256 KB that the event loop reads at once.
+_PIECE_BYTES = 1024
+# The application is given its own deadline for a body first, as it can say which one was missed.
+_BODY_GRACE_SECONDS = 1
+
+_log = structlog.get_logger(__name__)
+_FRAMING = {b"content-length", b"transfer-encoding"}
+_uvicorn_log = logging.getLogger("uvicorn.error")
+
+
+class _At(Enum):
+    """What is to come next from the client."""
+
+    REQUEST = auto()
+    HEADER = auto()
+    BODY = auto()
+    END = auto()
+    """Nothing that is looked at any more."""
+
+
+class _Flow(FlowControl):
+    """Lets the connection say when to read on: the ASGI exchange knows only of its own body."""
+
+    def __init__(self, transport: asyncio.Transport, read_on: Callable[[], None]) -> None:
+        super().__init__(transport)
+        self._read_on = read_on
+
+    def resume_reading(self) -> None:
+        self._read_on()
+
+    def set_reading(self, *, reading: bool) -> None:
+        if reading:
+            super().resume_reading()
+        else:
+            self.pause_reading()
+
+
+class Connection(asyncio.Protocol):
+    """One connection of a client.
+
+    Args:
+        settings: how long a client may take, and how much it may send.
+        overload: says which requests are refused.
+        config: uvicorn's, with the application.
+        server_state: what uvicorn's server waits for when it stops.
+        app_state: not used; uvicorn hands it to every protocol.
+        _loop: the running loop, if uvicorn says so.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        overload: Overload,
+        *,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        del app_state
+        self._app = config.loaded_app
+        self._settings = settings
+        self._overload = overload
+        self._server_state = server_state
+        self._loop = _loop or asyncio.get_running_loop()
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport
+        self._flow: _Flow
+        self._addresses: tuple[object, object]
+
+        self._at = _At.REQUEST
+        self._received = memoryview(b"")
+        """What has not been parsed yet."""
+        self._message = 0
+        """Counts requests, so that each has deadlines of its own."""
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._header_bytes = 0
+        self._unfinished_bytes = 0
+        self._expects_continue = False
+        self._body_of: RequestResponseCycle | None = None
+        """The request whose body is to come."""
+        self._ignored_bytes = 0
+        """How much of that body came after the answer."""
+
+        self._queue: deque[RequestResponseCycle] = deque()
+        self._serving: RequestResponseCycle | None = None
+        self._refusal: bytes | None = None
+        """The answer to the request that is being served, if that is refused."""
+        self._fault: ServiceError | None = None
+        """The last answer."""
+
+        self._awaited: tuple[_At, int] | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._write_deadline: asyncio.TimerHandle | None = None
+
+    # The transport's side.
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client has connected."""
+        self._transport = transport
+        self._flow = _Flow(transport, self._read_on)
+        self._addresses = get_local_addr(transport), get_remote_addr(transport)
+        self._server_state.connections.add(self)  # type: ignore[arg-type]  # uvicorn names its own classes only
+        self._set_deadline()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is no more, whoever ended it."""
+        del exc
+        self._server_state.connections.discard(self)
+        self._end()
+        if self._serving is not None:
+            self._serving.disconnected = True
+            self._serving.message_event.set()
+        self._flow.resume_writing()
+        if self._write_deadline is not None:
+            self._write_deadline.cancel()
+            self._write_deadline = None
+        # These refer back to the connection. Left here, they would hold it, its transport and its last request until a
+        # full collection, which is hours away.
+        self._queue.clear()
+        self._serving = self._fault = None
+        del self._parser, self._flow
+
+    def data_received(self, data: bytes) -> None:
+        """More bytes have come."""
+        if self._at is _At.END:
+            return
+        self._received = memoryview(bytes(self._received) + data if self._received else data)
+        if self._at is _At.REQUEST:
+            # Whatever it is. Bytes that begin no request, such as empty lines, have a header's time as well.
+            self._at = _At.HEADER
+        self._read_on()
+
+    def pause_writing(self) -> None:
+        """More is unsent than may be; called by the transport."""
+        self._flow.pause_writing()
+        self._watch_writing()
+
+    def resume_writing(self) -> None:
+        """There is room for more answers; called by the transport."""
+        self._flow.resume_writing()
+        self._begin_next()
+        self._read_on()
+
+    def shutdown(self) -> None:
+        """Finish what has been parsed, then end the connection; called by uvicorn's server."""
+        last = self._queue[-1] if self._queue else self._serving
+        if last is not None:
+            last.keep_alive = False
+        else:
+            self._close()
+
+    # Reading.
+
+    def _read_on(self) -> None:
+        """Parse what there is, as long as nothing queues, and read more when all is parsed."""
+        if self._transport.is_closing():
+            return
+        while self._received and not self._is_full() and self._at is not _At.END:
+            piece, self._received = self._received[:_PIECE_BYTES], self._received[_PIECE_BYTES:]
+            self._parse(piece)
+        self._flow.set_reading(reading=not self._is_full())
+        self._set_deadline()
+
+    def _is_full(self) -> bool:
+        return bool(self._queue) or (self._body_of is not None and len(self._body_of.body) > HIGH_WATER_LIMIT)
+
+    def _parse(self, piece: memoryview) -> None:
+        try:
+            self._parser.feed_data(piece)
+        except httptools.HttpParserUpgrade as upgrade:
+            # No other protocol is spoken here, so what follows is the next request, wherever segments end.
+            [parsed_bytes] = upgrade.args
+            if self._at is not _At.END:
+                self._parse(piece[parsed_bytes:])
+        except httptools.HttpParserError as error:
+            # After the last request of a connection anything may follow.
+            if self._at is not _At.END:
+                cause = error.__context__
+                self._fail(cause if isinstance(cause, ServiceError) else _no_request(error))
+        else:
+            self._check_unfinished(len(piece))
+
+    def _check_unfinished(self, piece_bytes: int) -> None:
+        """Bound what llhttp has of a field that it has not told of yet."""
+        if self._at is _At.HEADER:
+            self._unfinished_bytes += piece_bytes
+            if self._unfinished_bytes > MAX_HEADER_BYTES + _PIECE_BYTES:
+                self._fail(TooLarge("header", MAX_HEADER_BYTES))
+
+    # The parser's side: httptools calls these. What they raise ends its work.
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        if self._at is _At.END:
+            raise _no_request("nothing after the last one")
+        self._at = _At.HEADER
+        self._message += 1
+        self._url, self._headers = b"", []
+        self._header_bytes = self._unfinished_bytes = self._ignored_bytes = 0
+        self._expects_continue = False
+
+    def on_url(self, url: bytes) -> None:
+        """A part of its target."""
+        self._url += url
+        self._count_header(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A whole field of its header, or of the trailer of a chunked body."""
+        self._count_header(len(name) + len(value) + 4)
+        if self._at is not _At.HEADER:
+            return  # a chunked body's trailer, of no use here; as a header it would get past who looks at headers
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self._expects_continue = True
+        self._headers.append((name, value))
+        if len(self._headers) > MAX_HEADER_FIELDS:
+            raise _no_request(f"at most {MAX_HEADER_FIELDS} header fields")
+
+    def on_headers_complete(self) -> None:
+        """The end of its header: it can be routed."""
+        if self._parser.should_upgrade() and any(name in _FRAMING and value != b"0" for name, value in self._headers):
+            # httptools takes such a body for bytes of the other protocol. As a request it would be somebody else's.
+            raise _no_request("an upgrade to another protocol with a body")
+        version = self._parser.get_http_version()
+        url = httptools.parse_url(self._url)
+        path = url.path.decode("ascii")
+        server, client = self._addresses
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": version,
+            "server": server,
+            "client": client,
+            "scheme": "http",
+            "method": self._parser.get_method().decode("ascii"),
+            "root_path": "",
+            "path": urllib.parse.unquote(path) if "%" in path else path,
+            "raw_path": url.path,
+            "query_string": url.query or b"",
+            "headers": self._headers,
+            "state": {"connected": self._is_connected},
+        }
+        self._body_of = RequestResponseCycle(
+            scope=scope,  # type: ignore[arg-type]  # a dict like those that uvicorn makes
+            transport=self._transport,
+            flow=self._flow,
+            logger=_uvicorn_log,
+            access_logger=_uvicorn_log,
+            access_log=False,
+            default_headers=self._server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self._expects_continue,
+            keep_alive=version != "1.0" and self._parser.should_keep_alive(),
+            on_response=self._answered,
+        )
+        self._at = _At.BODY
+        self._queue.append(self._body_of)
+        self._begin_next()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of its body."""
+        request = self._body_of
+        assert request is not None  # noqa: S101 - its header was complete
+        if not request.response_complete:
+            request.body += body
+            request.message_event.set()
+            return
+        self._ignored_bytes += len(body)
+        if self._ignored_bytes > self._settings.max_body_bytes:
+            raise TooLarge("body", self._settings.max_body_bytes)
+
+    def on_message_complete(self) -> None:
+        """Its end."""
+        request, self._body_of = self._body_of, None
+        assert request is not None  # noqa: S101 - as above
+        request.more_body = False
+        request.message_event.set()
+        if request.keep_alive:
+            self._at = _At.REQUEST
+        else:
+            self._end()
+
+    def _count_header(self, more_bytes: int) -> None:
+        self._header_bytes += more_bytes
+        if self._header_bytes > MAX_HEADER_BYTES:
+            raise TooLarge("header", MAX_HEADER_BYTES)
+
+    # Answering.
+
+    def _begin_next(self) -> None:
+        """Begin the next request, or send the last answer, if it is the turn of either and there is room for it."""
+        if self._serving is not None or self._transport.is_closing():
+            return
+        if self._queue:
+            if not self._flow.write_paused:
+                self._begin(self._queue.popleft())
+        elif self._fault is not None:
+            self._transport.write(_last_answer(self._fault))
+            self._close()
+
+    def _begin(self, request: RequestResponseCycle) -> None:
+        self._serving = request
+        self._refusal = self._overload.refusal(cast("Scope", request.scope), keep_alive=request.keep_alive)
+        if self._refusal is not None:
+            self._overload.answer_later(self._send_refusal)
+            return
+        # In a context of its own: the one of a request that was answered just now holds its trace and its budget.
+        task = self._loop.create_task(request.run_asgi(self._app), context=Context())
+        task.add_done_callback(self._server_state.tasks.discard)
+        self._server_state.tasks.add(task)
+
+    def _send_refusal(self) -> None:
+        request, refusal = self._serving, self._refusal
+        if request is None or refusal is None or self._transport.is_closing():
+            return
+        self._refusal = None
+        self._transport.write(refusal)
+        request.response_started = request.response_complete = True
+        if not request.keep_alive:
+            self._transport.close()
+        self._answered()
+
+    def _answered(self) -> None:
+        """The request that was served has its whole answer."""
+        self._server_state.total_requests += 1
+        self._serving = None
+        if self._transport.is_closing():
+            self._end()
+            self._watch_writing()
+            return
+        self._begin_next()
+        self._read_on()
+
+    def _fail(self, fault: ServiceError) -> None:
+        """End the connection with a problem, after the answers to all that was asked before."""
+        at_fault = self._body_of
+        self._end()
+        if at_fault is None:
+            self._fault = fault
+        elif self._queue and self._queue[-1] is at_fault:
+            self._queue.pop()
+            self._fault = fault
+        elif at_fault is not self._serving:
+            self._close()  # it has its answer
+            return
+        elif at_fault.response_started or self._refusal is not None:
+            at_fault.keep_alive = False
+        else:
+            at_fault.disconnected = True
+            at_fault.message_event.set()
+            self._serving, self._fault = None, fault
+        self._begin_next()
+
+    def _end(self) -> None:
+        """Look at nothing that still comes."""
+        self._at, self._body_of, self._received = _At.END, None, memoryview(b"")
+        self._set_deadline()
+
+    def _close(self) -> None:
+        self._end()
+        self._transport.close()
+        self._watch_writing()
+
+    def _is_connected(self) -> bool:
+        return not self._transport.is_closing()
+
+    # Deadlines.
+
+    def _set_deadline(self) -> None:
+        """Let one run if it is the client that is waited for, anew for each thing that is waited for."""
+        awaited = self._awaits()
+        if awaited == self._awaited:
+            return
+        self._awaited = awaited
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = self._loop.call_later(self._patience_seconds(awaited[0]), self._give_up) if awaited else None
+
+    def _awaits(self) -> tuple[_At, int] | None:
+        if self._at is _At.END or self._is_full() or (self._at is _At.REQUEST and self._serving is not None):
+            return None
+        return self._at, self._message
+
+    def _patience_seconds(self, awaited: _At) -> float:
+        if awaited is _At.BODY:
+            return self._settings.body_timeout_seconds + _BODY_GRACE_SECONDS
+        if awaited is _At.REQUEST and self._message:
+            return KEEP_ALIVE_SECONDS
+        return self._settings.header_timeout_seconds
+
+    def _give_up(self) -> None:
+        """The client took too long."""
+        if self._transport.is_closing():
+            self._watch_writing()
+        elif self._at is _At.BODY:
+            self._fail(TooSlow("body", self._settings.body_timeout_seconds))
+        elif self._at is _At.REQUEST and self._message:
+            self._close()
+        else:
+            self._fail(TooSlow("header", self._settings.header_timeout_seconds))
+
+    def _watch_writing(self) -> None:
+        """Let the client's time run to make room for what it was sent."""
+        unsent_bytes = self._transport.get_write_buffer_size()
+        if unsent_bytes and self._write_deadline is None:
+            seconds = self._settings.write_timeout_seconds
+            self._write_deadline = self._loop.call_later(seconds, self._check_written, unsent_bytes)
+
+    def _check_written(self, unsent_bytes: int) -> None:
+        self._write_deadline = None
+        if self._transport.get_write_buffer_size() >= unsent_bytes:
+            self._transport.abort()
+        elif self._flow.write_paused or self._transport.is_closing():
+            self._watch_writing()
+
+
+def _no_request(found: object) -> ValidationFailed:
+    return ValidationFailed([("", f"expected an HTTP/1.1 request, found {found}")])
+
+
+def _last_answer(fault: ServiceError) -> bytes:
+    """A problem as it is sent outside of the application, to end a connection."""
+    trace_id, span_id = secrets.token_hex(16), secrets.token_hex(8)
+    body = problem_body(fault.code, str(fault), trace_id)
+    content = json.dumps(body).encode()
+    status = int(str(body["status"]))
+    _log.info("request.unread", status=status, reason=str(fault), trace_id=trace_id)
+    head = (
+        f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(content)}\r\nconnection: close\r\n"
+        f"cache-control: no-store\r\ntraceparent: 00-{trace_id}-{span_id}-00\r\n\r\n"
+    )
+    return STATUS_LINE[status] + head.encode("ascii") + content

@@ -1,0 +1,70 @@
+"""What the connection takes from uvicorn beside its documented server: this fails when a new release has changed it."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+
+import uvicorn
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr
+from uvicorn.server import ServerState
+
+from honeylink.api.protocol import Connection
+
+
+def test_the_server_makes_protocols_as_ours_is_made() -> None:
+    given = inspect.signature(HttpToolsProtocol).parameters
+    taken = inspect.signature(Connection).parameters
+    assert list(given) == [name for name in taken if name not in {"settings", "overload"}]
+
+
+def test_the_exchange_is_made_and_used_as_ever() -> None:
+    assert list(inspect.signature(RequestResponseCycle).parameters) == [
+        "scope",
+        "transport",
+        "flow",
+        "logger",
+        "access_logger",
+        "access_log",
+        "default_headers",
+        "message_event",
+        "expect_100_continue",
+        "keep_alive",
+        "on_response",
+    ]
+    source = inspect.getsource(RequestResponseCycle)
+    used = {"body", "more_body", "disconnected", "keep_alive", "response_started", "response_complete", "message_event"}
+    assert used <= set(re.findall(r"self\.(\w+)", source))
+    # All that it asks of the connection: the rest is up to `Connection`.
+    assert set(re.findall(r"self\.flow\.(\w+)", source)) == {"write_paused", "drain", "resume_reading"}
+    assert set(re.findall(r"self\.transport\.(\w+)", source)) == {"write", "close", "is_closing"}
+
+
+def test_the_server_waits_for_what_ours_tells_it() -> None:
+    state = vars(ServerState())
+    assert {"connections", "tasks", "default_headers", "total_requests"} <= set(state)
+    source = inspect.getsource(uvicorn.Server.shutdown)
+    assert "connection.shutdown()" in source
+
+
+def test_the_small_parts_are_there() -> None:
+    assert STATUS_LINE[503] == b"HTTP/1.1 503 Service Unavailable\r\n"
+    assert HIGH_WATER_LIMIT == 65_536
+    assert asyncio.iscoroutinefunction(FlowControl.drain)
+    assert {"pause_reading", "resume_reading", "pause_writing", "resume_writing"} <= set(vars(FlowControl))
+    assert callable(get_local_addr)
+    assert callable(get_remote_addr)
+
+
+def test_a_release_that_has_not_been_tried_is_not_installed() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    [requirement] = [each for each in project["optional-dependencies"]["server"] if each.startswith("uvicorn")]
+    bound = re.search(r"<0\.(\d+)", requirement)
+    assert bound is not None
+    assert int(version("uvicorn").split(".")[1]) == int(bound[1]) - 1
