@@ -355,6 +355,23 @@ class TestFraming:
             assert peer.answer().status_code in {401, 404, 408}
             assert peer.rest() == b""
 
+    def test_a_stopping_server_answers_what_it_has_read(self, service: Service, device: Device) -> None:
+        text = json.dumps(session_body(device, 1))
+        opening = head(service, "Content-Type: application/json", f"Content-Length: {len(text)}") + text
+
+        async def shut_down() -> None:
+            [connection] = connections_here(service)
+            connection.shutdown()
+
+        wait_for(lambda: not connections(service))
+        with Peer(service) as peer:
+            with no_session_opens(service):
+                peer.send(opening * 3)
+                wait_for(lambda: [len(each._queue) for each in connections(service)] == [2])
+                service.loop.run(shut_down())
+            assert [peer.answer().status_code for _ in range(3)] == [201, 201, 201]
+            assert peer.rest() == b""
+
     def test_pipelined_requests_have_traces_of_their_own(self, service: Service) -> None:
         with Peer(service) as peer:
             peer.send(head(service, method="GET") * 3)

@@ -296,6 +296,25 @@ def test_who_has_no_known_token_takes_no_place_of_those_who_have(small: Service)
         assert {each.result() for each in strangers} <= {201, 503}
 
 
+def test_of_unknown_tokens_that_arrive_together_no_more_are_looked_up_than_sessions_may_be_in_progress(
+    small: Service,
+) -> None:
+    body = "[]"
+    wrong = head(small, "Content-Type: application/json", f"Content-Length: {len(body)}")
+    peers = [Peer(small) for _ in range(5 * MAX_OPENING)]
+    try:
+        for peer in peers:
+            peer.send(head(small, method="GET", path="/healthz"))
+            assert peer.answer().status_code == 200
+        with nothing_is_read(small):
+            for peer in peers:
+                peer.send(wrong.replace(small.operator, small.operator[:-2] + "AA"), body)
+        assert sorted(peer.answer().status_code for peer in peers) == [401] * MAX_OPENING + [503] * 4 * MAX_OPENING
+    finally:
+        for peer in peers:
+            peer.leave()
+
+
 def test_who_is_on_the_way_counts_before_it_is_in_progress() -> None:
     """From when it was let in, or if its token was not known, from when it has been authenticated."""
     counted: list[int] = []
@@ -306,7 +325,7 @@ def test_who_is_on_the_way_counts_before_it_is_in_progress() -> None:
         seen[scope["path"]] = sum(counted)
 
     async def run(*, known: bool) -> None:
-        overload = Overload(app, lambda: False, lambda: Expected(counted.append), lambda _: known)
+        overload = Overload(app, lambda _: False, lambda: Expected(counted.append), lambda _: known)
         scope = opening_scope("/sessions" if known else "/api/v1/sessions")
         assert overload.refusal(scope, keep_alive=True) is None
         assert sum(counted) == known
@@ -342,7 +361,7 @@ def serve_crowd(
     size: int = 100,
 ) -> list[asyncio.Task[None]]:
     """So many that ask for sessions at the same moment."""
-    overload = Overload(app, lambda: False, lambda: Expected(count), lambda _: True)
+    overload = Overload(app, lambda _: False, lambda: Expected(count), lambda _: True)
     scopes = [opening_scope("/sessions", number=number) for number in range(size)]
     assert not any(overload.refusal(scope, keep_alive=True) for scope in scopes)
     return [asyncio.create_task(overload(scope, receive, send)) for scope in scopes]

@@ -6,7 +6,8 @@ without a task, the application, or a line in the log. What it asks for is read 
 application routes it. Reading, ending, health and metrics are never refused.
 
 A request counts from the moment when it is admitted if its token is known to be live. Any other counts once it has been
-authenticated, which is when its body is asked for: or who has no token could keep out those who have.
+authenticated, which is when its body is asked for: or who has no token could keep out those who have. Until then it is
+one in a line of its own, which has only the room that the others leave.
 
 Hundreds that arrive together would all be begun in one pass of the event loop, and whoever comes meanwhile, a refusal
 too, would wait for the last of them. So each pass begins a few, and the network is looked at in between.
@@ -27,13 +28,13 @@ from honeylink.api.endpoints import PREFIXES
 from honeylink.api.observability import count_request
 from honeylink.api.problems import MEDIA_TYPE, PROBLEMS, problem_body
 from honeylink.errors import Overloaded
+from honeylink.services.opening import Expected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from honeylink.services.opening import Expected
 
 __all__ = ["Overload"]
 
@@ -56,7 +57,7 @@ class Overload:
 
     Args:
         app: the application.
-        overloaded: whether one more session to open would be too many.
+        overloaded: whether one more session to open would be too many, beside so many more than are known of.
         expecting: makes what counts one more among them, until it is in progress or answered.
         recognizes: whether an `Authorization` header holds a token that is known to be live.
     """
@@ -64,7 +65,7 @@ class Overload:
     def __init__(
         self,
         app: ASGIApp,
-        overloaded: Callable[[], bool],
+        overloaded: Callable[[int], bool],
         expecting: Callable[[], Expected],
         recognizes: Callable[[str | None], bool],
     ) -> None:
@@ -72,6 +73,7 @@ class Overload:
         self._overloaded = overloaded
         self._expecting = expecting
         self._recognizes = recognizes
+        self._unknown = 0
         self._due: list[Callable[[], None]] = []
         self._begun = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -88,19 +90,25 @@ class Overload:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request that was not refused, when it is its turn."""
-        expected: Expected | None = scope.pop(_EXPECTED, None)
-        if expected is None:
+        places: tuple[Expected, Expected] | None = scope.pop(_EXPECTED, None)
+        if places is None:
             await self._turn()
             await self._app(scope, receive, send)
             return
-        with expected:
+        unknown, expected = places
+        with unknown, expected:
+
+            async def receive_body() -> Message:
+                unknown.arrive()  # or its body would not be asked for
+                return await expected.apart(receive())
 
             async def send_last(message: Message) -> None:
+                unknown.arrive()
                 expected.arrive()  # whatever it is, it is answered
                 await send(message)
 
             await self._turn()
-            await self._app(scope, lambda: expected.apart(receive()), send_last)
+            await self._app(scope, receive_body, send_last)
 
     async def _turn(self) -> None:
         loop = asyncio.get_running_loop()
@@ -134,15 +142,23 @@ class Overload:
         """
         if scope["method"] != "POST" or scope["path"] not in _PATHS:
             return None
-        if self._overloaded():
-            count_request("POST", _ROUTE, self._status)
+        if self._overloaded(0):
             return self._render(scope["headers"], keep_alive=keep_alive)
-        scope[_EXPECTED] = expected = self._expecting()
+        unknown, expected = Expected(self._count_unknown), self._expecting()
         if self._recognizes(_authorization(scope["headers"])):
             expected.begin()
+        elif self._overloaded(self._unknown):
+            return self._render(scope["headers"], keep_alive=keep_alive)
+        else:
+            unknown.begin()
+        scope[_EXPECTED] = unknown, expected
         return None
 
+    def _count_unknown(self, more: int) -> None:
+        self._unknown += more
+
     def _render(self, headers: list[tuple[bytes, bytes]], *, keep_alive: bool) -> bytes:
+        count_request("POST", _ROUTE, self._status)
         trace = _TRACE.fullmatch(dict(headers).get(b"traceparent", b""))
         trace_id, flags = trace.groups() if trace else (secrets.token_hex(16).encode(), b"00")
         end = b"-%b-%b\r\n\r\n" if keep_alive else b"-%b-%b\r\nconnection: close\r\n\r\n"

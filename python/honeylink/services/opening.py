@@ -166,9 +166,9 @@ class Opening:
         self._waiting: deque[_Waiting] = deque()
         self._group: asyncio.Task[None] | None = None
 
-    def overloaded(self) -> bool:
-        """Whether one more request would be one too many, beside those expected."""
-        return self._load.refuses(asyncio.get_running_loop().time(), self._coming)
+    def overloaded(self, more: int = 0) -> bool:
+        """Whether one more request would be one too many, beside those expected and so many more."""
+        return self._load.refuses(asyncio.get_running_loop().time(), self._coming + more)
 
     def expecting(self) -> Expected:
         """One more request that is on its way here."""

@@ -98,9 +98,9 @@ class Sessions:
         self._locked_rows = locked_rows
         self._device_priority_max = device_priority_max
 
-    def overloaded(self) -> bool:
-        """Whether one more session to open would be too many, beside those expected; costs next to nothing."""
-        return self._opening.overloaded()
+    def overloaded(self, more: int = 0) -> bool:
+        """Whether one more would be too many, beside those expected and so many more; costs next to nothing."""
+        return self._opening.overloaded(more)
 
     def expecting(self) -> Expected:
         """Makes what counts one request among those still to come, until it opens a session or ends."""
