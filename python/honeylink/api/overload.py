@@ -40,8 +40,8 @@ __all__ = ["Overload"]
 
 _ROUTE = "/sessions"
 _PATHS = tuple(f"{prefix}{_ROUTE}" for prefix in PREFIXES)
-# In the scope, until the gate has taken it over.
-_EXPECTED = "honeylink.expected"
+# What counts a request, in its scope until the gate has taken it over: as one to come, and as one still unknown.
+_EXPECTED, _UNKNOWN = "honeylink.expected", "honeylink.unknown"
 _TRACE = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
 _NO_TRACE = b"0" * 32
 # Sent together, answers cost both sides less; and who asks again at once is slowed down a little.
@@ -90,25 +90,32 @@ class Overload:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request that was not refused, when it is its turn."""
-        places: tuple[Expected, Expected] | None = scope.pop(_EXPECTED, None)
-        if places is None:
-            await self._turn()
-            await self._app(scope, receive, send)
+        unknown: Expected | None = scope.pop(_UNKNOWN, None)
+        if unknown is None:
+            await self._serve(scope, receive, send)
             return
-        unknown, expected = places
-        with unknown, expected:
+        with unknown:
 
             async def receive_body() -> Message:
                 unknown.arrive()  # or its body would not be asked for
-                return await expected.apart(receive())
+                return await receive()
+
+            await self._serve(scope, receive_body, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        expected: Expected | None = scope.pop(_EXPECTED, None)
+        if expected is None:
+            await self._turn()
+            await self._app(scope, receive, send)
+            return
+        with expected:
 
             async def send_last(message: Message) -> None:
-                unknown.arrive()
                 expected.arrive()  # whatever it is, it is answered
                 await send(message)
 
             await self._turn()
-            await self._app(scope, receive_body, send_last)
+            await self._app(scope, lambda: expected.apart(receive()), send_last)
 
     async def _turn(self) -> None:
         loop = asyncio.get_running_loop()
@@ -144,14 +151,15 @@ class Overload:
             return None
         if self._overloaded(0):
             return self._render(scope["headers"], keep_alive=keep_alive)
-        unknown, expected = Expected(self._count_unknown), self._expecting()
+        expected = self._expecting()
         if self._recognizes(_authorization(scope["headers"])):
             expected.begin()
         elif self._overloaded(self._unknown):
             return self._render(scope["headers"], keep_alive=keep_alive)
         else:
+            scope[_UNKNOWN] = unknown = Expected(self._count_unknown)
             unknown.begin()
-        scope[_EXPECTED] = unknown, expected
+        scope[_EXPECTED] = expected
         return None
 
     def _count_unknown(self, more: int) -> None:

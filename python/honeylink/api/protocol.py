@@ -83,11 +83,10 @@ class _Flow(FlowControl):
     def resume_reading(self) -> None:
         self._read_on()
 
-    def set_reading(self, *, reading: bool) -> None:
-        if reading:
+    def resume(self) -> None:
+        """Read on, as the connection has decided."""
+        if self.read_paused:
             super().resume_reading()
-        else:
-            self.pause_reading()
 
 
 class Connection(asyncio.Protocol):
@@ -181,7 +180,7 @@ class Connection(asyncio.Protocol):
         """More bytes have come."""
         if self._at is _At.END:
             return
-        self._received = memoryview(bytes(self._received) + data if self._received else data)
+        self._received = memoryview(self._received.tobytes() + data if self._received else data)
         if self._at is _At.REQUEST:
             # Whatever it is. Bytes that begin no request, such as empty lines, have a header's time as well.
             self._at = _At.HEADER
@@ -212,10 +211,15 @@ class Connection(asyncio.Protocol):
         """Parse what there is, as long as nothing queues, and read more when all is parsed."""
         if self._transport.is_closing():
             return
-        while self._received and not self._is_full() and self._at is not _At.END:
+        is_full = self._is_full()
+        while self._received and not is_full and self._at is not _At.END:
             piece, self._received = self._received[:_PIECE_BYTES], self._received[_PIECE_BYTES:]
             self._parse(piece)
-        self._flow.set_reading(reading=not self._is_full())
+            is_full = self._is_full()
+        if is_full:
+            self._flow.pause_reading()
+        else:
+            self._flow.resume()
         self._set_deadline()
 
     def _is_full(self) -> bool:
@@ -259,22 +263,26 @@ class Connection(asyncio.Protocol):
     def on_url(self, url: bytes) -> None:
         """A part of its target."""
         self._url += url
-        self._count_header(len(url))
+        self._header_bytes += len(url)
+        if self._header_bytes > MAX_HEADER_BYTES:
+            raise TooLarge("header", MAX_HEADER_BYTES)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A whole field of its header, or of the trailer of a chunked body."""
-        self._count_header(len(name) + len(value) + 4)
+        self._header_bytes += len(name) + len(value) + 4
+        if self._header_bytes > MAX_HEADER_BYTES:
+            raise TooLarge("header", MAX_HEADER_BYTES)
         if self._at is not _At.HEADER:
             return  # a chunked body's trailer, of no use here; as a header it would get past who looks at headers
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
             self._expects_continue = True
         self._headers.append((name, value))
-        if len(self._headers) > MAX_HEADER_FIELDS:
-            raise _no_request(f"at most {MAX_HEADER_FIELDS} header fields")
 
     def on_headers_complete(self) -> None:
         """The end of its header: it can be routed."""
+        if len(self._headers) > MAX_HEADER_FIELDS:
+            raise _no_request(f"more than {MAX_HEADER_FIELDS} header fields")
         if self._parser.should_upgrade() and any(name in _FRAMING and value != b"0" for name, value in self._headers):
             # httptools takes such a body for bytes of the other protocol. As a request it would be somebody else's.
             raise _no_request("an upgrade to another protocol with a body")
@@ -336,11 +344,6 @@ class Connection(asyncio.Protocol):
             self._at = _At.REQUEST
         else:
             self._end()
-
-    def _count_header(self, more_bytes: int) -> None:
-        self._header_bytes += more_bytes
-        if self._header_bytes > MAX_HEADER_BYTES:
-            raise TooLarge("header", MAX_HEADER_BYTES)
 
     # Answering.
 

@@ -119,8 +119,9 @@ class Expected:
         return answer
 
     def _set(self, *, counts: bool) -> None:
-        self._count(counts - self._counts)
-        self._counts = counts
+        if counts != self._counts:
+            self._count(counts - self._counts)
+            self._counts = counts
 
 
 class Opening:
