@@ -48,10 +48,10 @@ def wait_for_lock_waiter(service: Service) -> None:
 
 
 def wait_until_full(service: Service) -> None:
-    """Until as many sessions are in progress as may be."""
+    """Until as many sessions are in progress as may be. One that waits for its body only counts again after it."""
 
     async def is_full() -> bool:
-        return service.services.sessions.overloaded()
+        return service.services.sessions._opening._load._in_progress == MAX_OPENING
 
     deadline = time.monotonic() + 20
     while not service.loop.run(is_full()):

@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import re
-import secrets
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,7 @@ _PATHS = tuple(f"{prefix}{_ROUTE}" for prefix in PREFIXES)
 _EXPECTED, _UNKNOWN = "honeylink.expected", "honeylink.unknown"
 _TRACE = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
 _NO_TRACE = b"0" * 32
+_random = random.Random()  # noqa: S311 - ids have to differ, no more
 # Sent together, answers cost both sides less; and who asks again at once is slowed down a little.
 _ANSWER_DELAY_SECONDS = 0.005
 # Some milliseconds of work, and a quarter of that while somebody waits to be refused. Fewer at all times would spread
@@ -168,10 +169,10 @@ class Overload:
     def _render(self, headers: list[tuple[bytes, bytes]], *, keep_alive: bool) -> bytes:
         count_request("POST", _ROUTE, self._status)
         trace = _TRACE.fullmatch(dict(headers).get(b"traceparent", b""))
-        trace_id, flags = trace.groups() if trace else (secrets.token_hex(16).encode(), b"00")
-        end = b"-%b-%b\r\n\r\n" if keep_alive else b"-%b-%b\r\nconnection: close\r\n\r\n"
+        trace_id, flags = trace.groups() if trace else (b"%032x" % (_random.getrandbits(128) or 1), b"00")
+        end = b"-%016x-%b\r\n\r\n" if keep_alive else b"-%016x-%b\r\nconnection: close\r\n\r\n"
         body = self._body.replace(_NO_TRACE, trace_id)
-        return b"".join((self._head, b"00-", trace_id, end % (secrets.token_hex(8).encode(), flags), body))
+        return b"".join((self._head, b"00-", trace_id, end % (_random.getrandbits(64) or 1, flags), body))
 
     def answer_later(self, send: Callable[[], None]) -> None:
         """Call `send` when it is time to answer."""

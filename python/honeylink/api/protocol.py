@@ -145,6 +145,7 @@ class Connection(asyncio.Protocol):
         """The last answer."""
 
         self._awaited: tuple[_At, int] | None = None
+        self._due = 0.0
         self._deadline: asyncio.TimerHandle | None = None
         self._write_deadline: asyncio.TimerHandle | None = None
 
@@ -167,9 +168,10 @@ class Connection(asyncio.Protocol):
             self._serving.disconnected = True
             self._serving.message_event.set()
         self._flow.resume_writing()
-        if self._write_deadline is not None:
-            self._write_deadline.cancel()
-            self._write_deadline = None
+        for timer in (self._deadline, self._write_deadline):
+            if timer is not None:
+                timer.cancel()
+        self._deadline = self._write_deadline = None
         # These refer back to the connection. Left here, they would hold it, its transport and its last request until a
         # full collection, which is hours away.
         self._queue.clear()
@@ -432,9 +434,24 @@ class Connection(asyncio.Protocol):
         if awaited == self._awaited:
             return
         self._awaited = awaited
-        if self._deadline is not None:
+        if awaited is None:
+            return
+        self._due = self._loop.time() + self._patience_seconds(awaited[0])
+        if self._deadline is not None and self._deadline.when() > self._due:
             self._deadline.cancel()
-        self._deadline = self._loop.call_later(self._patience_seconds(awaited[0]), self._give_up) if awaited else None
+            self._deadline = None
+        if self._deadline is None:
+            self._deadline = self._loop.call_at(self._due, self._check_due)
+
+    def _check_due(self) -> None:
+        """The timer of a deadline, perhaps of one that was met: setting it anew for each request would cost more."""
+        self._deadline = None
+        if self._awaited is None:
+            return
+        if self._loop.time() < self._due:
+            self._deadline = self._loop.call_at(self._due, self._check_due)
+        else:
+            self._give_up()
 
     def _awaits(self) -> tuple[_At, int] | None:
         if self._at is _At.END or self._is_full() or (self._at is _At.REQUEST and self._serving is not None):
