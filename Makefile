@@ -11,6 +11,10 @@ RUST   := Cargo.toml Cargo.lock $(shell find rust -name target -prune -o \( -nam
 
 say      = @printf '==> %s\n'
 pip      = $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
+# A lock is complete: pip resolves nothing, and so takes nothing that came out later. That it is complete is checked then.
+install  = $(pip) --no-deps --require-hashes -r $(1) && $(check-installed)
+check-installed = { found=$$($(BIN)/python -m pip check 2>&1) || $(call fail,the packages in .venv do not fit together. \
+	Start anew with: make clean && make test. If that does not help: make lock. pip check says: $$found); }
 # The venv is named outright: maturin must not pick another one that happens to be active.
 in-venv  = env -u CONDA_PREFIX VIRTUAL_ENV="$$PWD/.venv" PATH="$$PWD/$(BIN):$$PATH"
 # pyo3's build script asks this interpreter, so that lint, tests and build agree on one.
@@ -122,12 +126,12 @@ clean: ## remove all that was built; the data in .honeylink stays
 
 .venv/run.stamp: requirements/run.lock .venv/bin/python
 	$(say) 'Installing the packages of requirements/run.lock (a minute at most)'
-	@$(pip) --no-deps --require-hashes -r requirements/run.lock
+	@$(call install,requirements/run.lock)
 	@touch $@
 
 .venv/%.stamp: requirements/%.lock .venv/run.stamp
 	$(say) 'Installing the packages of requirements/$*.lock (a minute at most)'
-	@$(pip) --no-deps --require-hashes -r requirements/$*.lock
+	@$(call install,requirements/$*.lock)
 	@touch $@
 
 # A release build, for the tests too: they shall prove what is shipped. maturin shows the compiler at work, which pip
