@@ -99,6 +99,7 @@ lock: build/uv/bin/uv ## pin the dependencies of pyproject.toml; UPGRADE=1 takes
 	@$(call compile,run) --extra server --extra embedded --group build pyproject.toml
 	@$(call compile,dev) --extra server --extra embedded --extra charts --group dev -c requirements/run.lock pyproject.toml
 	@$(call compile,wheel) --group wheel -c requirements/dev.lock
+	@$(call compile,mutants) --group mutants -c requirements/dev.lock
 
 fmt: .venv/dev.stamp ## format and fix what can be fixed by itself
 	@$(BIN)/ruff check --fix .

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import signal
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,8 +39,14 @@ hypothesis.settings.load_profile("honeylink")
 # A valid X25519 key: that of RFC 7748, section 6.1.
 PUBLIC_KEY = "hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo"
 
-_TEMPLATE = "honeylink_template"
+# Each process that runs a share of the tests has its own, since a given server is common to all.
+_TEMPLATE = f"honeylink_template_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
 _numbers = itertools.count(1)
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As a shell starts what runs in the background; processes that tests interrupt would inherit it, and never stop.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class LoopThread:

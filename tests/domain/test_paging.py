@@ -95,3 +95,11 @@ def test_pages_put_together_are_the_whole(rows: list[int], limit: int) -> None:
         assert len(page.items) == limit
         after = int(Cursor.decode(page.next_cursor).row_id)
     assert walked == rows
+
+
+@pytest.mark.parametrize(("rows", "has_next"), [(1, False), (2, False), (3, True)])
+def test_there_is_a_next_page_only_if_there_is_a_row_for_it(rows: int, has_next: bool) -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    page = Page.cut(list(range(rows)), 2, lambda row: Cursor(at, str(row)))
+    assert page.items == list(range(min(rows, 2)))
+    assert page.next_cursor == (Cursor(at, "1").encode() if has_next else None)

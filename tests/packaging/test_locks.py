@@ -1,14 +1,32 @@
-"""The locks carry all that pyproject.toml asks for, each with hashes, and no address to fetch from."""
+"""The locks carry all that pyproject.toml asks for and all that follows from it, with hashes and without an address."""
 
+import importlib.metadata
 import re
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
-PIN = re.compile(r"^(?P<name>[a-z0-9-]+)(?:\[[a-z0-9,-]+\])?==(?P<version>\S+)(?P<rest>.*)$")
-LOCKS = ["run", "dev", "wheel"]
+LOCKS = ["run", "dev", "wheel", "mutants"]
+
+
+@dataclass(frozen=True)
+class Pin:
+    """One line of a lock: a version, and on which machines it is installed."""
+
+    name: str
+    version: str
+    marker: Marker | None
+
+    def applies_to(self, machine: dict[str, str]) -> bool:
+        """Whether it is installed on such a machine."""
+        return self.marker is None or self.marker.evaluate(machine)
 
 
 def lock_lines(lock: str) -> list[str]:
@@ -18,26 +36,83 @@ def lock_lines(lock: str) -> list[str]:
     return "\n".join(lines).replace("\\\n", " ").splitlines()
 
 
-def pins(lock: str) -> dict[str, set[str]]:
-    """Return the versions pinned for each package; markers may split one package into several."""
-    found: dict[str, set[str]] = {}
+def pins(lock: str) -> list[Pin]:
+    """Return what a lock pins; markers may split one package into several."""
+    found = []
     for line in lock_lines(lock):
-        match = PIN.match(line)
-        assert match, f"{lock}.lock: not a pin: {line[:80]}"
-        found.setdefault(match["name"], set()).add(match["version"])
+        requirement = Requirement(line.partition("--hash")[0].strip())
+        (specifier,) = requirement.specifier
+        assert specifier.operator == "==", f"{lock}.lock: not a pin: {line[:80]}"
+        found.append(Pin(canonicalize_name(requirement.name), specifier.version, requirement.marker))
     return found
 
 
-def declared(*, extras: list[str], groups: list[str]) -> set[str]:
-    """Return the normalised names that pyproject.toml asks for."""
+def versions(lock: str) -> dict[str, set[str]]:
+    """Return the versions pinned for each package."""
+    found: dict[str, set[str]] = {}
+    for pin in pins(lock):
+        found.setdefault(pin.name, set()).add(pin.version)
+    return found
+
+
+def declared(extras: list[str], groups: list[str]) -> list[Requirement]:
+    """Return what pyproject.toml asks for."""
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wanted = list(pyproject["project"]["dependencies"]) if extras else []
     for extra in extras:
         wanted += pyproject["project"]["optional-dependencies"][extra]
     for group in groups:
         wanted += [entry for entry in pyproject["dependency-groups"][group] if isinstance(entry, str)]
-    names = {re.split(r"[\[<>=;~! ]", requirement, maxsplit=1)[0] for requirement in wanted}
-    return {re.sub(r"[-_.]+", "-", name).lower() for name in names} - {"honeylink"}
+    return [each for each in map(Requirement, wanted) if each.name != "honeylink"]
+
+
+def machine(python: str, system: str) -> dict[str, str]:
+    """Return the markers' environment of a machine with that Python and operating system."""
+    return {
+        "python_version": python,
+        "python_full_version": f"{python}.0",
+        "sys_platform": system,
+        "platform_system": {"linux": "Linux", "darwin": "Darwin", "win32": "Windows"}[system],
+        "os_name": "nt" if system == "win32" else "posix",
+        "platform_machine": "arm64" if system == "darwin" else "x86_64",
+        "platform_python_implementation": "CPython",
+        "implementation_name": "cpython",
+    }
+
+
+MACHINES = [
+    machine(python, system) for python in ("3.11", "3.12", "3.13", "3.14") for system in ("linux", "darwin", "win32")
+]
+
+
+def requirements_of(pin: Pin) -> list[Requirement]:
+    """Return what a pinned release asks for, as its own metadata says; nothing if another release is installed here."""
+    try:
+        distribution = importlib.metadata.distribution(pin.name)
+    except importlib.metadata.PackageNotFoundError:
+        return []
+    is_pinned = Version(distribution.version) == Version(pin.version)
+    return [Requirement(text) for text in distribution.requires or []] if is_pinned else []
+
+
+def unmet(pinned: list[Pin], wanted: list[Requirement], environment: dict[str, str]) -> set[str]:
+    """Return which requirements no pin meets on a machine, those of each package with each of its extras too."""
+    here = {pin.name: pin for pin in pinned if pin.applies_to(environment)}
+    found: set[str] = set()
+    seen: set[str] = set()
+    queue = [(requirement, "") for requirement in wanted]
+    while queue:
+        requirement, extra = queue.pop()
+        applies = requirement.marker is None or requirement.marker.evaluate({**environment, "extra": extra})
+        if not applies or str(requirement) in seen:
+            continue
+        seen.add(str(requirement))
+        pin = here.get(canonicalize_name(requirement.name))
+        if pin is None or not requirement.specifier.contains(pin.version, prereleases=True):
+            found.add(requirement.name)
+            continue
+        queue += [(each, extra) for each in requirements_of(pin) for extra in ("", *requirement.extras)]
+    return found
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -54,27 +129,36 @@ def test_a_lock_names_no_address(lock: str) -> None:
     assert not re.search(r"://|--(extra-)?index-url|--find-links|file:| @ ", text)
 
 
+@pytest.mark.parametrize("environment", MACHINES, ids=lambda each: f"{each['sys_platform']}-{each['python_version']}")
 @pytest.mark.parametrize(
     ("lock", "extras", "groups"),
     [
         ("run", ["server", "embedded"], ["build"]),
         ("dev", ["server", "embedded", "charts"], ["build", "dev"]),
         ("wheel", [], ["build", "wheel"]),
+        ("mutants", [], ["mutants"]),
     ],
 )
-def test_a_lock_pins_what_pyproject_asks_for(lock: str, extras: list[str], groups: list[str]) -> None:
-    missing = declared(extras=extras, groups=groups) - pins(lock).keys()
+def test_a_lock_is_complete(lock: str, extras: list[str], groups: list[str], environment: dict[str, str]) -> None:
+    missing = unmet(pins(lock), declared(extras, groups), environment)
 
     assert not missing, "run `make lock`"
 
 
-@pytest.mark.parametrize("lock", ["run", "wheel"])
+def test_what_only_an_extra_asks_for_is_missed() -> None:
+    # By sqlalchemy[asyncio] alone.
+    without = [pin for pin in pins("run") if pin.name != "greenlet"]
+
+    assert unmet(without, declared(["server"], []), machine("3.11", "linux")) == {"greenlet"}
+
+
+@pytest.mark.parametrize("lock", ["run", "wheel", "mutants"])
 def test_locks_agree_where_they_overlap(lock: str) -> None:
-    development = pins("dev")
+    development = versions("dev")
     differing = {
-        name: (versions, development[name])
-        for name, versions in pins(lock).items()
-        if name in development and versions != development[name]
+        name: (found, development[name])
+        for name, found in versions(lock).items()
+        if name in development and found != development[name]
     }
 
     assert not differing, "run `make lock`"
