@@ -4,6 +4,7 @@
 
 PYTHON     ?= python3
 UV_VERSION := 0.13.9
+CARGO_MUTANTS_VERSION := 26.0.0
 
 BIN    := .venv/bin
 BINARY := python/honeylink/_native.abi3.so
@@ -15,6 +16,9 @@ pip      = $(BIN)/python -m pip --disable-pip-version-check --no-input install -
 install  = $(pip) --no-deps --require-hashes -r $(1) && $(check-installed)
 check-installed = { found=$$($(BIN)/python -m pip check 2>&1) || $(call fail,the packages in .venv do not fit together. \
 	Start anew with: make clean && make test. If that does not help: make lock. pip check says: $$found); }
+# Each core takes test files as it has time for them; what a file's tests share stays in one process.
+pytest   = $(BIN)/python -m pytest -m 'not long' -p no:benchmark --numprocesses logical --dist loadfile
+UNIT_TESTS := tests/domain tests/keys tests/fec tests/scheduler tests/benches tests/test_errors.py tests/test_settings.py
 # The venv is named outright: maturin must not pick another one that happens to be active.
 in-venv  = env -u CONDA_PREFIX VIRTUAL_ENV="$$PWD/.venv" PATH="$$PWD/$(BIN):$$PATH"
 # pyo3's build script asks this interpreter, so that lint, tests and build agree on one.
@@ -22,7 +26,8 @@ export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint types imports test-rust test-neon test-python test-long bench bench-api bench-growth wheel lock fmt clean always
+.PHONY: help run check test lint types imports test-rust test-neon test-python test-long mutants bench bench-api bench-growth wheel lock \
+	fmt clean always
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +36,10 @@ run: export HONEYLINK_DATA_DIR := $(or $(HONEYLINK_DATA_DIR),$(CURDIR)/.honeylin
 run: .venv/native.stamp ## start a complete local HoneyLink; ONCE=1 plays one session through it and stops
 	$(say) 'Starting HoneyLink$(if $(ONCE), once)'
 	@exec $(BIN)/honeylink quickstart $(if $(ONCE),--once)
+
+check: lint types imports .venv/native.stamp ## the inner loop, under a minute: lints, types, import rules, what needs no database
+	$(say) 'Testing what needs no database'
+	@$(pytest) $(UNIT_TESTS)
 
 test: lint types imports test-rust test-python wheel ## everything a change must pass
 	$(say) 'All checks passed'
@@ -45,8 +54,7 @@ lint: .venv/dev.stamp ## formatting and lints of Python and Rust
 
 types: .venv/dev.stamp .venv/native.stamp ## strict types, and the native stub against the binary
 	$(say) 'Checking types'
-	@$(BIN)/mypy
-	@$(BIN)/mypy --explicit-package-bases tests benches
+	@$(BIN)/mypy --explicit-package-bases python/honeylink tests benches
 	@$(BIN)/python -m mypy.stubtest honeylink._native
 
 imports: .venv/dev.stamp .venv/native.stamp ## who may import whom
@@ -68,13 +76,20 @@ test-neon: ## tests of the codec's ARM engine, under qemu (Debian packages gcc-a
 
 test-python: .venv/dev.stamp .venv/native.stamp ## tests of the Python package, with branch coverage
 	$(say) 'Testing Python'
-	@$(BIN)/python -m pytest -m 'not long' --cov
+	@$(pytest) --cov
 
 test-long: .venv/dev.stamp .venv/native.stamp dist/.stamp ## the tests that take minutes, on top of `make test`
 	$(say) 'Trying the properties of the scheduler a hundred times as often'
 	@CASES_FACTOR=100 cargo test --locked --release -p honeylink-scheduler --tests -- --quiet
 	$(say) 'Running the long tests'
 	@$(BIN)/python -m pytest -m long
+	$(say) 'Trying mutants of the day'
+	@$(MAKE) --no-print-directory mutants SAMPLE=20 SEED=$(or $(SEED),$(shell date +%Y%m%d))
+
+mutants: .venv/dev.stamp .venv/native.stamp .venv/mutants.stamp build/cargo-mutants/bin/cargo-mutants ## change the code in small ways: do tests notice?
+	$(say) 'Trying mutants (hours for all of them; AREAS="keys access" SAMPLE=20 SEED=1 for some)'
+	@CARGO_MUTANTS=$(CURDIR)/build/cargo-mutants/bin/cargo-mutants \
+		$(BIN)/python -m tests.mutation $(AREAS) $(if $(SAMPLE),--sample $(SAMPLE)) --seed $(or $(SEED),0)
 
 bench: .venv/dev.stamp .venv/native.stamp ## measure, and write the table in benches/README.md
 	$(say) 'Running the benchmarks'
@@ -156,6 +171,11 @@ build/uv/bin/uv:
 	$(say) 'Installing uv $(UV_VERSION)'
 	@"$(PYTHON)" -m venv --clear build/uv
 	@build/uv/bin/pip --disable-pip-version-check install --quiet uv==$(UV_VERSION)
+
+build/cargo-mutants/bin/cargo-mutants:
+	$(say) 'Building cargo-mutants $(CARGO_MUTANTS_VERSION) (a few minutes)'
+	@$(need-rust)
+	@cargo install --quiet --locked --root build/cargo-mutants --version $(CARGO_MUTANTS_VERSION) cargo-mutants
 
 # One lock for every platform and each Python from 3.11. It carries hashes and no address: any index will do.
 compile = build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -303,7 +303,7 @@ def test_a_pool_that_is_not_over_its_ceiling_costs_nobody_anything() -> None:
 
 
 @pytest.mark.parametrize("ceiling", [{"capacity_kbps": 500}, {"guaranteed_kbps": 0, "borrow_limit_kbps": 500}])
-def test_sessions_shrink_until_a_pool_is_within_its_ceiling(ceiling: dict[str, int]) -> None:
+def test_sessions_shrink_until_a_pool_is_within_its_ceiling(ceiling: dict[str, Any]) -> None:
     tenant = replace(pool(PoolLevel.TENANT, 700, 700, min_hold_ms=3_600_000), **ceiling)
     sessions = (live(1, 400, (tenant,), min_kbps=100), live(2, 300, (tenant,), min_kbps=100, priority=1))
     assert plan_shrink(tenant, Rivals(sessions, (), 60_000)) == (Shrunk(sessions[0], (200,)),)
