@@ -17,7 +17,7 @@ install  = $(pip) --no-deps --require-hashes -r $(1) && $(check-installed)
 check-installed = { found=$$($(BIN)/python -m pip check 2>&1) || $(call fail,the packages in .venv do not fit together. \
 	Start anew with: make clean && make test. If that does not help: make lock. pip check says: $$found); }
 # Each core takes test files as it has time for them; what a file's tests share stays in one process.
-pytest   = $(BIN)/python -m pytest -m 'not long' -p no:benchmark --numprocesses logical --dist loadfile
+pytest   = $(BIN)/python -m pytest -p no:benchmark --numprocesses logical --dist loadfile
 UNIT_TESTS := tests/domain tests/keys tests/fec tests/scheduler tests/benches tests/test_errors.py tests/test_settings.py
 # The venv is named outright: maturin must not pick another one that happens to be active.
 in-venv  = env -u CONDA_PREFIX VIRTUAL_ENV="$$PWD/.venv" PATH="$$PWD/$(BIN):$$PATH"
@@ -26,7 +26,7 @@ export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run check test lint types imports test-rust test-neon test-python test-long mutants bench bench-api bench-growth wheel lock \
+.PHONY: help run check test lint types imports test-rust test-neon test-python test-wheel test-long mutants bench bench-api bench-growth wheel lock \
 	fmt clean always
 
 help: ## show this list
@@ -41,7 +41,7 @@ check: lint types imports .venv/native.stamp ## the inner loop, under a minute: 
 	$(say) 'Testing what needs no database'
 	@$(pytest) $(UNIT_TESTS)
 
-test: lint types imports test-rust test-python wheel ## everything a change must pass
+test: lint types imports test-rust test-python test-wheel ## what every change must pass
 	$(say) 'All checks passed'
 
 lint: .venv/dev.stamp ## formatting and lints of Python and Rust
@@ -78,11 +78,19 @@ test-python: .venv/dev.stamp .venv/native.stamp ## tests of the Python package, 
 	$(say) 'Testing Python'
 	@$(pytest) --cov
 
-test-long: .venv/dev.stamp .venv/native.stamp dist/.stamp ## the tests that take minutes, on top of `make test`
+# What was compiled already is packed once more, as a wheel for this machine; `make wheel` builds the portable one, anew.
+test-wheel: .venv/dev.stamp .venv/native.stamp ## a wheel of the build that exists, in an empty environment
+	$(say) 'Packing and testing a wheel of this build'
+	@rm -rf build/dist
+	@$(in-venv) maturin sdist --out build/dist
+	@$(in-venv) maturin build --release --locked --compatibility linux --out build/dist
+	@WHEEL_DIR=build/dist $(BIN)/python -m pytest -m wheel -p no:benchmark tests/packaging
+
+test-long: .venv/dev.stamp .venv/native.stamp wheel ## on top of `make test`: portable wheel, long tests, a sample of mutants
 	$(say) 'Trying the properties of the scheduler a hundred times as often'
 	@CASES_FACTOR=100 cargo test --locked --release -p honeylink-scheduler --tests -- --quiet
 	$(say) 'Running the long tests'
-	@$(BIN)/python -m pytest -m long
+	@$(BIN)/python -m pytest -m 'long and not wheel'
 	$(say) 'Trying mutants of the day'
 	@$(MAKE) --no-print-directory mutants SAMPLE=20 SEED=$(or $(SEED),$(shell date +%Y%m%d))
 
@@ -107,7 +115,7 @@ bench-growth: .venv/dev.stamp .venv/native.stamp ## only what a session costs by
 
 wheel: .venv/dev.stamp dist/.stamp ## an sdist and an abi3 manylinux wheel in dist/, proven in an empty environment
 	$(say) 'Testing the wheel in an empty environment'
-	@$(BIN)/python -m pytest -m long tests/packaging
+	@WHEEL_DIR=dist $(BIN)/python -m pytest -m wheel -p no:benchmark tests/packaging
 
 lock: build/uv/bin/uv ## pin the dependencies of pyproject.toml; UPGRADE=1 takes newer versions
 	$(say) 'Resolving'

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from honeylink.domain.access import Role
+from honeylink.domain.paging import Cursor
 from honeylink.errors import SettingsError
 from honeylink.services import pools as pool_services
 from honeylink.services.runtime import open_services, set_up_node_pool
@@ -457,3 +459,12 @@ def test_the_requests_of_the_page(service: Service) -> None:
             client = admin if method == "PUT" else operator
             answer = client.request(method or "POST", path, json=json.loads(body))
             assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize("row_id", ["galaxy:acme", "acme", "", "DEVICE:acme"])
+def test_a_cursor_of_another_list_is_a_fault_of_the_query(service: Service, row_id: str) -> None:
+    cursor = Cursor(datetime(2026, 1, 1, tzinfo=UTC), row_id).encode()
+    with service.client() as client:
+        answer = client.get("/pools", params={"cursor": cursor})
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "ERR_VALIDATION")
+    assert [fault["pointer"] for fault in answer.json()["errors"]] == ["/cursor"]

@@ -160,3 +160,82 @@ def test_what_it_says_of_itself() -> None:
     assert not LoadLimit(7).reduced
     with pytest.raises(AttributeError):
         LoadLimit(7).limit = 8  # type: ignore[misc]
+
+
+def window(load: LoadLimit, began: float, *, took_seconds: float, done: int = 1) -> float:
+    """A window of an eighth of a second in which so many are done, each in that time; returns its end."""
+    end = began + 0.125
+    for _ in range(done):
+        load.enter(end - took_seconds)
+    for _ in range(done):
+        load.leave(end - took_seconds, end)
+    return end
+
+
+def at_rest(limit_max: int) -> tuple[LoadLimit, float]:
+    """A limit that has seen one millisecond at rest, with one in progress that stays, and the time."""
+    load = LoadLimit(limit_max)
+    load.enter(0.0)
+    return load, window(load, 0.0, took_seconds=0.001)
+
+
+@pytest.mark.parametrize(
+    ("took_seconds", "windows", "reduced"),
+    # At rest one takes 1 ms, so a queue stands past 6 ms.
+    [(0.0059, 5, False), (0.0062, 1, False), (0.0062, 2, True)],
+)
+def test_a_queue_stands_when_the_quickest_of_two_windows_was_slow(
+    took_seconds: float, windows: int, reduced: bool
+) -> None:
+    load, now = at_rest(LIMIT_MAX)
+    for _ in range(windows):
+        now = window(load, now, took_seconds=took_seconds)
+    assert load.reduced is reduced
+
+
+def test_one_quick_one_in_between_is_no_queue() -> None:
+    load, now = at_rest(LIMIT_MAX)
+    for took_seconds in (0.05, 0.001, 0.05, 0.001, 0.05):
+        now = window(load, now, took_seconds=took_seconds)
+    assert not load.reduced
+
+
+def test_the_limit_is_what_is_done_in_the_time_worth_waiting_and_never_below_32_in_calm() -> None:
+    load, now = at_rest(LIMIT_MAX)
+    for _ in range(2):
+        now = window(load, now, took_seconds=0.05, done=1)
+    assert load.limit == 32
+    load, now = at_rest(4096)
+    for _ in range(2):
+        now = window(load, now, took_seconds=0.05, done=1000)
+    assert load.limit == int(1000 / 0.125 * 0.006)
+
+
+def test_the_limit_recovers_by_a_tenth_each_window() -> None:
+    load, now = at_rest(LIMIT_MAX)
+    for _ in range(2):
+        now = window(load, now, took_seconds=0.05)
+    limits = []
+    for _ in range(3):
+        now = window(load, now, took_seconds=0.001)
+        limits.append(load.limit)
+    assert limits == [35, 38, 42]
+
+
+@pytest.mark.parametrize(("idle_seconds", "limit"), [(0.99, 32), (1.01, LIMIT_MAX)])
+def test_after_a_second_of_nothing_the_limit_is_forgotten(idle_seconds: float, limit: int) -> None:
+    load, now = at_rest(LIMIT_MAX)
+    for _ in range(2):
+        now = window(load, now, took_seconds=0.05)
+    load.give_up()
+    assert not load.refuses(now + idle_seconds)
+    assert load.limit == limit
+
+
+def test_those_still_to_enter_count() -> None:
+    load = LoadLimit(3)
+    load.enter(0.0)
+    assert not load.refuses(0.0, coming=1)
+    assert not load.refusing
+    assert load.refuses(0.0, coming=2)
+    assert load.refusing
