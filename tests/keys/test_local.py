@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -166,3 +167,23 @@ def test_a_key_of_another_provider(key_file: Path) -> None:
     with pytest.raises(KeyProviderError) as caught:
         unwrap(provider, replace(wrap(provider), provider="transit"))
     assert f"found transit/{provider.key_id}" in caught.value.reason
+
+
+def test_the_id_of_a_key_is_a_hash_with_a_prefix_of_its_own(key_file: Path) -> None:
+    # What is stored names it, so it must never change.
+    write_key(key_file, KEY)
+    expected = hashlib.sha256(b"honeylink/kek-id" + KEY).hexdigest()[:16]
+    assert LocalKeyProvider.open(key_file).key_id == expected
+
+
+@pytest.mark.skipif(os.name != "posix", reason="named pipes are of POSIX")
+def test_a_pipe_that_nobody_writes_into_is_refused_at_once(key_file: Path) -> None:
+    os.mkfifo(key_file, 0o600)
+    with pytest.raises(SettingsError, match="expected a regular file"):
+        LocalKeyProvider.open(key_file)
+
+
+def test_a_failure_names_the_key_provider() -> None:
+    error = KeyProviderError("it is away")
+    assert "the key provider" in str(error)
+    assert error.reason == "it is away"
