@@ -103,3 +103,16 @@ def test_there_is_a_next_page_only_if_there_is_a_row_for_it(rows: int, has_next:
     page = Page.cut(list(range(rows)), 2, lambda row: Cursor(at, str(row)))
     assert page.items == list(range(min(rows, 2)))
     assert page.next_cursor == (Cursor(at, "1").encode() if has_next else None)
+
+
+@pytest.mark.parametrize("row_id", ["~" * count + "?" * count for count in range(1, 7)])
+def test_a_cursor_of_bytes_that_the_url_alphabet_spells_otherwise(row_id: str) -> None:
+    cursor = Cursor(datetime(2026, 1, 1, tzinfo=UTC), row_id)
+    assert set("-_") & set(cursor.encode())
+    assert Cursor.decode(cursor.encode()) == cursor
+
+
+def test_what_a_wrong_cursor_is_told() -> None:
+    with pytest.raises(ValidationFailed) as caught:
+        Cursor.decode("nonsense")
+    assert caught.value.faults == [("/cursor", "cursor: expected the next_cursor of an earlier page")]
