@@ -33,6 +33,8 @@ _ARGUMENTS = {
     "payloads_kbps": "ARRAY[5100]",
     "wires_kbps": "ARRAY[7620]",
     "deadlines": "ARRAY[now() + interval '10 s']",
+    "shorts": "ARRAY[false]",
+    "lock_wait": "'300ms'",
     "event_ids": "ARRAY[uuidv7()]",
     "actors": f"ARRAY['device:' || {_DEVICE}]",
     "details": f"ARRAY['{_DETAILS}']",
