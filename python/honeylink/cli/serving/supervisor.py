@@ -11,7 +11,7 @@ import pickle
 import signal
 import socket
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import structlog
 
@@ -126,19 +126,16 @@ class _Supervisor:
     async def _start(self, number: int) -> _Worker:
         ours, theirs = socket.socketpair()
         task = Task(number, self._worker_settings, self._address.fileno(), theirs.fileno())
-        with theirs:
+        with theirs, _input(pickle.dumps(task)) as stdin:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "honeylink.cli.serving.worker"),
-                stdin=asyncio.subprocess.PIPE,
+                stdin=stdin,
                 pass_fds=(task.address, task.channel),
                 # Ctrl-C in a terminal is for us, who tell them.
                 start_new_session=True,
             )
         worker = _Worker(number, process, await Channel.over(ours))
         self._workers.add(worker)
-        assert process.stdin is not None  # noqa: S101 - a pipe, as it was asked for
-        process.stdin.write(pickle.dumps(task))
-        process.stdin.close()
         if self._stopped.is_set():
             worker.channel.send("stop")
         _log.info("worker.start", worker=number, pid=process.pid)
@@ -183,3 +180,11 @@ class _Supervisor:
         for worker in self._workers:
             if worker.process.returncode is None:
                 os.kill(worker.process.pid, signal.SIGKILL)
+
+
+def _input(content: bytes) -> BinaryIO:
+    """A pipe with all of a child's input in its buffer: a child that has died already is no case of its own then."""
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as pipe:
+        pipe.write(content)  # some kilobytes; a pipe holds sixty-four
+    return os.fdopen(reading, "rb")
