@@ -11,6 +11,11 @@
 //!
 //! - It begins when it is set: what is queued by then counts as if it came at that moment, so no time before is owed.
 //!
+//! - What goes by the share, or is dropped, does not count. As in that paper the next packet's deadline then follows from its
+//!   own length; but so does here from when it is within the burst, and a smaller one would have been so earlier. It is not: its
+//!   guarantee begins when the share sends what is before it, and after a drop it is due no earlier than what was dropped. Or
+//!   it would be due in the past, before the deadlines of others to whom nobody promised to leave time for it.
+//!
 //! Due packets go by deadline. [`Promises`](super::promises::Promises) makes sure that no link owes more than it has.
 
 use super::pace::{Moment, Pace};
@@ -34,7 +39,8 @@ pub(super) struct Curve {
     pace: Pace,
     burst_bytes: u32,
     delay: Delay,
-    /// When it was set; the clock is never before.
+    /// When it was set, or the share has last sent a packet; or as a dropped one leaves it. No packet is due from before, and
+    /// none due by before.
     begin_ns: u64,
     /// Of [`Delay::Earliest`], what that is; [`BY_RATE`] for none.
     earliest_ns: u64,
@@ -123,18 +129,34 @@ impl Curve {
     /// When the first packet is due, of so many bytes on the link and enqueued then.
     pub fn due(&self, bytes: u32, enqueued_ns: u64) -> Due {
         let clock_ns = self.clock.up_ns();
-        let delay_ns = match self.delay {
-            Delay::Rate => None,
-            Delay::Fixed(ns) => Some(ns),
-            Delay::Earliest(_) => (self.earliest_ns != BY_RATE).then_some(self.earliest_ns),
-        };
-        let Some(delay_ns) = delay_ns else {
+        let Some(delay_ns) = self.delay_ns() else {
             let from_ns = enqueued_ns.max(clock_ns);
-            return Due { from_ns, by_ns: from_ns.saturating_add(self.pace.ns(bytes)) };
+            return Due { from_ns, by_ns: from_ns.saturating_add(self.pace.ns(bytes)).max(self.begin_ns) };
         };
         let ahead_ns = self.pace.ns(self.burst_bytes.saturating_sub(bytes));
         let from_ns = enqueued_ns.max(self.begin_ns).max(clock_ns.saturating_sub(ahead_ns));
         Due { from_ns, by_ns: from_ns.saturating_add(delay_ns) }
+    }
+
+    /// The delay after which a packet that is due has to be gone; none if it goes by its rate.
+    const fn delay_ns(&self) -> Option<u64> {
+        match self.delay {
+            Delay::Fixed(ns) => Some(ns),
+            Delay::Earliest(_) if self.earliest_ns != BY_RATE => Some(self.earliest_ns),
+            Delay::Rate | Delay::Earliest(_) => None,
+        }
+    }
+
+    /// The first packet goes by the share before it is due: the next one is not due from before `start_ns`.
+    pub fn pass(&mut self, start_ns: u64) {
+        self.begin_ns = self.begin_ns.max(start_ns);
+    }
+
+    /// The first packet, which was `due` then, is dropped at `at_ns`: the next one is due no earlier. By the rate alone it is due
+    /// from when the clock says, so its deadline is what is kept.
+    pub fn pass_dropped(&mut self, due: Due, at_ns: u64) {
+        let is_by_rate = self.delay_ns().is_none();
+        self.pass(if is_by_rate && due.from_ns <= at_ns { due.by_ns } else { due.from_ns.min(at_ns) });
     }
 
     /// Counts a packet that went by its guarantee.

@@ -121,7 +121,12 @@ impl LinkScheduler {
 
     /// Drops the first packet of a stream, at `at_ns`.
     pub(super) fn drop_first(&mut self, stream: u32, at_ns: u64) {
-        self.take_first(stream);
+        let Packet { enqueued_ns, size } = self.take_first(stream);
+        if self.nodes[stream as usize].is(Node::CURVE) {
+            let curve = &mut self.curves[stream as usize];
+            let due = curve.due(size + self.options.overhead_bytes, enqueued_ns);
+            curve.pass_dropped(due, at_ns);
+        }
         if self.nodes[stream as usize].count == 0 {
             self.leave(stream);
         } else {

@@ -6,6 +6,7 @@ use super::{
     node::{Held, Node},
     pace::Moment,
     packets::Packet,
+    records::Cold,
     stages::Stage,
 };
 
@@ -31,8 +32,13 @@ impl LinkScheduler {
                 Some(stream) => (stream, Stage::Due),
                 None => (self.first_of_share(), Stage::Share),
             };
-            let is_marked = self.options.aqm.is_some_and(|aqm| self.signal(aqm, stream, start_ns));
-            return Some(self.send(stream, stage, start_ns, is_marked));
+            let signal = self.options.aqm.filter(|&aqm| self.is_signalled(aqm, stream, start_ns));
+            if signal == Some(Aqm::CodelDrop) {
+                // The packet behind it has a deadline of its own, and it may be another stream's turn.
+                self.drop_first(stream, start_ns);
+                continue;
+            }
+            return Some(self.send(stream, stage, start_ns, signal.is_some()));
         }
     }
 
@@ -69,8 +75,12 @@ impl LinkScheduler {
         // From the very moment the link is free, unless it stood idle: rounding does not add up.
         let begin = if start_ns > self.free.up_ns() { Moment::at(start_ns) } else { self.free };
         self.free = begin.after(bytes, self.pace);
-        if has_curve && stage == Stage::Due {
-            self.curves[stream as usize].charge(bytes, packet.enqueued_ns);
+        if has_curve {
+            let curve = &mut self.curves[stream as usize];
+            match stage {
+                Stage::Due => curve.charge(bytes, packet.enqueued_ns),
+                Stage::Share => curve.pass(start_ns),
+            }
         }
         self.charge(stream, bytes, stage, start_ns);
         let node = &self.nodes[stream as usize];
@@ -113,27 +123,18 @@ impl LinkScheduler {
         packet
     }
 
-    /// Drops or marks what has stood for too long, and says whether the packet that goes now is marked.
+    /// Whether the packet that would go now has stood for too long, and is to be dropped or marked; counts that.
     #[inline(never)]
-    fn signal(&mut self, aqm: Aqm, stream: u32, start_ns: u64) -> bool {
-        loop {
-            let node = &self.nodes[stream as usize];
-            let wait_ns = start_ns.saturating_sub(node.first.enqueued_ns);
-            let cold = &mut self.colds[stream as usize];
-            let behind_bytes = node.bytes - node.first.size;
-            if !cold.codel.signals(start_ns, wait_ns, behind_bytes, self.options.mtu_bytes) {
-                return false;
-            }
-            match aqm {
-                Aqm::CodelMark => {
-                    cold.counted.marked += 1;
-                    return true;
-                }
-                Aqm::CodelDrop => {
-                    cold.counted.dropped_aqm += 1;
-                    self.drop_first(stream, start_ns);
-                }
-            }
+    fn is_signalled(&mut self, aqm: Aqm, stream: u32, start_ns: u64) -> bool {
+        let node = &self.nodes[stream as usize];
+        let wait_ns = start_ns.saturating_sub(node.first.enqueued_ns);
+        let behind_bytes = node.bytes - node.first.size;
+        let Cold { codel, counted, .. } = &mut self.colds[stream as usize];
+        let is_signalled = codel.signals(start_ns, wait_ns, behind_bytes, self.options.mtu_bytes);
+        match aqm {
+            Aqm::CodelMark => counted.marked += u64::from(is_signalled),
+            Aqm::CodelDrop => counted.dropped_aqm += u64::from(is_signalled),
         }
+        is_signalled
     }
 }

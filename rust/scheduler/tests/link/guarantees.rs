@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use honeylink_scheduler::{ClassConfig, LinkError, LinkOptions, LinkScheduler, Priority, StreamConfig};
+use honeylink_scheduler::{Aqm, ClassConfig, LinkError, LinkOptions, LinkScheduler, Priority, StreamConfig};
 use proptest::{collection::vec, prelude::*, sample::Index};
 
 use super::{
@@ -65,24 +65,31 @@ pub fn end_ns(sent: &Sent) -> u64 {
 /// A guarantee in exact numbers: times are nanoseconds times the rate.
 ///
 /// Whether a packet went by it can't be told where it was due in the very nanosecond of its start, as the scheduler rounds. So
-/// the clock may stand at one of several times.
+/// the clock may be in one of several states.
 struct Clock {
     kbps: u128,
     /// The delay after which packets within rate and burst have to be gone, and the burst; without one they have the time
     /// that they take at the rate.
     delay: Option<(u128, u128)>,
-    at: BTreeSet<u128>,
+    states: BTreeSet<State>,
     /// Whether anything is guaranteed; the rate is the last one that was.
     is_on: bool,
-    /// When it was set: what is queued by then counts as if it came at that moment.
-    begin_ns: u128,
     queue: VecDeque<Arrival>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct State {
+    /// Where the clock stands.
+    at: u128,
+    /// When the guarantee was set, or when the last packet went by the share: what is queued by then counts as if it came at that
+    /// moment.
+    begin_ns: u128,
 }
 
 impl Clock {
     fn new(kbps: u64) -> Self {
-        let (at, queue) = (BTreeSet::from([0]), VecDeque::new());
-        Self { kbps: kbps.into(), delay: None, at, is_on: kbps > 0, begin_ns: 0, queue }
+        let (states, queue) = (BTreeSet::from([State { at: 0, begin_ns: 0 }]), VecDeque::new());
+        Self { kbps: kbps.into(), delay: None, states, is_on: kbps > 0, queue }
     }
 
     /// Another guarantee from a time on. Of what was sent ahead at most a burst, or a largest packet, still counts. The
@@ -97,18 +104,19 @@ impl Clock {
             return;
         }
         let most = new.delay.map_or(0, |(_, burst_bytes)| burst_bytes).max(largest_bytes.into()) * BYTE;
-        let ahead = |at: &u128| at.saturating_sub(now_ns * self.kbps).min(most);
-        let at = self.at.iter().map(ahead).flat_map(|ahead| [ahead, (ahead + new.kbps).min(most)]);
-        let at = at.map(|ahead| now_ns * new.kbps + ahead).collect();
+        let ahead = |state: &State| state.at.saturating_sub(now_ns * self.kbps).min(most);
+        let aheads = self.states.iter().map(ahead).flat_map(|ahead| [ahead, (ahead + new.kbps).min(most)]);
+        let states = aheads.map(|ahead| State { at: now_ns * new.kbps + ahead, begin_ns: now_ns }).collect();
         let queue = core::mem::take(&mut self.queue);
-        *self = Self { at, begin_ns: now_ns, queue, kbps: new.kbps, delay: new.delay, is_on: true };
+        *self = Self { states, queue, kbps: new.kbps, delay: new.delay, is_on: true };
     }
 
     /// The same, with another delay that others' guarantees leave it. Sooner than before it begins anew.
     fn follow(&mut self, delay: (u128, u128), now_ns: u64) {
         if self.delay.is_some_and(|(old_ns, _)| delay.0 < old_ns) {
-            self.begin_ns = now_ns.into();
-            self.at = self.at.iter().map(|&at| at.max(self.begin_ns * self.kbps)).collect();
+            let (begin_ns, kbps) = (u128::from(now_ns), self.kbps);
+            let anew = |state: &State| State { at: state.at.max(begin_ns * kbps), begin_ns };
+            self.states = self.states.iter().map(anew).collect();
         }
         self.delay = Some(delay);
     }
@@ -117,13 +125,13 @@ impl Clock {
         Self { delay: Some((delay_ns, burst_bytes.into())), ..Self::new(kbps) }
     }
 
-    /// From when, and by when, the first packet is due, by each time that the clock may stand at.
+    /// From when, and by when, the first packet is due, by each state that the clock may be in.
     fn due(&self) -> impl Iterator<Item = (u128, u128)> + use<'_> {
         self.queue.front().filter(|_| self.is_on).into_iter().flat_map(|first| {
-            self.at.iter().map(|at| {
+            self.states.iter().map(|&State { at, begin_ns }| {
                 let bytes = u128::from(first.size);
                 let ahead = self.delay.map_or(0, |(_, burst_bytes)| burst_bytes.saturating_sub(bytes) * BYTE);
-                let since_ns = self.begin_ns.max(first.at_ns.into());
+                let since_ns = begin_ns.max(first.at_ns.into());
                 let from_ns = since_ns.max(at.saturating_sub(ahead).div_ceil(self.kbps));
                 let own_ns = (bytes * BYTE).div_ceil(self.kbps);
                 (from_ns, from_ns + self.delay.map_or(own_ns, |(delay_ns, _)| delay_ns))
@@ -146,13 +154,14 @@ impl Clock {
             return;
         }
         let arrived_at = u128::from(packet.at_ns) * self.kbps;
-        let was_at = core::mem::take(&mut self.at);
-        for (at, (from_ns, _)) in was_at.into_iter().zip(dues) {
+        let before = core::mem::take(&mut self.states);
+        for (State { at, begin_ns }, (from_ns, _)) in before.into_iter().zip(dues) {
             if from_ns <= start_ns + 1 {
-                self.at.insert(at.max(arrived_at) + u128::from(packet.size) * BYTE);
+                self.states
+                    .insert(State { at: at.max(arrived_at) + u128::from(packet.size) * BYTE, begin_ns });
             }
             if from_ns + 1 >= start_ns {
-                self.at.insert(at);
+                self.states.insert(State { at, begin_ns: start_ns });
             }
         }
     }
@@ -182,7 +191,6 @@ fn check_deadline_order(
         let is_due = |&(from_ns, _): &(u128, u128)| from_ns <= start_ns;
         let chosen = clocks[stream].due().filter(is_due).map(|(_, by_ns)| by_ns).min();
         if let Some(by_ns) = clocks[stream].due().map(|(_, by_ns)| by_ns).max()
-            && clocks.iter().all(|clock| clock.delay.is_none())
             && u128::from(end_ns(&sent)) > by_ns + blocking_ns(largest_bytes) + 3
         {
             return Err(format!("{sent:?} should have been sent by {by_ns}, and the time of one more"));
@@ -823,6 +831,105 @@ fn what_comes_first_after_a_drop_has_its_own_deadline() {
     }
     let order: Vec<u32> = drain(&mut link, 0).iter().map(|sent| sent.stream).collect();
     assert_eq!(order, [other, fat, fat]);
+}
+
+/// A large packet beyond the burst goes by the share; the smaller one behind it would have been due for seven milliseconds if
+/// it had come first, and before what is promised to another stream.
+#[test]
+fn what_follows_a_packet_beyond_its_burst_makes_nobody_late() {
+    let bursty = StreamConfig { max_delay_us: Some(30_000), weight: Some(1), ..stream(10) };
+    let hog = StreamConfig { weight: Some(1_000_000), ..stream(0) };
+    let (mut link, handles) = link_of(&[bursty, hog]);
+    let promised = with_least_delay(&mut link, 20 * LARGEST as u32);
+    for size in [LARGEST, LARGEST, LARGEST - 10] {
+        assert_eq!(push(&mut link, handles[0], size as u32, BEGIN_NS), 0);
+    }
+    (0..998).for_each(|_| assert_eq!(push(&mut link, handles[1], LARGEST as u32, BEGIN_NS), 0));
+    assert_in_time(&mut link, promised, 20, BEGIN_NS + 999 * 1_211_200 + 1);
+}
+
+/// Best effort fills the memory at that time, until so many packets in all were dropped of fatter queues.
+fn fill_memory(link: &mut LinkScheduler, others: &[u32], dropped: u64, at_ns: u64) {
+    for &handle in others {
+        if link.stats(link.root()).unwrap().dropped_memory < dropped {
+            assert_eq!(push(link, handle, LARGEST as u32, at_ns), 0);
+        }
+    }
+    assert_eq!(link.stats(link.root()).unwrap().dropped_memory, dropped);
+}
+
+/// Seven streams have a large packet beyond their burst dropped; the smaller one behind it would have been due already.
+#[test]
+fn what_follows_an_early_packet_that_was_dropped_makes_nobody_late() {
+    let options = LinkOptions { memory_bytes: Some(120 * LARGEST), ..LinkOptions::default() };
+    let mut link = LinkScheduler::new(LINK_KBPS, options).unwrap();
+    let mut add = |count, config| -> Vec<u32> {
+        (0..count).map(|_| link.add_stream(link.root(), 0, config).unwrap()).collect()
+    };
+    let bursty = StreamConfig { max_delay_us: Some(15_000), weight: Some(1), ..stream(100) };
+    let (bursty, others) = (add(8, bursty), add(120, StreamConfig { weight: Some(1_000), ..stream(0) }));
+    let promised = with_least_delay(&mut link, LARGEST as u32);
+    for (&handle, size) in
+        bursty.iter().flat_map(|handle| [LARGEST, LARGEST, LARGEST - 200].map(|size| (handle, size)))
+    {
+        assert_eq!(push(&mut link, handle, size as u32, BEGIN_NS), 0);
+    }
+    for &handle in &others[..92] {
+        assert_eq!(push(&mut link, handle, LARGEST as u32, BEGIN_NS), 0);
+    }
+    let at_ns = BEGIN_NS + 99 * 1_211_200;
+    take(&mut link, at_ns, 1_000);
+    fill_memory(&mut link, &others, 7, at_ns + 1);
+    assert_in_time(&mut link, promised, 1, at_ns + 2);
+}
+
+/// Seven streams of a rate alone have a large packet dropped that was due in 1.2 s. By now, after 0.4 s, the smaller one behind
+/// it would have had to be gone.
+#[test]
+fn what_follows_a_due_packet_that_was_dropped_makes_nobody_late() {
+    let options = LinkOptions { memory_bytes: Some(410 * LARGEST), ..LinkOptions::default() };
+    let mut link = LinkScheduler::new(LINK_KBPS, options).unwrap();
+    let mut add = |count, config| -> Vec<u32> {
+        (0..count).map(|_| link.add_stream(link.root(), 0, config).unwrap()).collect()
+    };
+    let slow = StreamConfig { max_delay_us: Some(600_000), ..stream(10) };
+    let (slow, rated, others) = (add(400, slow), add(8, stream(10)), add(400, stream(0)));
+    let promised = with_least_delay(&mut link, LARGEST as u32);
+    for &handle in &slow {
+        assert_eq!(push(&mut link, handle, LARGEST as u32, BEGIN_NS), 0);
+    }
+    for (&handle, size) in rated.iter().flat_map(|handle| [(handle, LARGEST), (handle, 450)]) {
+        assert_eq!(push(&mut link, handle, size as u32, BEGIN_NS), 0);
+    }
+    let at_ns = BEGIN_NS + 400_000_000;
+    take(&mut link, at_ns, 1_000);
+    fill_memory(&mut link, &others, 7, at_ns + 1);
+    assert_in_time(&mut link, promised, 1, at_ns + 2);
+}
+
+/// Queue management drops a small packet that is due soon. The large one behind it has more time than those of others.
+#[test]
+fn what_follows_a_packet_that_queue_management_dropped_has_its_own_deadline() {
+    let options = LinkOptions { aqm: Some(Aqm::CodelDrop), ..LinkOptions::default() };
+    let mut link = LinkScheduler::new(LINK_KBPS, options).unwrap();
+    let mut add = |config| link.add_stream(link.root(), 0, config).unwrap();
+    let standing = add(StreamConfig { weight: Some(1), ..stream(100) });
+    let others: Vec<u32> = (0..5).map(|_| add(stream(500))).collect();
+    let hog = add(StreamConfig { weight: Some(1_000_000), ..stream(0) });
+    for size in [LARGEST, 64, LARGEST, LARGEST] {
+        assert_eq!(push(&mut link, standing, size as u32, 0), 0);
+    }
+    (0..200).for_each(|_| assert_eq!(push(&mut link, hog, LARGEST as u32, 0), 0));
+    for at_ns in [0, 120_500_000] {
+        for &handle in &others {
+            assert_eq!(push(&mut link, handle, LARGEST as u32, at_ns), 0);
+        }
+    }
+    let sent = take(&mut link, 150_000_000, 1_000);
+    let is_late = |sent: &&Sent| sent.start_ns > 120_500_000 && sent.stream != hog;
+    let order: Vec<u32> = sent.iter().filter(is_late).map(|sent| sent.stream).collect();
+    assert_eq!(link.stats(standing).unwrap().dropped_aqm, 1);
+    assert_eq!((order.len(), order[5]), (6, standing), "{order:?}");
 }
 
 /// What two streams get that are always busy, in kbit/s, in the second from `from_ms`.
