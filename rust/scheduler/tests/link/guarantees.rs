@@ -481,6 +481,56 @@ proptest! {
         }
     }
 
+    /// Others have guarantees too and send what they like; memory is short, and queue management drops what stands.
+    #[test]
+    fn a_delay_that_was_promised_is_kept_whatever_is_dropped(
+        asks in vec((any_ask(), any::<bool>(), prop::bool::weighted(0.3)), 1..8),
+        drawn in any_arrivals(400),
+        memory_bytes in prop::option::of(2_000_u64..40_000), aqm in prop::option::of(Just(Aqm::CodelDrop)),
+    ) {
+        let mut link = LinkScheduler::new(LINK_KBPS, LinkOptions { memory_bytes, aqm, ..LinkOptions::default() }).unwrap();
+        let root = link.root();
+        let (mut kept, mut others) = (Vec::new(), vec![link.add_stream(root, 0, stream(0)).unwrap()]);
+        for (ask, is_kept, has_rate_alone) in asks {
+            let mut config = StreamConfig { ceil_kbps: None, ..ask.config };
+            if is_kept {
+                config.max_delay_us = Some(1);
+                if let Err(LinkError::DelayOutOfReach { least_us, .. }) = link.add_stream(root, 0, config) {
+                    config.max_delay_us = least_us;
+                }
+            } else if has_rate_alone {
+                config = stream(config.rate_kbps);
+            }
+            match link.add_stream(root, 0, config) {
+                Ok(handle) if is_kept => kept.push((handle, config, ask)),
+                Ok(handle) => others.push(handle),
+                Err(_) => {}
+            }
+        }
+        let mut arrivals: Vec<(u64, u32, u32)> = run::arrivals(&drawn, others.len())
+            .into_iter()
+            .map(|arrival| (arrival.at_ns, others[arrival.stream], arrival.size))
+            .collect();
+        for (handle, config, ask) in &kept {
+            let at_a_time = if ask.in_bursts { config.burst_bytes / ask.size } else { 1 };
+            let all_ns = greedy_ns(config, ask.size, ask.from_ns, at_a_time);
+            arrivals.extend(all_ns.into_iter().map(|at_ns| (at_ns, *handle, ask.size)));
+        }
+        arrivals.sort_unstable();
+        for &(at_ns, handle, size) in &arrivals {
+            prop_assert_eq!(push(&mut link, handle, size, at_ns), 0);
+        }
+        let sent = take(&mut link, 20_000_000_000, arrivals.len());
+        for (handle, config, _) in &kept {
+            let all_ns: Vec<u64> =
+                arrivals.iter().filter(|(_, of, _)| of == handle).map(|&(at_ns, ..)| at_ns).collect();
+            for sent in sent.iter().filter(|sent| sent.stream == *handle) {
+                let by_ns = all_ns[sent.sequence as usize] + config.max_delay_us.unwrap() * 1000;
+                prop_assert!(end_ns(sent) <= by_ns, "{sent:?} should have ended by {by_ns}");
+            }
+        }
+    }
+
     /// Whatever stands around it, and whatever else is guaranteed there. In every class somebody wants all of it. Some come
     /// later, when others have been busy for a while; but not where urgent packets may have gone ahead by then, in time that
     /// nobody needed and that a newcomer needs.
