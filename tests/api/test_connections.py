@@ -160,6 +160,38 @@ class TestSize:
             check_problem(peer.answer(), 413, "ERR_TOO_LARGE")
             assert peer.rest() == b""
 
+    @pytest.mark.parametrize("authorization", ["", "Authorization: Bearer TOKEN\r\n"], ids=["unknown", "known"])
+    @pytest.mark.parametrize(
+        ("start", "part"),
+        [
+            ("0\r\nX-Trailer: ", "a"),
+            ("0\r\n", "a"),
+            ("0\r\nX-Trailer:", " "),
+            ("0\r\n", "X-Trailer:                               \r\n"),
+            ("1;", "a"),
+            ("1;a=", "b"),
+            ('1;a="', "b"),
+            ("", "0"),
+        ],
+    )
+    def test_chunked_framing_without_end(self, service: Service, authorization: str, start: str, part: str) -> None:
+        """It ends the connection, soon enough that what the parser has of it costs nothing."""
+        piece = (part * 4096)[: 4096 // len(part) * len(part)]
+        with Peer(service) as peer:
+            line = "POST /sessions HTTP/1.1\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
+            peer.send(line + authorization.replace("TOKEN", service.operator) + "\r\n" + start)
+            if not authorization:
+                check_problem(peer.answer(), 401, "ERR_AUTH")
+            for _ in range(50):
+                check_alive(service)  # on another connection, so what came before has been read
+                if not peer.send(piece):
+                    break
+            else:
+                pytest.fail("the server took 200 KB of it")
+            if authorization:
+                assert peer.answer().status_code in {400, 413}
+            assert peer.rest() == b""
+
     def test_long_path(self, service: Service) -> None:
         with service.client() as client:
             check_problem(client.get("/sessions/" + "x" * 20_000), 404, "ERR_NOT_FOUND")

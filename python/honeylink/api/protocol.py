@@ -131,6 +131,7 @@ class Connection(asyncio.Protocol):
         self._headers: list[tuple[bytes, bytes]] = []
         self._header_bytes = 0
         self._unfinished_bytes = 0
+        """Parsed since the header, a chunk or the trailer began, or since the last part of a body."""
         self._expects_continue = False
         self._body_of: RequestResponseCycle | None = None
         """The request whose body is to come."""
@@ -244,8 +245,8 @@ class Connection(asyncio.Protocol):
             self._check_unfinished(len(piece))
 
     def _check_unfinished(self, piece_bytes: int) -> None:
-        """Bound what llhttp has of a field that it has not told of yet."""
-        if self._at is _At.HEADER:
+        """Bound a header, a trailer and a chunk's extensions: llhttp tells of a field when it is whole, or never."""
+        if self._at in (_At.HEADER, _At.BODY):
             self._unfinished_bytes += piece_bytes
             if self._unfinished_bytes > MAX_HEADER_BYTES + _PIECE_BYTES:
                 self._fail(TooLarge("header", MAX_HEADER_BYTES))
@@ -321,11 +322,17 @@ class Connection(asyncio.Protocol):
             on_response=self._answered,
         )
         self._at = _At.BODY
+        self._unfinished_bytes = 0
         self._queue.append(self._body_of)
         self._begin_next()
 
+    def on_chunk_header(self) -> None:
+        """The size of a chunk of its body and its extensions; of the last one, before the trailer."""
+        self._unfinished_bytes = 0
+
     def on_body(self, body: bytes) -> None:
         """A part of its body."""
+        self._unfinished_bytes = 0
         request = self._body_of
         assert request is not None  # noqa: S101 - its header was complete
         if not request.response_complete:
