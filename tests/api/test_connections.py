@@ -7,6 +7,7 @@ import json
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
@@ -196,6 +197,81 @@ class TestSize:
         with service.client() as client:
             check_problem(client.get("/sessions/" + "x" * 20_000), 404, "ERR_NOT_FOUND")
             check_problem(client.get("/" + "x" * 20_000), 404, "ERR_NOT_FOUND")
+
+
+class TestBodyBehindAnAnswer:
+    """An answer that comes before its body has been read: the connection goes on, is waited for, or ends."""
+
+    @pytest.mark.parametrize("limit_bytes", [MAX_BODY_BYTES, 1_000_000])
+    @pytest.mark.parametrize("sent_bytes", [0, 1_000, 66_000, 69_999, 70_000])
+    @pytest.mark.parametrize("early", ["unauthorized", "unreadable", "refused", "unrouted"])
+    def test_whole_or_in_part(self, unbusy: dict[int, Service], early: str, sent_bytes: int, limit_bytes: int) -> None:
+        service = unbusy[limit_bytes]
+        length = "Content-Length: 70000"
+        start, statuses = {
+            "unauthorized": (f"POST /sessions HTTP/1.1\r\n{length}\r\n\r\n", {401}),
+            "unreadable": (head(service, "Content-Type: text/plain", length), {400, 413, 415}),
+            "refused": (head(service, "Content-Type: application/json", length), {503}),
+            "unrouted": (head(service, length, path="/nowhere"), {404}),
+        }[early]
+        with full(service) if early == "refused" else nullcontext(), Peer(service) as peer:
+            peer.send(start + "x" * sent_bytes)
+            assert peer.answer().status_code in statuses
+            check_none_is_forgotten(service)
+            if peer.send(
+                "x" * (70_000 - sent_bytes), head(service, "Connection: close", method="GET", path="/healthz")
+            ):
+                check_none_is_forgotten(service)
+            rest = peer.rest()
+            assert rest.startswith(b"HTTP/1.1 200 OK") if limit_bytes > 70_000 else rest == b""
+
+    @pytest.mark.parametrize("sent_bytes", [0, 66_000, 69_999])
+    def test_the_rest_is_not_waited_for(self, impatient: Service, sent_bytes: int) -> None:
+        with Peer(impatient) as peer:
+            peer.send("POST /sessions HTTP/1.1\r\nContent-Length: 70000\r\n\r\n" + "x" * sent_bytes)
+            check_problem(peer.answer(), 401, "ERR_AUTH")
+            assert peer.rest() == b""
+
+
+@pytest.fixture(scope="module")
+def unbusy(make_settings: Callable[..., Settings]) -> Iterator[dict[int, Service]]:
+    """Services by the longest body that they take."""
+    with (
+        run_service(make_settings(max_body_bytes=MAX_BODY_BYTES)) as usual,
+        run_service(make_settings(max_body_bytes=1_000_000)) as patient,
+    ):
+        yield {MAX_BODY_BYTES: usual, 1_000_000: patient}
+
+
+@contextmanager
+def full(service: Service) -> Iterator[None]:
+    """As many sessions are in progress as may be."""
+
+    async def fill(number: int) -> None:
+        load = service.services.sessions._opening._load
+        for _ in range(number):
+            load.enter(service.loop._loop.time())
+        for _ in range(-number):
+            load.give_up()
+
+    number = service.settings.max_opening_sessions
+    service.loop.run(fill(number))
+    try:
+        yield
+    finally:
+        service.loop.run(fill(-number))
+
+
+def check_none_is_forgotten(service: Service) -> None:
+    """Each connection is being served, has a deadline or is on its way to its end."""
+
+    async def check() -> None:
+        for each in connections_here(service):
+            is_closing = each._transport.is_closing()
+            assert is_closing or each._serving is not None or each._awaited is not None, (each._at, each._message)
+
+    check_alive(service)  # on another connection, so what came before has been read
+    service.loop.run(check())
 
 
 class TestSlowness:

@@ -136,7 +136,7 @@ class Connection(asyncio.Protocol):
         self._body_of: RequestResponseCycle | None = None
         """The request whose body is to come."""
         self._ignored_bytes = 0
-        """How much of that body came after the answer."""
+        """How much of that body was of no use to its answer."""
 
         self._queue: deque[RequestResponseCycle] = deque()
         self._serving: RequestResponseCycle | None = None
@@ -338,10 +338,8 @@ class Connection(asyncio.Protocol):
         if not request.response_complete:
             request.body += body
             request.message_event.set()
-            return
-        self._ignored_bytes += len(body)
-        if self._ignored_bytes > self._settings.max_body_bytes:
-            raise TooLarge("body", self._settings.max_body_bytes)
+        else:
+            self._ignore(body)
 
     def on_message_complete(self) -> None:
         """Its end."""
@@ -353,6 +351,12 @@ class Connection(asyncio.Protocol):
             self._at = _At.REQUEST
         else:
             self._end()
+
+    def _ignore(self, body: bytes | bytearray) -> None:
+        """Bound what an answered request has of a body still."""
+        self._ignored_bytes += len(body)
+        if self._ignored_bytes > self._settings.max_body_bytes:
+            raise TooLarge("body", self._settings.max_body_bytes)
 
     # Answering.
 
@@ -397,6 +401,14 @@ class Connection(asyncio.Protocol):
             self._end()
             self._watch_writing()
             return
+        unread = self._body_of
+        if unread is not None and unread.response_complete:
+            # Nobody else empties it, and a full one would keep the connection from being read, and from its deadlines.
+            body, unread.body = unread.body, bytearray()
+            try:
+                self._ignore(body)
+            except TooLarge as fault:
+                self._fail(fault)
         self._begin_next()
         self._read_on()
 
