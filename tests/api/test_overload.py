@@ -315,6 +315,26 @@ def test_of_unknown_tokens_that_arrive_together_no_more_are_looked_up_than_sessi
             peer.leave()
 
 
+@pytest.mark.usefixtures("full")
+def test_refusing_the_unknown_says_nothing_of_what_there_is_to_do(small: Service, devices: list[Device]) -> None:
+    """So it makes the limit no smaller for those who are known, however many unknown ones are refused."""
+
+    async def refused() -> int:
+        return small.services.sessions._opening._load._refused
+
+    before = small.loop.run(refused())
+    unknown = small.operator[:-2] + "AA"
+    for token in ("", "nonsense", unknown):
+        with small.client(token) as client:
+            assert client.post("/sessions", json=session_body(devices[0])).status_code == 503
+    with Peer(small) as peer:
+        peer.send("POST /sessions HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
+        check_problem(peer.answer(), 503, "ERR_DEPENDENCY")
+    assert small.loop.run(refused()) == before
+    assert open_one(small, devices[0]) == 503
+    assert small.loop.run(refused()) == before + 1
+
+
 def test_who_is_on_the_way_counts_before_it_is_in_progress() -> None:
     """From when it was let in, or if its token was not known, from when it has been authenticated."""
     counted: list[int] = []
@@ -325,7 +345,7 @@ def test_who_is_on_the_way_counts_before_it_is_in_progress() -> None:
         seen[scope["path"]] = sum(counted)
 
     async def run(*, known: bool) -> None:
-        overload = Overload(app, lambda _: False, lambda: Expected(counted.append), lambda _: known)
+        overload = Overload(app, lambda: False, lambda _: True, lambda: Expected(counted.append), lambda _: known)
         scope = opening_scope("/sessions" if known else "/api/v1/sessions")
         assert overload.refusal(scope, keep_alive=True) is None
         assert sum(counted) == known
@@ -361,7 +381,7 @@ def serve_crowd(
     size: int = 100,
 ) -> list[asyncio.Task[None]]:
     """So many that ask for sessions at the same moment."""
-    overload = Overload(app, lambda _: False, lambda: Expected(count), lambda _: True)
+    overload = Overload(app, lambda: False, lambda _: True, lambda: Expected(count), lambda _: True)
     scopes = [opening_scope("/sessions", number=number) for number in range(size)]
     assert not any(overload.refusal(scope, keep_alive=True) for scope in scopes)
     return [asyncio.create_task(overload(scope, receive, send)) for scope in scopes]

@@ -58,7 +58,8 @@ class Overload:
 
     Args:
         app: the application.
-        overloaded: whether one more session to open would be too many, beside so many more than are known of.
+        overloaded: whether one more session to open is too many; then it counts as refused, which may lower the limit.
+        has_room_beside: whether one more would find room beside so many others; counts nothing.
         expecting: makes what counts one more among them, until it is in progress or answered.
         recognizes: whether an `Authorization` header holds a token that is known to be live.
     """
@@ -66,12 +67,14 @@ class Overload:
     def __init__(
         self,
         app: ASGIApp,
-        overloaded: Callable[[int], bool],
+        overloaded: Callable[[], bool],
+        has_room_beside: Callable[[int], bool],
         expecting: Callable[[], Expected],
         recognizes: Callable[[str | None], bool],
     ) -> None:
         self._app = app
         self._overloaded = overloaded
+        self._has_room_beside = has_room_beside
         self._expecting = expecting
         self._recognizes = recognizes
         self._unknown = 0
@@ -150,17 +153,16 @@ class Overload:
         """
         if scope["method"] != "POST" or scope["path"] not in _PATHS:
             return None
-        if self._overloaded(0):
+        known = self._recognizes(_authorization(scope["headers"]))
+        # Anybody can send what is unknown, so a refusal of that says nothing of what there is to do.
+        if self._overloaded() if known else not self._has_room_beside(self._unknown):
             return self._render(scope["headers"], keep_alive=keep_alive)
-        expected = self._expecting()
-        if self._recognizes(_authorization(scope["headers"])):
+        scope[_EXPECTED] = expected = self._expecting()
+        if known:
             expected.begin()
-        elif self._overloaded(self._unknown):
-            return self._render(scope["headers"], keep_alive=keep_alive)
         else:
             scope[_UNKNOWN] = unknown = Expected(self._count_unknown)
             unknown.begin()
-        scope[_EXPECTED] = expected
         return None
 
     def _count_unknown(self, more: int) -> None:

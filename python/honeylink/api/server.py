@@ -40,6 +40,7 @@ class Server(uvicorn.Server):
         overload = Overload(
             app,
             services.sessions.overloaded,
+            services.sessions.has_room_beside,
             services.sessions.expecting,
             services.access.recognizes,
         )

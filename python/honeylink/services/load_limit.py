@@ -75,16 +75,17 @@ class LoadLimit:
         return self._refused > 0
 
     def refuses(self, now: float, coming: int = 0) -> bool:
-        """Whether one more than those in progress, and those that are still to enter, would be too many.
-
-        It counts as refused then.
-        """
-        if self._in_progress == 0 and now - self._began > _IDLE_SECONDS:
-            self._limit = self._limit_max
-        if self._in_progress + coming < self.limit:
+        """Whether one more is to be refused, which counts: it says how much there is to do."""
+        if not self.is_full(now, coming):
             return False
         self._refused += 1
         return True
+
+    def is_full(self, now: float, coming: int = 0) -> bool:
+        """Whether one more than those in progress, and those that are still to enter, would be too many."""
+        if self._in_progress == 0 and now - self._began > _IDLE_SECONDS:
+            self._limit = self._limit_max
+        return self._in_progress + coming >= self.limit
 
     def enter(self, now: float) -> None:
         """Count one in."""

@@ -167,9 +167,13 @@ class Opening:
         self._waiting: deque[_Waiting] = deque()
         self._group: asyncio.Task[None] | None = None
 
-    def overloaded(self, more: int = 0) -> bool:
-        """Whether one more request would be one too many, beside those expected and so many more."""
-        return self._load.refuses(asyncio.get_running_loop().time(), self._coming + more)
+    def overloaded(self) -> bool:
+        """Whether one more request is to be refused, beside those expected; it counts as one more to do then."""
+        return self._load.refuses(asyncio.get_running_loop().time(), self._coming)
+
+    def has_room_beside(self, others: int) -> bool:
+        """Whether one more request would find room, beside those expected and these others; counts nothing."""
+        return not self._load.is_full(asyncio.get_running_loop().time(), self._coming + others)
 
     def expecting(self) -> Expected:
         """One more request that is on its way here."""

@@ -98,9 +98,13 @@ class Sessions:
         self._locked_rows = locked_rows
         self._device_priority_max = device_priority_max
 
-    def overloaded(self, more: int = 0) -> bool:
-        """Whether one more would be too many, beside those expected and so many more; costs next to nothing."""
-        return self._opening.overloaded(more)
+    def overloaded(self) -> bool:
+        """Whether one more is to be refused, beside those expected; costs next to nothing."""
+        return self._opening.overloaded()
+
+    def has_room_beside(self, others: int) -> bool:
+        """Whether one more would find room, beside those expected and these others; a refusal for it is not counted."""
+        return self._opening.has_room_beside(others)
 
     def expecting(self) -> Expected:
         """Makes what counts one request among those still to come, until it opens a session or ends."""
