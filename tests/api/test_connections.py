@@ -500,6 +500,15 @@ class TestFraming:
             peer.send(body)
             assert peer.answer().status_code == 201
 
+    def test_http_1_0_knows_no_100_continue(self, service: Service, device: Device) -> None:
+        """RFC 9110 section 10.1.1: its client would take that for the answer."""
+        body = json.dumps(session_body(device, 1))
+        lines = ("Content-Type: application/json", f"Content-Length: {len(body)}", "Expect: 100-continue")
+        with Peer(service) as peer:
+            peer.send(head(service, *lines).replace("HTTP/1.1", "HTTP/1.0"), body)
+            assert peer.answer().status_code == 201
+            assert peer.rest() == b""
+
     def test_unauthorized_body_is_not_asked_for(self, service: Service) -> None:
         with Peer(service) as peer:
             peer.send("POST /sessions HTTP/1.1\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n")

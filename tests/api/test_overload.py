@@ -423,6 +423,28 @@ def test_a_crowd_begins_a_few_at_a_time_in_the_order_in_which_it_came() -> None:
     assert begun == [number for number in range(100) if number != 70]
 
 
+def test_a_refusal_that_fails_takes_none_of_those_after_it() -> None:
+    sent: list[int] = []
+
+    async def app(_: Scope, __: Receive, ___: Send) -> None: ...
+
+    async def run() -> None:
+        overload = Overload(app, lambda: True, lambda _: False, lambda: Expected(sent.append), lambda _: True)
+        done = asyncio.Event()
+
+        def fail() -> None:
+            raise OSError
+
+        overload.answer_later(lambda: sent.append(1))
+        overload.answer_later(fail)
+        overload.answer_later(lambda: sent.append(2))
+        overload.answer_later(done.set)
+        await asyncio.wait_for(done.wait(), 5)
+
+    asyncio.run(run())
+    assert sent == [1, 2]
+
+
 def test_what_is_up_to_the_client_does_not_count() -> None:
     counted: list[int] = []
     seen: dict[str, int] = {}

@@ -22,6 +22,7 @@ import re
 from collections import deque
 from typing import TYPE_CHECKING
 
+import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from honeylink.api.endpoints import PREFIXES
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Overload"]
 
+_log = structlog.get_logger(__name__)
 _ROUTE = "/sessions"
 _PATHS = tuple(f"{prefix}{_ROUTE}" for prefix in PREFIXES)
 # What counts a request, in its scope until the gate has taken it over: as one to come, and as one still unknown.
@@ -185,7 +187,10 @@ class Overload:
     def _send_all(self) -> None:
         due, self._due = self._due, []
         for send in due:
-            send()
+            try:
+                send()
+            except Exception:  # noqa: BLE001 - whatever it is, the others have nothing to do with it
+                _log.exception("refusal.failed")
 
 
 def _authorization(headers: list[tuple[bytes, bytes]]) -> str | None:

@@ -317,7 +317,7 @@ class Connection(asyncio.Protocol):
             access_log=False,
             default_headers=self._server_state.default_headers,
             message_event=asyncio.Event(),
-            expect_100_continue=self._expects_continue,
+            expect_100_continue=self._expects_continue and version > "1.0",
             keep_alive=version != "1.0" and self._parser.should_keep_alive(),
             on_response=self._answered,
         )
