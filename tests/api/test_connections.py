@@ -14,7 +14,7 @@ from weakref import WeakSet
 import pytest
 
 from honeylink.api.protocol import MAX_HEADER_BYTES, MAX_HEADER_FIELDS, Connection
-from tests.api.holding import no_session_opens
+from tests.api.holding import holding, no_session_opens
 from tests.api.peer import (
     MAX_BODY_BYTES,
     PATIENCE_SECONDS,
@@ -262,6 +262,12 @@ def full(service: Service) -> Iterator[None]:
         service.loop.run(fill(-number))
 
 
+def check_alive_without_database(service: Service) -> None:
+    """It still does its work, so what came before on other connections has been read."""
+    with service.client() as client:
+        assert client.get("/metrics").status_code == 200
+
+
 def check_none_is_forgotten(service: Service) -> None:
     """Each connection is being served, has a deadline or is on its way to its end."""
 
@@ -446,6 +452,25 @@ class TestFraming:
             assert answer.status_code == 201
             assert answer.json()["device_token"]
             check_problem(peer.answer(), 400, "ERR_VALIDATION")
+            assert peer.rest() == b""
+
+    @pytest.mark.parametrize("broken", ["zz\r\n", "0\r\nno colon\r\n\r\n", "0\r\nX: " + "x" * 40_000])
+    def test_what_is_carried_out_without_its_body_has_its_own_answer(
+        self, service: Service, device: Device, broken: str
+    ) -> None:
+        with service.client(device.token) as client:
+            session_id = client.post("/sessions", json=session_body(device, 1)).json()["session_id"]
+        ending = head(service, "Transfer-Encoding: chunked", method="DELETE", path=f"/sessions/{session_id}")
+        with Peer(service) as peer:
+            with holding(service, "LOCK TABLE sessions"):
+                peer.send(ending)
+                check_alive_without_database(service)
+                peer.send(broken)
+                check_alive_without_database(service)
+            answer = peer.answer()
+            assert answer.status_code == 200
+            assert answer.json()["session_id"] == session_id
+            assert answer.headers["connection"] == "close"
             assert peer.rest() == b""
 
     @pytest.mark.parametrize("behind", ["GET / HTTP/1.1\r\nHost: te", "POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n"])

@@ -40,6 +40,7 @@ def test_the_exchange_is_made_and_used_as_ever() -> None:
     ]
     source = inspect.getsource(RequestResponseCycle)
     used = {"body", "more_body", "disconnected", "keep_alive", "response_started", "response_complete", "message_event"}
+    used |= {"waiting_for_100_continue"}
     assert used <= set(re.findall(r"self\.(\w+)", source))
     # All that it asks of the connection: the rest is up to `Connection`.
     assert set(re.findall(r"self\.flow\.(\w+)", source)) == {"write_paused", "drain", "resume_reading"}

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Scope
     from uvicorn import Config
+    from uvicorn._types import ASGIReceiveEvent
     from uvicorn.server import ServerState
 
     from honeylink.api.overload import Overload
@@ -89,6 +90,32 @@ class _Flow(FlowControl):
             super().resume_reading()
 
 
+class _Exchange(RequestResponseCycle):
+    """An exchange whose body may turn out to be none.
+
+    Only who asks for the body is told: what the application does without one goes on, and has its own answer.
+    """
+
+    tell: Callable[[], None] | None = None
+    """Set when the body can't be had: to be called when the application asks for it."""
+
+    def break_off(self, tell: Callable[[], None]) -> None:
+        """The rest of the body won't come. The answer is the last of its connection, if there is one."""
+        self.keep_alive = False
+        self.waiting_for_100_continue = False
+        self.tell = tell
+        self.message_event.set()
+
+    async def receive(self) -> ASGIReceiveEvent:
+        """A part of the body; called by the application."""
+        message = await super().receive()
+        if self.tell is None or self.disconnected or self.response_started:
+            return message
+        self.disconnected = True
+        self.tell()
+        return {"type": "http.disconnect"}
+
+
 class Connection(asyncio.Protocol):
     """One connection of a client.
 
@@ -133,13 +160,13 @@ class Connection(asyncio.Protocol):
         self._unfinished_bytes = 0
         """Parsed since the header, a chunk or the trailer began, or since the last part of a body."""
         self._expects_continue = False
-        self._body_of: RequestResponseCycle | None = None
+        self._body_of: _Exchange | None = None
         """The request whose body is to come."""
         self._ignored_bytes = 0
         """How much of that body was of no use to its answer."""
 
-        self._queue: deque[RequestResponseCycle] = deque()
-        self._serving: RequestResponseCycle | None = None
+        self._queue: deque[_Exchange] = deque()
+        self._serving: _Exchange | None = None
         self._refusal: bytes | None = None
         """The answer to the request that is being served, if that is refused."""
         self._fault: ServiceError | None = None
@@ -308,7 +335,7 @@ class Connection(asyncio.Protocol):
             "headers": self._headers,
             "state": {"connected": self._is_connected},
         }
-        self._body_of = RequestResponseCycle(
+        self._body_of = _Exchange(
             scope=scope,  # type: ignore[arg-type]  # a dict like those that uvicorn makes
             transport=self._transport,
             flow=self._flow,
@@ -371,7 +398,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(_last_answer(self._fault))
             self._close()
 
-    def _begin(self, request: RequestResponseCycle) -> None:
+    def _begin(self, request: _Exchange) -> None:
         self._serving = request
         self._refusal = self._overload.refusal(cast("Scope", request.scope), keep_alive=request.keep_alive)
         if self._refusal is not None:
@@ -424,12 +451,13 @@ class Connection(asyncio.Protocol):
         elif at_fault is not self._serving:
             self._close()  # it has its answer
             return
-        elif at_fault.response_started or self._refusal is not None:
-            at_fault.keep_alive = False
         else:
-            at_fault.disconnected = True
-            at_fault.message_event.set()
-            self._serving, self._fault = None, fault
+            at_fault.break_off(lambda: self._answer_instead(fault))
+        self._begin_next()
+
+    def _answer_instead(self, fault: ServiceError) -> None:
+        """The request that is being served can't go on without its body."""
+        self._serving, self._fault = None, fault
         self._begin_next()
 
     def _end(self) -> None:
