@@ -16,9 +16,7 @@ llhttp is the only judge of where a request ends, also of one that is refused.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import secrets
 import urllib.parse
 from collections import deque
 from contextvars import Context
@@ -26,22 +24,18 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, cast
 
 import httptools
-import structlog
 
-# All that is used of uvicorn beside its documented server. `tests/api/test_protocol.py` says when it has changed.
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+# This and what `exchange` has is all that is used of uvicorn beside its documented server.
+# `tests/api/test_protocol.py` says when it has changed.
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr
 
-from honeylink.api.problems import MEDIA_TYPE, problem_body
+from honeylink.api.exchange import Exchange, Flow, last_answer
 from honeylink.errors import ServiceError, TooLarge, TooSlow, ValidationFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from starlette.types import Scope
     from uvicorn import Config
-    from uvicorn._types import ASGIReceiveEvent
     from uvicorn.server import ServerState
 
     from honeylink.api.overload import Overload
@@ -59,7 +53,6 @@ _PIECE_BYTES = 1024
 # The application is given its own deadline for a body first, as it can say which one was missed.
 _BODY_GRACE_SECONDS = 1
 
-_log = structlog.get_logger(__name__)
 _FRAMING = {b"content-length", b"transfer-encoding"}
 _uvicorn_log = logging.getLogger("uvicorn.error")
 
@@ -72,48 +65,6 @@ class _At(Enum):
     BODY = auto()
     END = auto()
     """Nothing that is looked at any more."""
-
-
-class _Flow(FlowControl):
-    """Lets the connection say when to read on: the ASGI exchange knows only of its own body."""
-
-    def __init__(self, transport: asyncio.Transport, read_on: Callable[[], None]) -> None:
-        super().__init__(transport)
-        self._read_on = read_on
-
-    def resume_reading(self) -> None:
-        self._read_on()
-
-    def resume(self) -> None:
-        """Read on, as the connection has decided."""
-        if self.read_paused:
-            super().resume_reading()
-
-
-class _Exchange(RequestResponseCycle):
-    """An exchange whose body may turn out to be none.
-
-    Only who asks for the body is told: what the application does without one goes on, and has its own answer.
-    """
-
-    tell: Callable[[], None] | None = None
-    """Set when the body can't be had: to be called when the application asks for it."""
-
-    def break_off(self, tell: Callable[[], None]) -> None:
-        """The rest of the body won't come. The answer is the last of its connection, if there is one."""
-        self.keep_alive = False
-        self.waiting_for_100_continue = False
-        self.tell = tell
-        self.message_event.set()
-
-    async def receive(self) -> ASGIReceiveEvent:
-        """A part of the body; called by the application."""
-        message = await super().receive()
-        if self.tell is None or self.disconnected or self.response_started:
-            return message
-        self.disconnected = True
-        self.tell()
-        return {"type": "http.disconnect"}
 
 
 class Connection(asyncio.Protocol):
@@ -146,7 +97,7 @@ class Connection(asyncio.Protocol):
         self._loop = _loop or asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport
-        self._flow: _Flow
+        self._flow: Flow
         self._addresses: tuple[object, object]
 
         self._at = _At.REQUEST
@@ -160,13 +111,13 @@ class Connection(asyncio.Protocol):
         self._unfinished_bytes = 0
         """Parsed since the header, a chunk or the trailer began, or since the last part of a body."""
         self._expects_continue = False
-        self._body_of: _Exchange | None = None
+        self._body_of: Exchange | None = None
         """The request whose body is to come."""
         self._ignored_bytes = 0
         """How much of that body was of no use to its answer."""
 
-        self._queue: deque[_Exchange] = deque()
-        self._serving: _Exchange | None = None
+        self._queue: deque[Exchange] = deque()
+        self._serving: Exchange | None = None
         self._refusal: bytes | None = None
         """The answer to the request that is being served, if that is refused."""
         self._fault: ServiceError | None = None
@@ -182,7 +133,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has connected."""
         self._transport = transport
-        self._flow = _Flow(transport, self._read_on)
+        self._flow = Flow(transport, self._read_on)
         self._addresses = get_local_addr(transport), get_remote_addr(transport)
         self._server_state.connections.add(self)  # type: ignore[arg-type]  # uvicorn names its own classes only
         self._set_deadline()
@@ -335,7 +286,7 @@ class Connection(asyncio.Protocol):
             "headers": self._headers,
             "state": {"connected": self._is_connected},
         }
-        self._body_of = _Exchange(
+        self._body_of = Exchange(
             scope=scope,  # type: ignore[arg-type]  # a dict like those that uvicorn makes
             transport=self._transport,
             flow=self._flow,
@@ -395,10 +346,10 @@ class Connection(asyncio.Protocol):
             if not self._flow.write_paused:
                 self._begin(self._queue.popleft())
         elif self._fault is not None:
-            self._transport.write(_last_answer(self._fault))
+            self._transport.write(last_answer(self._fault))
             self._close()
 
-    def _begin(self, request: _Exchange) -> None:
+    def _begin(self, request: Exchange) -> None:
         self._serving = request
         self._refusal = self._overload.refusal(cast("Scope", request.scope), keep_alive=request.keep_alive)
         if self._refusal is not None:
@@ -540,17 +491,3 @@ class Connection(asyncio.Protocol):
 
 def _no_request(found: object) -> ValidationFailed:
     return ValidationFailed([("", f"expected an HTTP/1.1 request, found {found}")])
-
-
-def _last_answer(fault: ServiceError) -> bytes:
-    """A problem as it is sent outside of the application, to end a connection."""
-    trace_id, span_id = secrets.token_hex(16), secrets.token_hex(8)
-    body = problem_body(fault.code, str(fault), trace_id)
-    content = json.dumps(body).encode()
-    status = int(str(body["status"]))
-    _log.info("request.unread", status=status, reason=str(fault), trace_id=trace_id)
-    head = (
-        f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(content)}\r\nconnection: close\r\n"
-        f"cache-control: no-store\r\ntraceparent: 00-{trace_id}-{span_id}-00\r\n\r\n"
-    )
-    return STATUS_LINE[status] + head.encode("ascii") + content
