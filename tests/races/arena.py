@@ -135,9 +135,9 @@ class Arena:
         await self._gate.execute(f"SELECT pg_advisory_lock({GATE})")
         try:
             held = asyncio.ensure_future(outcome_of(first))
-            await self._until_stuck(self.first, held)
+            await self.until_stuck(self.first, held)
             waiting = asyncio.ensure_future(outcome_of(second))
-            await self._until_stuck(self.second, waiting)
+            await self.until_stuck(self.second, waiting)
         finally:
             await self._gate.execute(f"SELECT pg_advisory_unlock({GATE})")
         return await held, await waiting
@@ -152,7 +152,7 @@ class Arena:
         async def between() -> None:
             if next(statements) == after:
                 started.append(asyncio.ensure_future(outcome_of(first())))
-                await self._until_stuck(self.first, started[0])
+                await self.until_stuck(self.first, started[0])
 
         token = BETWEEN_STATEMENTS.set(between)
         waiting = asyncio.ensure_future(outcome_of(second()))
@@ -160,7 +160,8 @@ class Arena:
         outcome = await waiting
         return (await started[0], outcome) if started else None
 
-    async def _until_stuck(self, services: Services, task: asyncio.Future[Any]) -> None:
+    async def until_stuck(self, services: Services, task: asyncio.Future[Any]) -> None:
+        """Return when these services wait for a lock, or the task is done."""
         stuck = "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $1 AND NOT granted)"
         while not task.done() and not await self.owner.fetchval(stuck, self._pids[id(services)]):
             pass
@@ -274,11 +275,15 @@ async def check_device(arena: Arena, scene: Scene, outcomes: dict[Any, Any]) -> 
     assert {row["token_id"] for row in live} <= {token.token_id for token in scene.tokens}
     events = await arena.owner.fetch(
         "SELECT category FROM audit_events WHERE tenant_id = $1 AND device_id = $2 AND outcome = 'success'"
-        " AND category LIKE 'device-%' ORDER BY at, event_id",
+        " AND (category LIKE 'device-%' OR category = 'session-creation') ORDER BY at, event_id",
         scene.tenant_id,
         ops.DEVICE,
     )
-    life = "".join(row["category"].removeprefix("device-")[:3] + " " for row in events)
+    categories = [row["category"] for row in events]
+    # A session is created only while its device is paired.
+    assert "session-creation" not in itertools.takewhile(lambda each: each != "device-pairing", categories)
+    assert "session-creation" not in itertools.dropwhile(lambda each: each != "device-revocation", categories)
+    life = "".join(each.removeprefix("device-")[:3] + " " for each in categories if each.startswith("device-"))
     assert re.fullmatch(r"(reg )*(pai )?(rev )?", life)
     assert status == {"": None, "reg": "pending", "pai": "paired", "rev": "revoked"}[life.strip()[-3:]]
 

@@ -15,7 +15,7 @@ from honeylink.services.runtime import open_services
 from honeylink.store.database import UnitOfWork
 from honeylink.store.sessions import EndingSession, end_sessions
 from tests.races import operations as ops
-from tests.races.arena import check_pool_events, set_scene
+from tests.races.arena import check, check_pool_events, set_scene
 from tests.races.operations import State
 
 if TYPE_CHECKING:
@@ -38,6 +38,26 @@ def test_a_change_of_an_older_transaction_is_dated_by_when_it_was_made(loop: Loo
             await arena.first.pools.change_device_pool(scene.caller(), ops.DEVICE, change)
             await set_capacity(work, scene.caller(), ops.DEVICE, 3000)
         await check_pool_events(arena, scene)
+
+    loop.run(run())
+
+
+def test_no_session_is_created_after_its_device_was_revoked(loop: LoopThread, arena: Arena) -> None:
+    """The session holds its device's pool and awaits its tenant's; the revocation awaits that of the device."""
+
+    async def run() -> None:
+        scene = await set_scene(arena, State.PAIRED, node=False)
+        async with arena.owner.transaction():
+            await arena.owner.execute(
+                "SELECT FROM pools WHERE tenant_id = $1 AND level = 1 FOR NO KEY UPDATE", scene.tenant_id
+            )
+            opening = asyncio.ensure_future(ops.open_session(arena.first, scene, 1))
+            await arena.until_stuck(arena.first, opening)
+            revoking = asyncio.ensure_future(ops.revoke(arena.second, scene, 2))
+            await arena.until_stuck(arena.second, revoking)
+            assert not opening.done()
+        await opening
+        await check(arena, scene, {ops.revoke: await revoking})
 
     loop.run(run())
 

@@ -79,6 +79,7 @@ pool AS (
     FROM device
     WHERE pool.tenant_id = device.tenant_id AND pool.level = 0 AND pool.pool_id = device.device_id
       AND device.status = 'paired'
+    RETURNING pool.pool_id
 ),
 event AS (
     INSERT INTO audit_events (tenant_id, event_id, category, actor, device_id, outcome, details, trace_id)
@@ -86,11 +87,12 @@ event AS (
            CASE status WHEN 'paired' THEN 'success' ELSE 'refused' END,
            jsonb_build_object('try', pairing_tries), :trace_id::text
     FROM device
+    WHERE (SELECT count(*) FROM pool) >= 0 -- it is dated once the pool is locked
 )
 SELECT status, paired_at, pairing_tries, pairing_expires_at > statement_timestamp() AS in_time FROM device;
 
 -- name: revoke_device^
--- Revoke a device and its token, close its pool, tell every process and write the audit event. Its lock is held. Its live sessions are ended by later statements; the closed pool lets no new ones in.
+-- Revoke a device and its token, close its pool, tell every process and write the audit event. Its lock is held. Its live sessions are ended by later statements; the closed pool lets no new ones in. So the event is dated under the pool's lock, after all that came in before.
 WITH device AS (
     UPDATE devices
     SET status = 'revoked', revoked_at = statement_timestamp(), revoke_reason = :reason::text
@@ -102,6 +104,7 @@ pool AS (
     SET accepting = false
     FROM device
     WHERE pool.tenant_id = device.tenant_id AND pool.level = 0 AND pool.pool_id = device.device_id
+    RETURNING pool.pool_id
 ),
 token AS (
     UPDATE tokens AS token
@@ -115,6 +118,7 @@ event AS (
     SELECT tenant_id, :event_id::uuid, :category::text, :actor::text, device_id, :outcome::text, :details::jsonb,
            :trace_id::text
     FROM device
+    WHERE (SELECT count(*) FROM pool) >= 0 -- it is dated once the pool is locked
 )
 SELECT device_id, (SELECT count(pg_notify('honeylink_changes', token_id::text)) FROM token) AS told FROM device;
 
