@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -92,6 +93,13 @@ def test_all_of_them_serve_and_count_as_one(served: Served) -> None:
         assert answered(served, "/healthz") == before + asked
     begun = {(line["worker"], line["pid"]) for line in served.log() if line["event"] == "serving"}
     assert {(line["worker"], line["pid"]) for line in served.log() if line["event"] == "request"} == begun
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the limits of another process")
+def test_no_process_leaves_a_core_file(served: Served) -> None:
+    """It would hold keys."""
+    for pid in (served.pid, *(worker.pid for worker in workers_of(served).values())):
+        assert psutil.Process(pid).rlimit(psutil.RLIMIT_CORE) == (0, 0)
 
 
 def test_killed_worker_loses_nothing_and_is_replaced(served: Served) -> None:

@@ -18,10 +18,6 @@ T = TypeVar("T")
 
 def launch(work: Coroutine[None, None, None]) -> None:
     """Run what serves to its end, and send the spans that are left."""
-    if sys.platform != "win32":
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold keys
     exporter = install_exporter()
     try:
         run(work)
@@ -31,7 +27,11 @@ def launch(work: Coroutine[None, None, None]) -> None:
 
 
 def run(work: Coroutine[None, None, T]) -> T:
-    """Run a coroutine in the fastest loop there is."""
+    """Run a coroutine in the fastest loop there is, in a process that leaves no core file: it would hold keys."""
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         import uvloop
     except ModuleNotFoundError:  # Windows has none
