@@ -210,6 +210,72 @@ def failures(served: Served) -> int:
     return sum("expected mode 0600" in str(line.get("reason")) for line in served.log())
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux sets the limits of another process")
+def test_supervisor_that_can_start_none_goes_on(served: Served) -> None:
+    """As when processes, descriptors or memory have run out."""
+    supervisor = psutil.Process(served.pid)
+    eventually(lambda: len(workers_of(served)) == 2, "both workers")
+    before = sockets(served)
+    limits = supervisor.rlimit(psutil.RLIMIT_NOFILE)
+    supervisor.rlimit(psutil.RLIMIT_NOFILE, (3, limits[1]))
+    workers_of(served)[1].kill()
+    eventually(lambda: starts_failed(served) > 3, "starts to fail")
+    assert httpx.get(f"{served.url}/readyz", timeout=30).status_code == 200
+    supervisor.rlimit(psutil.RLIMIT_NOFILE, limits)
+    eventually(lambda: len(workers_of(served)) == 2, "a worker again")
+    eventually(lambda: sockets(served) == before, "failed starts to have left no socket")
+
+
+def starts_failed(served: Served) -> int:
+    return sum(line["event"] == "worker.start_failed" for line in served.log())
+
+
+def sockets(served: Served) -> int:
+    return sum(str(each.readlink()).startswith("socket:") for each in Path(f"/proc/{served.pid}/fd").iterdir())
+
+
+BABBLING = """
+import os, sys
+if "honeylink.cli.serving.worker" in sys.orig_argv:
+    try:
+        os.remove({flag!r})
+    except FileNotFoundError:
+        pass
+    else:
+        from honeylink.cli.serving.channel import Channel
+        Channel.send = lambda self, kind, **_: self._writer.is_closing() or self._writer.write({said})
+"""
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "b' ' * (17 << 20)",
+        'b\'{"kind": "counted", "exposition": "no number"}\\n\' + b\'no JSON\\n\'',
+    ],
+    ids=["too long", "counts that can't be read"],
+)
+def test_worker_that_babbles_is_replaced(tmp_path: Path, new_database: Callable[[], str], said: str) -> None:
+    flag = tmp_path / "flag"
+    flag.touch()
+    (tmp_path / "sitecustomize.py").write_text(BABBLING.format(flag=str(flag), said=said))
+    with two_workers(tmp_path, database_dsn=new_database(), PYTHONPATH=tmp_path) as served:
+        served.logged("worker.died")
+        eventually(lambda: len(workers_of(served)) == 2, "another worker")
+        httpx.get(f"{served.url}/healthz", timeout=30).raise_for_status()
+        assert answered(served, "/healthz") == 1
+
+
+def test_worker_answers_its_own_counts_when_nobody_adds_them_up(served: Served) -> None:
+    os.kill(served.pid, signal.SIGSTOP)
+    try:
+        own = httpx.get(f"{served.url}/metrics", timeout=30).raise_for_status().text
+        assert "# TYPE honeylink_http_requests_total counter" in own
+    finally:
+        os.kill(served.pid, signal.SIGCONT)
+    assert answered(served, "/metrics") > 0  # that one
+
+
 def test_workers_that_can_not_start_end_it_all(tmp_path: Path, new_database: Callable[[], str]) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import os, sys\nif 'honeylink.cli.serving.worker' in sys.orig_argv:\n    os._exit(3)\n"

@@ -11,7 +11,7 @@ import pickle
 import signal
 import socket
 import sys
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import structlog
 
@@ -64,6 +64,11 @@ class _Worker:
         self.reason: str | None = None
         self.serves_since: float | None = None
 
+    def count(self, exposition: str) -> None:
+        """Take what it counts now."""
+        self.exposition = exposition
+        self.counted.set()
+
 
 class _Supervisor:
     def __init__(self, settings: Settings, worker_settings: Settings, address: socket.socket) -> None:
@@ -75,7 +80,9 @@ class _Supervisor:
         """What workers counted that are no more."""
         self._stopped = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._asking: set[_Worker] = set()
+        """Those who want to know what all of them count."""
+        self._summing: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         stopping = Stopping(
@@ -87,6 +94,7 @@ class _Supervisor:
         stopped = asyncio.create_task(self._stopped.wait())
         done, _ = await asyncio.wait({stopped, *keeping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.begin()
+        self._stopped.set()  # at once: nobody may start a worker without the address
         self._address.close()
         for worker in self._workers:
             worker.channel.send("stop")
@@ -104,19 +112,29 @@ class _Supervisor:
         """Have a worker, and another one when it has ended, until the end of all."""
         faults = failed_starts = 0
         while not self._stopped.is_set():
-            worker = await self._start(number)
-            await self._attend(worker)
+            served_seconds, reason = await self._have(number)
             if self._stopped.is_set():
                 return
-            lived_seconds = None if worker.serves_since is None else self._loop.time() - worker.serves_since
-            status = worker.process.returncode
-            _log.warning("worker.died", worker=number, pid=worker.process.pid, exit_status=status, reason=worker.reason)
-            failed_starts = failed_starts + 1 if lived_seconds is None else 0
-            faults = 0 if lived_seconds is not None and lived_seconds >= _STEADY_SECONDS else faults + 1
+            failed_starts = failed_starts + 1 if served_seconds is None else 0
+            faults = 0 if served_seconds is not None and served_seconds >= _STEADY_SECONDS else faults + 1
             if failed_starts >= _STARTS_MAX and all(other.serves_since is None for other in self._workers):
-                raise HoneyLinkError(worker.reason or f"expected workers to start, found exit status {status} of each")
+                raise HoneyLinkError(reason)
             if faults:
                 await self._pause(min(_BACKOFF_SECONDS * 2 ** (faults - 1), _BACKOFF_SECONDS_MAX))
+
+    async def _have(self, number: int) -> tuple[float | None, str]:
+        """Have one worker until its end: for how many seconds it has served, None if never; and what it ended of."""
+        try:
+            worker = await self._start(number)
+        except OSError as error:  # no process, descriptor or memory is to be had now
+            _log.warning("worker.start_failed", worker=number, reason=str(error))
+            return None, f"expected workers to start, found {error}"
+        await self._attend(worker)
+        status = worker.process.returncode
+        if not self._stopped.is_set():
+            _log.warning("worker.died", worker=number, pid=worker.process.pid, exit_status=status, reason=worker.reason)
+        served_seconds = None if worker.serves_since is None else self._loop.time() - worker.serves_since
+        return served_seconds, worker.reason or f"expected workers to start, found exit status {status} of each"
 
     async def _pause(self, seconds: float) -> None:
         stopped = asyncio.ensure_future(self._stopped.wait())
@@ -126,15 +144,19 @@ class _Supervisor:
     async def _start(self, number: int) -> _Worker:
         ours, theirs = socket.socketpair()
         task = Task(number, self._worker_settings, self._address.fileno(), theirs.fileno())
-        with theirs, _input(pickle.dumps(task)) as stdin:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "honeylink.cli.serving.worker"),
-                stdin=stdin,
-                pass_fds=(task.address, task.channel),
-                # Ctrl-C in a terminal is for us, who tell them.
-                start_new_session=True,
-            )
-        worker = _Worker(number, process, await Channel.over(ours))
+        try:
+            with theirs, _input(pickle.dumps(task)) as stdin:
+                process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", "honeylink.cli.serving.worker"),
+                    stdin=stdin,
+                    pass_fds=(task.address, task.channel),
+                    # Ctrl-C in a terminal is for us, who tell them.
+                    start_new_session=True,
+                )
+            worker = _Worker(number, process, await Channel.over(ours))
+        except BaseException:
+            ours.close()  # which ends one that has started all the same
+            raise
         self._workers.add(worker)
         if self._stopped.is_set():
             worker.channel.send("stop")
@@ -143,27 +165,37 @@ class _Supervisor:
 
     async def _attend(self, worker: _Worker) -> None:
         """Do what the worker asks for until it is gone."""
-        while (message := await worker.channel.receive()) is not None:
-            match message["kind"]:
-                case "ready":
-                    worker.serves_since = self._loop.time()
-                case "failed":
-                    worker.reason = message["reason"]
-                case "counted":
-                    worker.exposition = message["exposition"]
-                    worker.counted.set()
-                case "sum":
-                    worker.exposition = message["exposition"]
-                    task = asyncio.create_task(self._sum(worker))
-                    self._tasks.add(task)
-                    task.add_done_callback(self._tasks.discard)
-        await worker.channel.close()
+        try:
+            while (message := await worker.channel.receive()) is not None:
+                self._obey(worker, message)
+        except (KeyError, TypeError, ValueError) as error:
+            worker.reason = f"expected a message of a worker, found {error!r}"
+        await worker.channel.close()  # which ends it, if it is not at its end
         await worker.process.wait()
         self._workers.discard(worker)
-        self._ended = sum_expositions([self._ended, worker.exposition])
+        self._asking.discard(worker)
+        try:
+            self._ended = sum_expositions([self._ended, worker.exposition])
+        except ValueError as error:
+            _log.warning("worker.counts_lost", worker=worker.number, reason=str(error))
 
-    async def _sum(self, asking: _Worker) -> None:
-        others = self._workers - {asking}
+    def _obey(self, worker: _Worker, message: dict[str, Any]) -> None:
+        match message["kind"]:
+            case "ready":
+                worker.serves_since = self._loop.time()
+            case "failed":
+                worker.reason = message["reason"]
+            case "counted":
+                worker.count(message["exposition"])
+            case "sum":
+                worker.count(message["exposition"])
+                self._asking.add(worker)
+                if self._summing is None or self._summing.done():
+                    self._summing = asyncio.create_task(self._sum())
+
+    async def _sum(self) -> None:
+        """Add up what all count, and tell it to those who have asked for it by then."""
+        others = self._workers - self._asking
         waiting = []
         for other in others:
             other.counted.clear()
@@ -173,8 +205,15 @@ class _Supervisor:
             _, silent = await asyncio.wait(waiting, timeout=_COUNT_SECONDS_MAX)
             for task in silent:
                 task.cancel()
-        expositions = [self._ended, *(other.exposition for other in others), asking.exposition]
-        asking.channel.send("totals", exposition=sum_expositions(expositions))
+        asking, self._asking = self._asking, set()
+        expositions = [each.exposition for each in (*(self._workers - asking), *asking)]
+        try:
+            totals = sum_expositions([self._ended, *expositions])
+        except ValueError as error:
+            _log.warning("worker.counts_unreadable", reason=str(error))
+            return  # who has asked answers for itself in the end
+        for worker in asking:
+            worker.channel.send("totals", exposition=totals)
 
     def _kill(self) -> None:
         for worker in self._workers:

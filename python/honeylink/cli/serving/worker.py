@@ -24,13 +24,17 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+# Longer than a supervisor waits for those who do not answer it.
+_TOTALS_SECONDS_MAX = 3.0
+
 
 class _Worker:
     """Serves until the supervisor says so, or is gone."""
 
     def __init__(self, task: Task) -> None:
         self._task = task
-        self._asked: list[asyncio.Future[str]] = []
+        self._asked: asyncio.Future[str] | None = None
+        """What all workers count, when it has been asked for and not been told yet."""
         self._alone = False
 
     async def run(self) -> None:
@@ -57,20 +61,27 @@ class _Worker:
         self._tell(await self._counted())
 
     async def _exposition(self) -> bytes:
-        """The counts of all workers; once there is nobody to ask, our own."""
-        counted = await self._counted()
+        """The counts of all workers; our own if there is nobody to ask, or no answer in time.
+
+        Those who ask while others wait share their answer, or each scrape would have all workers count.
+        """
         if self._alone:
-            return counted.encode()
-        asked: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._asked.append(asked)
-        self._channel.send("sum", exposition=counted)
-        return (await asked).encode()
+            return (await self._counted()).encode()
+        if self._asked is None:
+            self._asked = asyncio.get_running_loop().create_future()
+            self._channel.send("sum", exposition=await self._counted())
+        asked = self._asked
+        await asyncio.wait({asked}, timeout=_TOTALS_SECONDS_MAX)
+        if asked.done():
+            return asked.result().encode()
+        if self._asked is asked:
+            self._asked = None  # the next one asks anew
+        return (await self._counted()).encode()
 
     def _tell(self, exposition: str) -> None:
-        asked, self._asked = self._asked, []
-        for each in asked:
-            if not each.done():
-                each.set_result(exposition)
+        if self._asked is not None:
+            self._asked.set_result(exposition)
+            self._asked = None
 
     async def _counted(self) -> str:
         return (await own_exposition()).decode()
