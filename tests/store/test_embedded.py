@@ -342,6 +342,19 @@ async def test_cancelled_start_leaves_nothing_behind(data_dir: Path) -> None:
         await write_row(database, 1)
 
 
+async def test_nobody_guards_a_server_that_has_ended(data_dir: Path) -> None:
+    """While none can be started: its process id may be that of another by then."""
+    async with EmbeddedPostgres(data_dir) as database:
+        (data_dir / "postgres" / "global" / "pg_control").unlink()
+        os.kill(postmaster(data_dir), signal.SIGKILL)
+        unguarded = 0
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while unguarded < 4:  # more than the moment between two servers
+                await asyncio.sleep(0.05)
+                ended = database._cluster.exit_status() is not None
+                unguarded = unguarded + 1 if ended and database._cluster._guard is None else 0
+
+
 async def test_names_another_version(data_dir: Path) -> None:
     (data_dir / "postgres").mkdir(parents=True)
     (data_dir / "postgres" / "PG_VERSION").write_text("16\n")

@@ -187,6 +187,12 @@ class Cluster:
                 os.close(self._lock_fd)
                 self._lock_fd = None
 
+    def release_guard(self) -> None:
+        """Let the guard go if its server has ended: the process id may be another's from now on."""
+        with self._mutex:
+            if not self.alive():
+                self._release_guard()
+
     def _release_guard(self) -> None:
         if self._guard is not None:
             self._guard.release()

@@ -133,6 +133,7 @@ class EmbeddedPostgres:
             pause_seconds = _POLL_SECONDS
             try:
                 if not self._cluster.alive():
+                    await asyncio.to_thread(self._cluster.release_guard)
                     if await asyncio.to_thread(self._cluster.acquire):
                         _log.warning("database.restart", exit_status=self._cluster.exit_status())
                         await self._bring_up(attempts=None)
@@ -151,6 +152,7 @@ class EmbeddedPostgres:
             try:
                 await self._wait_ready()
             except DatabaseStartError as error:
+                await asyncio.to_thread(self._cluster.release_guard)
                 if attempt == attempts:
                     raise
                 # Mostly a killed server whose backends still hold its shared memory: they leave soon.
