@@ -13,8 +13,10 @@ import pytest
 from honeylink.domain.access import Principal, Role
 from honeylink.services import negotiation
 from honeylink.services.asking import make_keys
+from honeylink.services.pools import set_node_pool
 from honeylink.store import sessions as session_store
 from tests.conftest import Device, Service, run_service
+from tests.races.operations import pool_change
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -235,6 +237,24 @@ def test_a_preview_of_a_refusal_carries_its_numbers(service: Service) -> None:
     assert shown["headroom"][0] == {"pool": f"device:{device.device_id}", "headroom_kbps": 1000}
     problem = post(service, device, stream(1500)).json()
     assert shown["refusal"] == {name: problem[name] for name in shown["refusal"]}
+
+
+def test_a_preview_does_not_tell_what_the_node_has_left(make_settings: Callable[..., Settings]) -> None:
+    """That is what other tenants use, but for a refusal that is the node's."""
+    with run_service(make_settings(tenant_pool_kbps=3000)) as service:
+        service.loop.run(set_node_pool(service.services.database, pool_change(2000)))
+        device = new_device(service, 2500)
+        admitted = preview(service, device, stream(500))
+        refused_by_device = preview(service, device, stream(2600))
+        refused_by_node = preview(service, device, stream(2400))
+    assert headroom(admitted) == [2000, 2500, None]
+    assert headroom(refused_by_device) == [2500, 3000, None]
+    assert headroom(refused_by_node) == [2500, 3000, 2000]
+    assert refused_by_node["refusal"]["limiting_pool"] == refused_by_node["headroom"][-1]["pool"] == "node:node"
+
+
+def headroom(shown: dict[str, Any]) -> list[int | None]:
+    return [each["headroom_kbps"] for each in shown["headroom"]]
 
 
 def test_who_may_preview(service: Service) -> None:

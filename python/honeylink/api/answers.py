@@ -235,7 +235,9 @@ class HeadroomAnswer(_Answer):
     """What a pool would have left for sessions of the same device."""
 
     pool: str
-    headroom_kbps: int
+    headroom_kbps: int | None = Field(
+        description="Null for the node's pool, which all tenants share, unless it is what refuses the request."
+    )
 
 
 class VictimAnswer(_Answer):

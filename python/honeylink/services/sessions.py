@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from honeylink.domain.access import Permission, Role
+from honeylink.domain.admission import PoolLevel
 from honeylink.domain.audit import Category, Outcome
 from honeylink.domain.paging import Cursor, Page
 from honeylink.domain.sessions import SessionStatus
@@ -19,7 +20,7 @@ from honeylink.store.database import RowLocked
 from honeylink.telemetry import ADMISSION_REFUSALS, SESSIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from uuid import UUID
 
     from honeylink.domain.access import Principal
@@ -64,7 +65,8 @@ class Preview:
 
     streams: tuple[Stream, ...] = ()
     path: tuple[Pool, ...] = ()
-    headroom_kbps: tuple[int, ...] = ()
+    headroom_kbps: tuple[int | None, ...] = ()
+    """None where it is not for the caller to know."""
     victims: tuple[Victim, ...] = ()
     refusal: BandwidthExceeded | None = None
 
@@ -158,12 +160,13 @@ class Sessions:
         snapshot, admission = await self._negotiation.preview(asked)
         path = snapshot.context.path
         if isinstance(admission, BandwidthExceeded):
-            left_kbps = tuple(max(pool.ceiling_kbps - pool.committed_kbps, 0) for pool in path)
-            return Preview(path=path, headroom_kbps=left_kbps, refusal=admission)
+            left_kbps = [max(pool.ceiling_kbps - pool.committed_kbps, 0) for pool in path]
+            told = _headroom_of_own(path, left_kbps, admission.limiting_pool)
+            return Preview(path=path, headroom_kbps=told, refusal=admission)
         victims = [
             Victim.seen_by(caller, shrunk.session, sum(shrunk.bandwidths_kbps)) for shrunk in admission.shrunk
         ] + [Victim.seen_by(caller, session, 0) for session in admission.evicted]
-        return Preview(admission.streams, path, admission.headroom_kbps, tuple(victims))
+        return Preview(admission.streams, path, _headroom_of_own(path, admission.headroom_kbps), tuple(victims))
 
     async def get(self, caller: Principal, session_id: UUID) -> Session:
         """One session, without keys.
@@ -265,3 +268,13 @@ class Sessions:
             ADMISSION_REFUSALS.labels(refusal.limiting_pool.partition(":")[0]).inc()
         event = event_by(caller, Category.SESSION_CREATION, request.device_id, details, Outcome.REFUSED)
         await audit_store.record_event(work, event)
+
+
+def _headroom_of_own(
+    path: Sequence[Pool], headroom_kbps: Sequence[int], limiting_pool: str | None = None
+) -> tuple[int | None, ...]:
+    """What the pools of a path have left; of the node's, which tells of other tenants, only where that one refuses."""
+    return tuple(
+        None if pool.level is PoolLevel.NODE and pool.name != limiting_pool else kbps
+        for pool, kbps in zip(path, headroom_kbps, strict=True)
+    )
