@@ -403,6 +403,37 @@ fn a_sender_whose_clock_went_back_is_followed_after_a_window() {
     assert_eq!(receive(&mut decoder, pairs(5, 20..30)), packets_of(5, 20..30));
 }
 
+/// The figures of a device without a clock that is reset: each late datagram cost a window more, or an old packet twice.
+#[test]
+fn what_comes_late_when_the_clock_went_back_changes_nothing() {
+    for late_at in 0..130 {
+        let mut decoder = decoder(64);
+        let mut late = pairs(9, 0..1000);
+        receive(&mut decoder, late.drain(..1998));
+        // The last group is under way for long, and one datagram that had come is repeated.
+        late.push(one_of_two(9, 998, 1));
+        let mut packets = receive(&mut decoder, pairs(5, 0..late_at));
+        let of_late = receive(&mut decoder, late);
+        assert_eq!(of_late, packets_of(9, if late_at <= 64 { 999..1000 } else { 0..0 }), "at {late_at}");
+        packets.extend(receive(&mut decoder, pairs(5, late_at..200)));
+        assert_eq!(packets, packets_of(5, 64..200), "at {late_at}");
+    }
+}
+
+#[test]
+fn the_epoch_that_was_left_is_followed_again_when_it_goes_on() {
+    let mut decoder = decoder(8);
+    receive(&mut decoder, pairs(9, 0..10));
+    // Somebody replays what was sent long ago, and the stream goes on.
+    assert_eq!(receive(&mut decoder, pairs(5, 0..20)), packets_of(5, 8..20));
+    assert_eq!(receive(&mut decoder, pairs(9, 10..30)), packets_of(9, 18..30));
+    assert_eq!(receive(&mut decoder, pairs(5, 20..24)), [[]; 0]);
+    // A later encoder is followed at once, and those before it are late however they mix.
+    let mixed = pairs(5, 24..300).into_iter().zip(pairs(10, 0..276)).zip(pairs(9, 30..306));
+    let mixed = mixed.flat_map(|((one, new), other)| [new, one, other]);
+    assert_eq!(receive(&mut decoder, mixed), packets_of(10, 0..276));
+}
+
 #[test]
 fn a_datagram_of_an_epoch_that_never_comes_does_not_stop_the_stream_for_good() {
     // Or one from very far on in this epoch. Somebody forged it.

@@ -131,8 +131,8 @@ impl PyPacketEncoder {
 ///
 /// An encoder of a later epoch, which took the place of another, is followed from its first datagram that comes; what
 /// still comes of the one before is late. So is what comes of any earlier epoch, or from more than 65536 groups ago,
-/// until more than `window_groups` groups of it have passed and nothing came of the stream that was followed; then it
-/// is joined there.
+/// until `window_groups` groups more of it have passed than meanwhile of the stream that was followed; then it is joined
+/// there, and what comes of the epoch that was left is late in the same way. Only the latest epoch left so is known.
 ///
 /// No packet is delivered that was not sent, and none twice, as long as one encoder at a time uses the tag, no more
 /// than `window_groups` groups are under way at once, and nobody forges. The CRC finds damage, not forgery:

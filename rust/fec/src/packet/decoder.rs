@@ -13,9 +13,11 @@
 //!
 //! That is within one epoch and [`REACH`] groups of it. Beyond, a datagram is ahead, of a higher epoch or far on in
 //! this one, and the decoder leaves all and joins the stream there; or it is behind, a *stray*, and late. All of an
-//! encoder that is over are: no more than a window's groups of it can still be under way. So strays that go on for longer,
-//! while nothing comes of what the decoder follows, are the stream, and the decoder joins them: its sender's clock went
-//! back, or what the decoder follows was forged.
+//! encoder that is over are: no more than a window's groups of it can still be under way. So strays that
+//! reach over so many groups more than what came meanwhile of what the decoder follows are the stream, and the decoder
+//! joins them: its sender's clock went back, or what the decoder followed was forged. If what it follows reaches over so
+//! many first, that goes on, and the strays are forgotten. The epoch that the decoder leaves for a lower one is
+//! remembered, since datagrams of it may still come: they are strays too. Only the latest such epoch is.
 
 use std::collections::VecDeque;
 
@@ -70,11 +72,13 @@ pub struct PacketStats {
 ///
 /// An encoder that takes the place of another, with a higher epoch, is followed from its first datagram that comes.
 /// What still comes of the one before is late. So is what comes of any lower epoch, or from more than 65536 groups ago,
-/// until more than `window_groups` groups of it have passed without a datagram of the stream that was followed: that many
-/// are never under way at once, so it is the stream, and is joined there.
+/// until `window_groups` groups more of it have passed than meanwhile of the stream that was followed: that many
+/// are never under way at once, so it is the stream, and is joined there. From then on what comes of the epoch that was left
+/// is late in the same way.
 ///
 /// No packet is delivered that was not sent, and none twice, as long as no two encoders of the tag have the same epoch
-/// or send at the same time, no more than `window_groups` groups are under way at once, and nobody forges. Whoever can make
+/// or send at the same time, no more than `window_groups` groups are under way at once, none come any more
+/// of an epoch that was left for a lower one once another was left like that, and nobody forges. Whoever can make
 /// datagrams can make packets, and keep others from being delivered.
 ///
 /// # Example
@@ -104,8 +108,14 @@ pub struct PacketDecoder {
     past: usize,
     /// The window's first group; `None` before the first datagram.
     base: Option<Position>,
-    /// The lowest of the latest strays, if nothing has come since of what is followed.
-    strays_from: Option<Position>,
+    /// The latest strays, of lower epochs or far behind, until what is followed has gone on.
+    strays: Run,
+    /// The higher epoch that was left for the one that is followed, or for one before it.
+    left_epoch: Option<u64>,
+    /// What has come of that since, until what is followed has gone on.
+    left: Run,
+    /// What has come of what is followed since there were strays.
+    followed: Run,
     /// k of the stream's full groups, as last seen.
     full_data_shards: usize,
     stats: PacketStats,
@@ -139,6 +149,25 @@ impl Position {
     }
 }
 
+/// What has come of one encoder, and over how many groups that reaches at most, upwards from the lowest of the latest.
+#[derive(Default)]
+struct Run {
+    from: Option<Position>,
+    groups: usize,
+}
+
+impl Run {
+    /// Takes one more, and tells how many groups it is behind the first.
+    fn take(&mut self, position: Position) -> usize {
+        let passed = self.from.and_then(|from| usize::try_from(position.near(from)?).ok());
+        if passed.is_none() {
+            self.from = Some(position);
+        }
+        self.groups = self.groups.max(passed.unwrap_or(0));
+        passed.unwrap_or(0)
+    }
+}
+
 impl PacketDecoder {
     /// A decoder for the stream of that tag, on the fastest engine.
     ///
@@ -163,7 +192,10 @@ impl PacketDecoder {
             groups: VecDeque::new(),
             past: 0,
             base: None,
-            strays_from: None,
+            strays: Run::default(),
+            left_epoch: None,
+            left: Run::default(),
+            followed: Run::default(),
             full_data_shards: 0,
             stats: PacketStats::default(),
         })
@@ -244,31 +276,46 @@ impl PacketDecoder {
         let position = Position::of(header);
         if let Some(base) = self.base {
             if let Some(ahead) = position.near(base) {
-                self.strays_from = None;
+                self.follow(position);
                 return Some(ahead);
             }
-            if !position.is_after(base) && !self.have_strays_gone_on(position) {
+            let is_stray = !position.is_after(base) || self.left_epoch == Some(position.epoch);
+            if is_stray && !self.have_strays_gone_on(position) {
                 return None;
+            }
+            if is_stray && position.epoch != base.epoch {
+                self.left_epoch = Some(base.epoch);
             }
             self.flush(&mut *deliver);
         }
         Some(position.ahead_of(self.join(header)))
     }
 
+    /// Forgets strays when what is followed has gone on for longer than they can.
+    fn follow(&mut self, position: Position) {
+        let are_there_strays = self.strays.from.or(self.left.from).is_some();
+        if are_there_strays && self.followed.take(position) >= self.window_groups {
+            self.forget_strays();
+        }
+    }
+
+    fn forget_strays(&mut self) {
+        self.strays = Run::default();
+        self.left = Run::default();
+        self.followed = Run::default();
+    }
+
     /// Whether so many groups of strays have passed, with this one, that they are no late ones of an encoder that is over.
     fn have_strays_gone_on(&mut self, position: Position) -> bool {
-        let passed = self.strays_from.and_then(|from| usize::try_from(position.near(from)?).ok());
-        if passed.is_none() {
-            self.strays_from = Some(position);
-        }
-        passed.is_some_and(|groups| groups >= self.window_groups)
+        let run = if self.left_epoch == Some(position.epoch) { &mut self.left } else { &mut self.strays };
+        run.take(position) >= self.window_groups + self.followed.groups
     }
 
     /// Forgets all groups and starts the window where the datagram is.
     fn join(&mut self, header: Header) -> Position {
         self.groups.clear();
         self.past = 0;
-        self.strays_from = None;
+        self.forget_strays();
         let is_early = usize::try_from(header.group).is_ok_and(|groups| groups < self.window_groups);
         let mut base = Position::of(header);
         if is_early {
