@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 HEADER = struct.Struct(">BBBBHHIII")
 HEADER_BYTES = HEADER.size
+VERSION = 2
 
 
 def crc32c(data: bytes) -> int:
@@ -36,9 +37,9 @@ def crc32c(data: bytes) -> int:
     return crc ^ 0xFFFFFFFF
 
 
-def sealed(index: int, k: int, m: int, group: int, payload: bytes, tag: int = 0) -> bytes:
+def sealed(index: int, k: int, m: int, group: int, payload: bytes, tag: int = 0, version: int = VERSION) -> bytes:
     """A datagram of epoch 0 that passes the CRC."""
-    covered = HEADER.pack(1, index, k, m, tag, 0, 0, group, 0)[:-4]
+    covered = HEADER.pack(version, index, k, m, tag, 0, 0, group, 0)[:-4]
     return covered + crc32c(covered + payload).to_bytes(4) + payload
 
 
@@ -66,7 +67,7 @@ def test_datagrams_are_as_documented() -> None:
     encoder = PacketEncoder(ReedSolomon(3, 2), stream_tag=0x1234)
     datagrams = send(encoder, [b"one", b"", b"three"])
     epoch = epoch_of(datagrams[0])
-    assert [tuple(datagram[:4]) for datagram in datagrams] == [(1, index, 3, 2) for index in range(5)]
+    assert [tuple(datagram[:4]) for datagram in datagrams] == [(VERSION, index, 3, 2) for index in range(5)]
     for datagram in datagrams:
         assert HEADER.unpack_from(datagram)[4:] == (
             0x1234,
@@ -188,7 +189,7 @@ def test_damage_of_each_byte_is_found(at: int) -> None:
     assert decoder.add(datagram) == [b"whole"]
 
 
-@given(st.binary(max_size=80) | st.builds(bytes.__add__, st.just(b"\1"), st.binary(max_size=80)))
+@given(st.binary(max_size=80) | st.builds(bytes.__add__, st.just(bytes([VERSION])), st.binary(max_size=80)))
 def test_no_bytes_raise(datagram: bytes) -> None:
     decoder = PacketDecoder()
     assert decoder.add(datagram) == []
@@ -205,6 +206,15 @@ def test_no_forgery_raises(datagrams: list[tuple[int, int, int, int, bytes]]) ->
         decoder.add(sealed(*datagram))
     decoder.flush()
     assert decoder.stats().received == len(datagrams)
+
+
+def test_the_version_before_is_damaged() -> None:
+    covered = struct.pack(">BBBBHHI", 1, 0, 1, 0, 0, 0, 7)
+    payload = b"\0\x05hello"
+    decoder = PacketDecoder()
+    assert decoder.add(covered + crc32c(covered + payload).to_bytes(4) + payload) == []
+    assert decoder.add(sealed(0, 1, 0, 0, payload, version=1)) == []
+    assert (decoder.stats().received, decoder.stats().damaged) == (2, 2)
 
 
 def test_foreign_datagrams_are_damaged() -> None:

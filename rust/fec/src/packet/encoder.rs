@@ -19,7 +19,7 @@ use crate::{Error, MAX_SHARDS, Matrix, ReedSolomon};
 ///
 /// | bytes | what |
 /// |---|---|
-/// | 0 | version, 1 |
+/// | 0 | version, 2 |
 /// | 1 | index of the shard in its group, the data first |
 /// | 2 | k, the group's data shards; 0 stands for 256 |
 /// | 3 | m, the group's parity shards |

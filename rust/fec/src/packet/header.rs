@@ -18,7 +18,8 @@ const COVERED_BYTES: usize = 16;
 /// The highest epoch that its six bytes hold.
 pub(super) const MAX_EPOCH: u64 = (1 << 48) - 1;
 
-const VERSION: u8 = 1;
+/// 1 was a header of 16 bytes, without an epoch.
+const VERSION: u8 = 2;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
@@ -109,7 +110,7 @@ mod tests {
     #[test]
     fn the_layout_is_fixed() {
         let datagram = sealed(HEADER, b"\0\x03abc");
-        assert_eq!(datagram[..6], [1, 9, 10, 2, 0x12, 0x34]);
+        assert_eq!(datagram[..6], [2, 9, 10, 2, 0x12, 0x34]);
         assert_eq!(datagram[6..16], [0xA1, 0xA2, 0xA3, 0xA4, 0xA5, 0xA6, 1, 2, 3, 4]);
         assert_eq!(datagram[20..], *b"\0\x03abc");
         let covered = [&datagram[..16], &datagram[20..]].concat();
