@@ -399,16 +399,18 @@ class PacketEncoder:
     A group is k packets. Packets may have any lengths; parity datagrams are as long as the group's longest. It can be
     shared by threads. It has an epoch, by the system's clock, and a decoder follows the encoder with the latest: so
     one that takes the place of another, as after a restart, is followed at once. If the clock went back meanwhile,
-    what it sends is late until as many groups have passed as the decoder's window has. Two that send at the same time
-    need a tag each.
+    what it sends is late until as many groups have passed as the decoder's window has. Where the clock does not last, as
+    on devices without a clock chip, give `epoch` from what does. Two that send at the same time need a tag each.
 
     Args:
         rs: The code of a full group, of the matrix `"cauchy"`.
         stream_tag: Tells apart the streams that share a socket, 0 to 65535.
+        epoch: 0 to 2**48 - 1, higher for each encoder that takes the place of another: a count of restarts, or a
+            session's number. By default the time, in units of 2**14 ns.
 
     Raises:
-        PacketParameterError: The code is of another matrix, or there is no such tag.
-        TypeError: `rs` is no ReedSolomon, or `stream_tag` no integer.
+        PacketParameterError: The code is of another matrix, or there is no such tag or epoch.
+        TypeError: `rs` is no ReedSolomon, or `stream_tag` or `epoch` no integer.
 
     Source: The format is HoneyLink's own; RFC 6363 says what such a framework must have.
 
@@ -423,7 +425,7 @@ class PacketEncoder:
         [b'to be', b'or not', b'to be']
     """
 
-    def __new__(cls, rs: ReedSolomon, stream_tag: int = 0) -> PacketEncoder: ...
+    def __new__(cls, rs: ReedSolomon, stream_tag: int = 0, epoch: int | None = None) -> PacketEncoder: ...
     def add(self, packet: _Bytes) -> list[bytes]:
         """Takes one packet.
 

@@ -271,6 +271,22 @@ def test_late_datagrams_from_before_a_restart_change_nothing() -> None:
     assert (decoder.stats().late, decoder.stats().given_up) == (2, 0)
 
 
+def test_an_epoch_can_be_given() -> None:
+    code, decoder = ReedSolomon(1, 0), PacketDecoder()
+    for epoch in (0, 1, 2**48 - 1):
+        [datagram] = PacketEncoder(code, epoch=epoch).add(b"%d" % epoch)
+        assert epoch_of(datagram) == epoch
+        assert decoder.add(datagram) == [b"%d" % epoch]
+    assert epoch_of(PacketEncoder(code, 0, None).add(b"")[0]) > 2**46
+
+
+@pytest.mark.parametrize("epoch", [-1, 2**48, 10**30, True])
+def test_epochs_are_48_bits(epoch: int) -> None:
+    with pytest.raises(PacketParameterError, match="epoch: expected an integer from 0 to 281474976710655") as error:
+        PacketEncoder(ReedSolomon(3, 2), epoch=epoch)
+    assert error.value.field == "epoch"
+
+
 def test_each_encoder_has_a_later_epoch_than_those_before() -> None:
     """Those of one process, and of processes that were forked from one and after another."""
     epochs = [epoch_of(PacketEncoder(ReedSolomon(1, 0)).add(b"")[0]) for _ in range(1000)]
@@ -329,6 +345,7 @@ def test_wrong_types_are_type_errors(wrong: Any) -> None:
         lambda: PacketEncoder(wrong),
         lambda: PacketEncoder(ReedSolomon(1, 1), wrong),
         lambda: PacketDecoder(wrong),
+        lambda: PacketEncoder(ReedSolomon(1, 1), 0, wrong or "1"),
         lambda: PacketDecoder(0, wrong),
         lambda: PacketEncoder(ReedSolomon(1, 1)).add(wrong),
         lambda: PacketDecoder().add(wrong),

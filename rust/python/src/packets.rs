@@ -30,16 +30,18 @@ use crate::{
 /// A group is k packets. Packets may have any lengths; parity datagrams are as long as the group's longest. It can be
 /// shared by threads. It has an epoch, by the system's clock, and a decoder follows the encoder with the latest: so
 /// one that takes the place of another, as after a restart, is followed at once. If the clock went back meanwhile,
-/// what it sends is late until as many groups have passed as the decoder's window has. Two that send at the same time
-/// need a tag each.
+/// what it sends is late until as many groups have passed as the decoder's window has. Where the clock does not last, as
+/// on devices without a clock chip, give `epoch` from what does. Two that send at the same time need a tag each.
 ///
 /// Args:
 ///     rs: The code of a full group, of the matrix `"cauchy"`.
 ///     stream_tag: Tells apart the streams that share a socket, 0 to 65535.
+///     epoch: 0 to 2**48 - 1, higher for each encoder that takes the place of another: a count of restarts, or a
+///         session's number. By default the time, in units of 2**14 ns.
 ///
 /// Raises:
-///     PacketParameterError: The code is of another matrix, or there is no such tag.
-///     TypeError: `rs` is no ReedSolomon, or `stream_tag` no integer.
+///     PacketParameterError: The code is of another matrix, or there is no such tag or epoch.
+///     TypeError: `rs` is no ReedSolomon, or `stream_tag` or `epoch` no integer.
 ///
 /// Source: The format is HoneyLink's own; RFC 6363 says what such a framework must have.
 ///
@@ -58,9 +60,14 @@ pub struct PyPacketEncoder(Shared<PacketEncoder>);
 #[pymethods]
 impl PyPacketEncoder {
     #[new]
-    #[pyo3(signature = (rs, stream_tag = 0))]
-    fn new(rs: &Bound<'_, PyReedSolomon>, #[pyo3(from_py_with = tag)] stream_tag: u16) -> PyResult<Self> {
-        let encoder = PacketEncoder::new(rs.get().code(), stream_tag, next_epoch()).map_err(from_fec)?;
+    #[pyo3(signature = (rs, stream_tag = 0, epoch = None))]
+    fn new(
+        rs: &Bound<'_, PyReedSolomon>,
+        #[pyo3(from_py_with = tag)] stream_tag: u16,
+        #[pyo3(from_py_with = chosen_epoch)] epoch: Option<u64>,
+    ) -> PyResult<Self> {
+        let epoch = epoch.unwrap_or_else(next_epoch);
+        let encoder = PacketEncoder::new(rs.get().code(), stream_tag, epoch).map_err(from_fec)?;
         Ok(Self(Shared::new("PacketEncoder", encoder)))
     }
 
@@ -301,8 +308,9 @@ impl PyPacketStats {
     }
 }
 
-/// An epoch later than all that this process, or another with the same clock, has given before: the time in units of
-/// 2^14 ns, which 48 bits hold until 2116.
+/// An epoch later than all that this process has given before: the time in units of 2^14 ns, which 48 bits hold until
+/// 2116. Many in a row, above 61 035 a second, run ahead of the clock, by one unit each: one that another process gives
+/// within that time may be lower. Finer units would not last.
 fn next_epoch() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -354,6 +362,10 @@ fn with_bytes<T>(
 
 fn tag(value: &Bound<'_, PyAny>) -> PyResult<u16> {
     within("stream_tag", value, 0..=u16::MAX)
+}
+
+fn chosen_epoch(value: &Bound<'_, PyAny>) -> PyResult<Option<u64>> {
+    if value.is_none() { Ok(None) } else { within("epoch", value, 0..=MAX_EPOCH).map(Some) }
 }
 
 fn window(value: &Bound<'_, PyAny>) -> PyResult<usize> {
