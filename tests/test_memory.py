@@ -153,6 +153,57 @@ print("done", flush=True)
 """
 
 
+PACKETS = (
+    LIMITED.partition("link = LinkScheduler")[0]
+    + """
+packet = bytes(65533)
+
+# An encoder whose group takes more.
+wide = PacketEncoder(ReedSolomon(200, 56))
+assert len(wide.add(b"short")) == 1
+limit(4)
+assert refused(lambda: wide.add(packet))
+[datagram] = wide.add(b"second")
+assert datagram[1] == 1, "the refused one was not counted"
+assert len(wide.flush()) == 56
+
+# A group that can't be recovered for now, since all 256 shards would grow to the longest.
+limit(200)
+long = PacketEncoder(ReedSolomon(128, 128))
+datagrams = [datagram for number in range(128) for datagram in long.add(packet if number == 127 else b"%d" % number)]
+decoder = PacketDecoder()
+for datagram in datagrams[1:128]:
+    assert decoder.add(datagram) == []
+limit(4)
+assert decoder.add(datagrams[128]) == []
+assert decoder.stats().recovered == 0
+limit(200)
+assert len(decoder.add(datagrams[129])) == 128
+
+# A decoder has to hold back what it has no room for.
+limit(200)
+decoder, encoder = PacketDecoder(window_groups=1000), PacketEncoder(ReedSolomon(1, 0))
+datagrams = [datagram for _ in range(1000) for datagram in encoder.add(packet)]
+limit(20)
+for datagram in datagrams[1:]:
+    assert decoder.add(datagram) == []
+stats = decoder.stats()
+assert 0 < stats.late < 999 and stats.damaged == 0, stats
+limit(200)
+flushed = decoder.flush()
+assert len(flushed) == 999 - stats.late and flushed[-1] == packet
+assert decoder.stats().given_up <= 1 + stats.late
+print("done", flush=True)
+"""
+)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit counts what /proc shows")
+def test_packets_without_room_are_refused_or_late() -> None:
+    result = subprocess.run([sys.executable, "-c", PACKETS], capture_output=True, text=True, check=False)
+    assert result.stdout == "done\n", result.stderr
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit counts what /proc shows")
 def test_a_process_with_little_memory_goes_on() -> None:
     result = subprocess.run([sys.executable, "-c", LIMITED], capture_output=True, text=True, check=False)

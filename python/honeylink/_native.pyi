@@ -399,8 +399,8 @@ class PacketEncoder:
     A group is k packets. Packets may have any lengths; parity datagrams are as long as the group's longest. It can be
     shared by threads. It has an epoch, by the system's clock, and a decoder follows the encoder with the latest: so
     one that takes the place of another, as after a restart, is followed at once. If the clock went back meanwhile,
-    what it sends is late until as many groups have passed as the decoder's window has. Where the clock does not last, as
-    on devices without a clock chip, give `epoch` from what does. Two that send at the same time need a tag each.
+    what it sends is late until as many groups have passed as the decoder's window has. Where the clock does not last,
+    as on devices without a clock chip, give `epoch` from what does. Two that send at the same time need a tag each.
 
     Args:
         rs: The code of a full group, of the matrix `"cauchy"`.
@@ -438,6 +438,8 @@ class PacketEncoder:
 
         Raises:
             PacketTooLong: The packet is longer than a datagram's fields can tell. Nothing has changed.
+            MemoryError: There is no room for a group's datagrams of its length, and nothing has changed; or none for
+                the result, which is lost.
             ShardShapeError: `packet` has other items than bytes, or they are not adjacent.
             TypeError: `packet` is not bytes-like.
 
@@ -483,8 +485,9 @@ class PacketDecoder:
 
     An encoder of a later epoch, which took the place of another, is followed from its first datagram that comes; what
     still comes of the one before is late. So is what comes of any earlier epoch, or from more than 65536 groups ago,
-    until `window_groups` groups more of it have passed than meanwhile of the stream that was followed; then it is joined
-    there, and what comes of the epoch that was left is late in the same way. Only the latest epoch left so is known.
+    until `window_groups` groups more of it have passed than meanwhile of the stream that was followed; then it is
+    joined there, and what comes of the epoch that was left is late in the same way. Only the latest epoch left so is
+    known.
 
     No packet is delivered that was not sent, and none twice, as long as one encoder at a time uses the tag, no more
     than `window_groups` groups are under way at once, and nobody forges. The CRC finds damage, not forgery:
@@ -593,7 +596,7 @@ class PacketStats:
         """Datagrams that came too late to be of use.
 
         Their packet or group had been given up, or is so long ago that nobody knows what became of it, or another
-        encoder had taken the place of theirs.
+        encoder had taken the place of theirs, or there was no memory to keep them.
         """
 
     @property

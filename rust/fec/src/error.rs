@@ -74,6 +74,11 @@ pub enum Error {
         /// The one that was given.
         found: u64,
     },
+    /// No memory for an encoder's datagrams.
+    Memory {
+        /// Bytes of each of them.
+        bytes: usize,
+    },
     /// A packet decoder needs a window of at least one group.
     Window {
         /// Most groups that a window can span.
@@ -120,6 +125,7 @@ impl fmt::Display for Error {
                 )
             }
             Self::Epoch { most, found } => write!(f, "expected an epoch of at most {most}, found {found}"),
+            Self::Memory { bytes } => write!(f, "no room for a group's datagrams of {bytes} bytes"),
             Self::Window { most, found } => {
                 write!(f, "expected a window of 1 to {most} groups, found {found}")
             }

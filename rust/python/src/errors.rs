@@ -60,6 +60,7 @@ pub fn from_fec(error: Error) -> PyErr {
             let expected = format!("a code of the matrix {}, which datagrams stand for", Matrix::default());
             PacketParameterError::new_err(("rs", expected, found.name()))
         }
+        Error::Memory { .. } => PyMemoryError::new_err(error.to_string()),
         other => FecError::new_err(other.to_string()),
     }
 }

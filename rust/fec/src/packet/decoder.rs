@@ -48,7 +48,7 @@ pub struct PacketStats {
     /// Datagrams that came too late to be of use.
     ///
     /// Their packet or group had been given up, or is so long ago that nobody knows what became of it, or another
-    /// encoder had taken the place of theirs.
+    /// encoder had taken the place of theirs, or there was no memory to keep them.
     pub late: u64,
     /// Packets that were lost and came back by parity.
     pub recovered: u64,
@@ -189,7 +189,7 @@ impl PacketDecoder {
             stream_tag,
             window_groups,
             codes: Codes::new(engine),
-            groups: VecDeque::new(),
+            groups: VecDeque::with_capacity(1), // that of a stream that is joined
             past: 0,
             base: None,
             strays: Run::default(),
@@ -255,6 +255,9 @@ impl PacketDecoder {
         self.slide(beyond, deliver);
         let at = self.past + distance - beyond;
         if self.groups.len() <= at {
+            if self.groups.try_reserve(at + 1 - self.groups.len()).is_err() {
+                return Verdict::Late;
+            }
             self.groups.resize_with(at + 1, Group::default);
         }
         let group = &mut self.groups[at];

@@ -5,7 +5,7 @@ use arrayvec::ArrayVec;
 use super::{
     MAX_EPOCH, MAX_PACKET_BYTES,
     codes::Codes,
-    header::{HEADER_BYTES, Header},
+    header::{HEADER_BYTES, Header, LENGTH_BYTES},
 };
 use crate::{Error, MAX_SHARDS, Matrix, ReedSolomon};
 
@@ -71,6 +71,8 @@ pub struct PacketEncoder {
     /// The datagrams of these packets, and buffers for more.
     data: Vec<Vec<u8>>,
     parity: Vec<Vec<u8>>,
+    /// The longest datagram that all of these have room for.
+    room_bytes: usize,
 }
 
 impl PacketEncoder {
@@ -94,17 +96,31 @@ impl PacketEncoder {
         }
         let codes = Codes::new(code.engine());
         let (data, parity) = (vec![Vec::new(); data_shards], vec![Vec::new(); parity_shards]);
-        Ok(Self { data_shards, parity_shards, codes, stream_tag, epoch, group: 0, count: 0, data, parity })
+        let (group, count, room_bytes) = (0, 0, 0);
+        Ok(Self {
+            data_shards,
+            parity_shards,
+            codes,
+            stream_tag,
+            epoch,
+            group,
+            count,
+            data,
+            parity,
+            room_bytes,
+        })
     }
 
     /// Takes one packet and calls `send` with its datagram; then, if that fills the group, with each parity datagram.
     ///
     /// # Errors
-    /// [`Error::PacketLength`] when it is longer than [`MAX_PACKET_BYTES`]. Then nothing is sent or changed.
+    /// [`Error::PacketLength`] when it is longer than [`MAX_PACKET_BYTES`], [`Error::Memory`] when there is no room for
+    /// a group's datagrams of its length. Then nothing is sent or changed.
     pub fn add(&mut self, packet: &[u8], mut send: impl FnMut(&[u8])) -> Result<(), Error> {
         if packet.len() > MAX_PACKET_BYTES {
             return Err(Error::PacketLength { most: MAX_PACKET_BYTES, found: packet.len() });
         }
+        self.reserve(HEADER_BYTES + LENGTH_BYTES + packet.len())?;
         let [.., high, low] = packet.len().to_be_bytes();
         let header = self.header(self.count, self.data_shards);
         let datagram = &mut self.data[self.count];
@@ -129,6 +145,18 @@ impl PacketEncoder {
         if self.count > 0 && self.parity_shards > 0 {
             self.end_group(&mut send);
         }
+    }
+
+    /// Makes room for datagrams of that length in all buffers, so that a group that was begun can be ended.
+    fn reserve(&mut self, datagram_bytes: usize) -> Result<(), Error> {
+        if datagram_bytes > self.room_bytes {
+            for buffer in self.data.iter_mut().chain(&mut self.parity) {
+                let missing = datagram_bytes.saturating_sub(buffer.len());
+                buffer.try_reserve(missing).map_err(|_| Error::Memory { bytes: datagram_bytes })?;
+            }
+            self.room_bytes = datagram_bytes;
+        }
+        Ok(())
     }
 
     fn end_group(&mut self, send: &mut impl FnMut(&[u8])) {

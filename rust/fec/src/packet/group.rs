@@ -1,5 +1,8 @@
 //! One group as a decoder knows it: what has come of it, what can be made of that, what was delivered.
 
+use core::iter::repeat_with;
+use std::collections::TryReserveError;
+
 use arrayvec::ArrayVec;
 
 use super::{
@@ -19,7 +22,7 @@ pub(super) enum Verdict {
     Damaged,
     /// It was here before.
     Duplicate,
-    /// Its packet, or its group, was given up.
+    /// Its packet, or its group, was given up, or there is no memory for it.
     Late,
 }
 
@@ -110,17 +113,47 @@ impl Group {
         if self.seen.contains(index) {
             return self.judge_repeated(index, shard);
         }
-        self.learn(header, shard.len());
         let is_here = self.shards.get(index).is_some_and(|shard| !shard.is_empty());
         if self.is_settled && (is_here || !header.is_data()) {
+            self.learn(header, shard.len());
             return Verdict::Spare;
         }
-        if self.shards.len() <= index {
-            self.shards.resize_with(index + 1, Vec::new);
+        if self.keep(index, shard).is_err() {
+            return Verdict::Late;
         }
-        self.shards[index] = shard.to_vec();
+        self.learn(header, shard.len());
         self.have += 1;
         if header.is_data() && index < self.next { Verdict::Late } else { Verdict::Useful }
+    }
+
+    fn keep(&mut self, index: usize, shard: &[u8]) -> Result<(), TryReserveError> {
+        let mut kept = Vec::new();
+        kept.try_reserve_exact(shard.len())?;
+        kept.extend_from_slice(shard);
+        self.make_places(index + 1)?;
+        self.shards[index] = kept;
+        Ok(())
+    }
+
+    fn make_places(&mut self, count: usize) -> Result<(), TryReserveError> {
+        let missing = count.saturating_sub(self.shards.len());
+        self.shards.try_reserve(missing)?;
+        self.shards.extend(repeat_with(Vec::new).take(missing));
+        Ok(())
+    }
+
+    /// Makes each shard as long as parity. If there is no memory for that, none has changed.
+    fn pad(&mut self, shard_bytes: usize) -> Result<(), TryReserveError> {
+        let reserved = self
+            .shards
+            .iter_mut()
+            .try_for_each(|shard| shard.try_reserve_exact(shard_bytes.saturating_sub(shard.len())));
+        if reserved.is_ok() {
+            self.shards.iter_mut().for_each(|shard| shard.resize(shard_bytes, 0));
+        } else {
+            self.shards.iter_mut().filter(|shard| shard.is_empty()).for_each(|shard| *shard = Vec::new());
+        }
+        reserved
     }
 
     /// Whether a shard can be of the same group as those that came.
@@ -166,7 +199,7 @@ impl Group {
     }
 
     /// Recovers what is missing, if what has come is enough. Returns how many packets that gave; `None` if what came
-    /// can't be from one group.
+    /// can't be from one group. Without the memory for it the next shard of the group tries again.
     pub(super) fn repair(&mut self, codes: &mut Codes) -> Option<usize> {
         let (Some(Parity { data_shards, shard_bytes }), Some(parity_shards)) =
             (self.parity, self.parity_shards)
@@ -177,20 +210,24 @@ impl Group {
         if self.is_settled || self.have < data_shards {
             return Some(0);
         }
-        self.is_settled = true;
-        self.shards.resize_with(data_shards + parity_shards, Vec::new);
+        if self.make_places(data_shards + parity_shards).is_err() {
+            return Some(0);
+        }
         let present: ArrayVec<bool, MAX_SHARDS> = self.shards.iter().map(|shard| !shard.is_empty()).collect();
         let is_wanted = |index: usize| !present[index] && (self.next..data_shards).contains(&index);
         let wanted: ArrayVec<bool, MAX_SHARDS> = (0..present.len()).map(is_wanted).collect();
         let mut is_sound = true;
         if wanted.contains(&true) {
-            self.shards.iter_mut().for_each(|shard| shard.resize(shard_bytes, 0));
+            if self.pad(shard_bytes).is_err() {
+                return Some(0);
+            }
             let done = codes
                 .of(data_shards, parity_shards)
                 .and_then(|code| code.reconstruct_wanted(&mut self.shards, &present, &wanted));
             let recovered = || self.shards.iter().zip(&wanted).filter(|(_, wanted)| **wanted);
             is_sound = done.is_ok() && recovered().all(|(shard, _)| is_padded_packet(shard));
         }
+        self.is_settled = true;
         self.shards.truncate(data_shards);
         for (index, shard) in self.shards.iter_mut().enumerate() {
             let is_there = present[index] || (wanted[index] && is_sound);
