@@ -345,7 +345,7 @@ def test_wrong_types_are_type_errors(wrong: Any) -> None:
         lambda: PacketEncoder(wrong),
         lambda: PacketEncoder(ReedSolomon(1, 1), wrong),
         lambda: PacketDecoder(wrong),
-        lambda: PacketEncoder(ReedSolomon(1, 1), 0, wrong or "1"),
+        lambda: PacketEncoder(ReedSolomon(1, 1), 0, "1"),  # type: ignore[arg-type]
         lambda: PacketDecoder(0, wrong),
         lambda: PacketEncoder(ReedSolomon(1, 1)).add(wrong),
         lambda: PacketDecoder().add(wrong),
