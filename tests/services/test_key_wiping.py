@@ -10,6 +10,7 @@ import pytest
 
 from honeylink.errors import BandwidthExceeded, DependencyUnavailable, StateConflict
 from honeylink.keys.secret import Secret
+from honeylink.services import asking
 from honeylink.services.asking import OpenedSession
 from honeylink.services.opening import _Waiting
 from tests.conftest import Service, run_service, session_body
@@ -179,6 +180,40 @@ def test_when_the_connection_is_cut(service: Service, secrets: list[Secret]) -> 
     finally:
         service.fetch("DROP TRIGGER cut ON sessions")
     assert set(check(secrets, answers)) == {DependencyUnavailable}
+
+
+def test_when_the_connection_can_not_be_given_back(
+    service: Service, secrets: list[Secret], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes after the statement is part of the group's way too."""
+    device = service.new_device()
+    release = asyncpg.Pool.release
+
+    async def failing(self: asyncpg.Pool[Any], connection: Any) -> None:
+        await release(self, connection)
+        if secrets:
+            raise OSError
+
+    secrets.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncpg.Pool, "release", failing)
+        answers = open_beside(service, [request(device, 1)], nothing)
+    assert check(secrets, answers) == [OSError]
+
+
+def test_when_its_event_can_not_be_made(
+    service: Service, secrets: list[Secret], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = service.new_device()
+
+    def failing(*_: object) -> None:
+        raise OSError
+
+    secrets.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(asking, "event_by", failing)
+        answers = open_beside(service, [request(device, 1)], nothing)
+    assert len(check(secrets, answers)) == 1
 
 
 def test_each_of_a_group_is_told_by_an_exception_of_its_own(service: Service) -> None:

@@ -120,10 +120,6 @@ class _Round:
                     each.session.session_id, *times, session_endpoint, each.session.streams, each.stream_keys
                 )
 
-    def wipe(self) -> None:
-        for each in self.admitted:
-            wipe(each.stream_keys)
-
 
 class GroupCommit:
     """Opens the sessions of a group together.
@@ -162,17 +158,19 @@ class GroupCommit:
             DependencyUnavailable: the database is away or too slow; nothing was stored, as far as it is known.
         """
         generation = self._known_devices.generation
-        async with self._database.work() as work:
-            current = _Round(*await self._snapshots(work, {each.device for each in group}))
-            try:
-                await self._admit(current, group)
+        made: list[tuple[Secret, ...]] = []
+        try:
+            async with self._database.work() as work:
+                current = _Round(*await self._snapshots(work, {each.device for each in group}))
+                await self._admit(current, group, made)
                 stored = {}
                 if current.admitted:
                     sessions = [each.session for each in current.admitted]
                     stored = await session_store.create_sessions(work, sessions, self._session_endpoint, lock_wait_ms)
-            except BaseException:
-                current.wipe()
-                raise
+        except BaseException:  # also while the connection is given back
+            for stream_keys in made:
+                wipe(stream_keys)
+            raise
         current.close(stored, self._session_endpoint)
         self._remember(current, group, generation)
         return current.outcomes
@@ -189,18 +187,19 @@ class GroupCommit:
         read_at = asyncio.get_running_loop().time()
         return known, {device: Snapshot(context, read_at) for device, context in contexts.items()}
 
-    async def _admit(self, current: _Round, group: Sequence[Asked]) -> None:
+    async def _admit(self, current: _Round, group: Sequence[Asked], made: list[tuple[Secret, ...]]) -> None:
+        """Decide on each; `made` is given the keys as soon as there are any."""
         for index, asked in enumerate(group):
             await self._yield_after(index)
             if not asked.wanted():
                 current.outcomes[asked] = ClientGone()
                 continue
             try:
-                await self._decide(current, asked)
+                await self._decide(current, asked, made)
             except ServiceError as refusal:
                 current.refuse(asked, refusal)
 
-    async def _decide(self, current: _Round, asked: Asked) -> None:
+    async def _decide(self, current: _Round, asked: Asked, made: list[tuple[Secret, ...]]) -> None:
         snapshot = current.snapshot(asked)
         path = current.taken.path_after(snapshot.context.path)
         status = snapshot.context.device_status
@@ -208,6 +207,7 @@ class GroupCommit:
         if asked.device in current.known and any(stream.is_short for stream in streams):
             return
         keys = await make_keys(self._keyring, asked, snapshot)
+        made.append(keys.stream_keys)
         session = new_session(asked, snapshot, streams, keys.sealed)
         current.admitted.append(_Admitted(asked, session, keys.stream_keys))
         current.taken.add(path, streams)
