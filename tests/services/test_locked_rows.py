@@ -184,20 +184,73 @@ def test_everybody_waits_for_the_node(make_settings: Callable[..., Settings]) ->
         run(service, meet())
 
 
-def test_a_lock_whose_holder_can_not_be_told_holds_up_the_others_no_longer_than_it_must(
-    service: Service, others: list[Owned]
-) -> None:
-    """Two who share a lock hide behind a number that is neither's."""
+def test_a_lock_that_two_share_holds_up_who_needs_it_and_nobody_else(service: Service, others: list[Owned]) -> None:
+    """They hide behind a number that is neither's."""
     stuck = new_device(service, "stuck")
     shared = "SELECT FROM pools WHERE level = 0 AND pool_id = $1 FOR SHARE"
 
     async def meet() -> None:
         async with holding(service, shared, stuck.device_id), holding(service, shared, stuck.device_id):
-            waiting = asyncio.create_task(open_all(service, [stuck]))
-            await asyncio.sleep(0)
-            await open_all(service, others)
-            with pytest.raises(DependencyUnavailable):
-                await waiting
+            waiting = [asyncio.create_task(open_all(service, [stuck])) for _ in range(8)]
+            while service.services.sessions._locked_rows._waiting < len(waiting):
+                await open_all(service, others)
+                assert not any(task.done() for task in waiting)
+            for _ in range(5):
+                await open_all(service, others)
+            await until_nobody_waits(service)
+        await asyncio.gather(*waiting)
+
+    run(service, meet())
+
+
+HARMLESS = {
+    "tenant": "SELECT FROM tenants JOIN devices USING (tenant_id) WHERE device_id = $1 FOR KEY SHARE OF tenants",
+    "data-key": "SELECT FROM data_keys JOIN devices USING (tenant_id) WHERE device_id = $1 FOR KEY SHARE OF data_keys",
+    "device": "SELECT FROM devices WHERE device_id = $1 FOR KEY SHARE",
+}
+
+
+@pytest.mark.parametrize("row", HARMLESS.values(), ids=HARMLESS.keys())
+def test_a_lock_that_keeps_nobody_from_anything_is_none_beside_one_that_does(service: Service, row: str) -> None:
+    """Such as that of a row that refers to it."""
+    stuck, other = new_device(service, "stuck"), new_device(service, "stuck")
+
+    async def meet() -> None:
+        rows = service.services.sessions._locked_rows
+        async with holding(service, row, other.device_id), holding(service, DEVICE_POOL, stuck.device_id):
+            waiting = [asyncio.create_task(open_all(service, [stuck])) for _ in range(2)]
+            while rows._waiting < len(waiting):
+                await open_all(service, [other])
+                assert not any(task.done() for task in waiting)
+            await open_all(service, [other])
+            assert rows.devices == [(stuck.caller.tenant_id, stuck.device_id)]
+            assert not rows.tenants
+        await asyncio.gather(*waiting)
+
+    run(service, meet())
+
+
+def test_one_whose_pool_is_changed_all_the_time_is_not_held(service: Service) -> None:
+    """By one transaction after the other, beside one that stays and has nothing to do with it."""
+    device, stuck = new_device(service, "busy"), new_device(service, "stuck")
+    done = asyncio.Event()
+
+    async def change() -> None:
+        connection = await asyncpg.connect(service.dsn)
+        while not done.is_set():
+            async with connection.transaction():
+                await connection.execute(DEVICE_POOL, device.device_id)
+                await asyncio.sleep(0.005)
+        await connection.close()
+
+    async def meet() -> None:
+        async with holding(service, DEVICE_POOL, stuck.device_id):
+            changing = [asyncio.create_task(change()) for _ in range(2)]
+            for _ in range(10):
+                named = device.caller.tenant_id, device.device_id
+                assert not await service.services.sessions._locked_rows.look([named], RowLocked())
+            done.set()
+            await asyncio.gather(*changing)
 
     run(service, meet())
 

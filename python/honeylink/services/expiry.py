@@ -95,8 +95,8 @@ class Expiry:
                 continue
             try:
                 await end_sessions_of(self._database, tenant_id, device_id, "system", trace_id)
-            except RowLocked:
-                await self._locked_rows.look([device])
+            except RowLocked as error:
+                await self._locked_rows.look([device], error)
 
     async def _sweep_batch(self, trace_id: str, left: set[UUID]) -> tuple[set[UUID], set[UUID] | None]:
         """Which were due beside those that are left, and which of them ended; None if another process is at it."""
@@ -110,8 +110,8 @@ class Expiry:
         ending = [session_store.EndingSession(each.tenant_id, each.session_id, uuid7()) for each in due]
         try:
             ended = await self._end(ending, trace_id)
-        except RowLocked:
-            if await rows.look({(each.tenant_id, each.device_id) for each in due}):
+        except RowLocked as error:
+            if await rows.look({(each.tenant_id, each.device_id) for each in due}, error):
                 return await self._sweep_batch(trace_id, left)  # without those that need what is held
             ended = await self._end_each(ending, trace_id)
         except DependencyUnavailable:

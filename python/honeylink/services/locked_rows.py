@@ -1,8 +1,8 @@
 """Rows that somebody holds locked for longer than a commit takes: who needs one waits for it without a connection.
 
 A statement waits for a lock as long as a few commits take, and no longer, since it holds the locks that it has, and a
-connection. Then it is looked up which rows the same transaction has held for a while. Who needs one of them waits here
-until it is free or his time is over; everybody else goes on.
+connection. Then it is tried which rows can't be locked, several times, and each time by the same transaction. Who needs
+one of them waits here until it is free or his time is over; everybody else goes on.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LockedRows"]
 
-# A transaction that is seen again after this time is none of those that come and go.
-_HELD_SECONDS = 0.05
+# A transaction that is met each time is none of those that come and go.
+_LOOKS = 3
+_HELD_SECONDS = 0.025
 # Between two looks at rows that somebody waits for.
 _LOOK_SECONDS = 0.05
 
@@ -70,19 +71,25 @@ class LockedRows:
         needed = {(tenant_id, device_id), (tenant_id, None), (SYSTEM_TENANT_ID, None)}
         return any((row.tenant_id, row.device_id) in needed for row in self._held)
 
-    async def look(self, devices: Collection[tuple[UUID, str]]) -> bool:
+    async def look(self, devices: Collection[tuple[UUID, str]], error: RowLocked) -> bool:
         """Find out whether any of the devices needs a row that is held, after a statement has waited too long for one.
+
+        Args:
+            devices: tenants and ids.
+            error: what that statement said.
 
         Raises:
             DependencyUnavailable: the database is away or too slow.
         """
-        before = await self._find(devices)
-        if not before:
-            return False
-        await asyncio.sleep(_HELD_SECONDS)
-        held = before & await self._find(devices)
-        for row in held - self._held:
-            _log.warning("database.row_locked", tenant_id=str(row.tenant_id), device_id=row.device_id)
+        held = await self._find(devices, tenants_too=error.of_tenant)
+        for _ in range(_LOOKS - 1):
+            if not held:
+                return False
+            await asyncio.sleep(_HELD_SECONDS)
+            held &= await self._find(devices, tenants_too=error.of_tenant)
+        known = {(row.tenant_id, row.device_id) for row in self._held}
+        for tenant_id, device_id in {(row.tenant_id, row.device_id) for row in held} - known:
+            _log.warning("database.row_locked", tenant_id=str(tenant_id), device_id=device_id)
         self._held |= held
         return bool(held)
 
@@ -108,14 +115,14 @@ class LockedRows:
                 await self._until_free(device, deadline)
             try:
                 return await attempt()
-            except RowLocked:
+            except RowLocked as error:
                 if loop.time() >= deadline:
                     raise
-                await self._find_out(device)
+                await self._find_out(device, error)
 
-    async def _find_out(self, device: tuple[UUID, str]) -> None:
+    async def _find_out(self, device: tuple[UUID, str], error: RowLocked) -> None:
         """Why a row was locked, unless that is known; if it stays unknown, leave it alone for a moment."""
-        if not self.blocks(device) and not await self.look([device]):
+        if not self.blocks(device) and not await self.look([device], error):
             await asyncio.sleep(_LOOK_SECONDS)
             self._database.spend(_LOOK_SECONDS)
 
@@ -138,10 +145,11 @@ class LockedRows:
     async def _look_again(self) -> None:
         before = set(self._held)
         with suppress(DependencyUnavailable), self._database.shared_budget():
-            self._held -= before - await self._find([(row.tenant_id, row.device_id or "") for row in before])
+            devices = [(row.tenant_id, row.device_id or "") for row in before]
+            self._held -= before - await self._find(devices, tenants_too=True)
         if self._held:
             await asyncio.sleep(_LOOK_SECONDS)
 
-    async def _find(self, devices: Collection[tuple[UUID, str]]) -> set[LockedRow]:
+    async def _find(self, devices: Collection[tuple[UUID, str]], *, tenants_too: bool) -> set[LockedRow]:
         async with self._database.work() as work:
-            return await lock_store.find_locked_rows(work, devices)
+            return await lock_store.find_locked_rows(work, devices, tenants_too=tenants_too)

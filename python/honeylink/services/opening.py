@@ -298,7 +298,7 @@ class Opening:
         """Send those away who need a row that is held, to come back when it is free; returns the others."""
         try:
             with self._database.shared_budget():
-                found = await self._locked_rows.look({each.asked.device for each in group})
+                found = await self._locked_rows.look({each.asked.device for each in group}, error)
         except DependencyUnavailable as unavailable:
             _refuse(group, unavailable)
             return []

@@ -8,6 +8,7 @@ is none. Whatever statement was on its way either commits whole or not at all, o
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -73,6 +74,9 @@ UNAVAILABLE = (
 )
 """What says that the server is away, overloaded or on its way down, as opposed to a statement that is wrong."""
 
+# How the server checks a foreign key, in the text of its error. Whatever its language, that is SQL.
+_TENANT_ROW = re.compile(r"FROM ONLY .*\b(tenants|data_keys)\b.* FOR KEY SHARE")
+
 
 class DatabaseUnprepared(DependencyUnavailable):
     """The server lets the user in, but has no tables for the service, or no role that the user may take on."""
@@ -83,10 +87,15 @@ class DatabaseUnprepared(DependencyUnavailable):
 
 
 class RowLocked(DependencyUnavailable):
-    """Somebody has held a row that a statement needs for longer than a commit takes; nothing was done."""
+    """Somebody has held a row that a statement needs for longer than a commit takes; nothing was done.
 
-    def __init__(self) -> None:
+    Args:
+        of_tenant: it was a tenant's own, or its data key's: those that are locked to be referred to.
+    """
+
+    def __init__(self, *, of_tenant: bool = False) -> None:
         super().__init__("a row of the database that somebody else holds locked")
+        self.of_tenant = of_tenant
 
 
 def _is_lost(connection: PoolConnectionProxy[Record]) -> bool:
@@ -248,7 +257,7 @@ class Database:
             except asyncpg.UndefinedTableError as error:
                 raise DatabaseUnprepared(str(error)) from error
             except asyncpg.LockNotAvailableError as error:
-                raise RowLocked from error
+                raise RowLocked(of_tenant=_TENANT_ROW.search(error.context or "") is not None) from error
             except Exception as error:
                 # One that is cut in the middle of something raises whatever that something makes of it.
                 if isinstance(error, UNAVAILABLE) or _is_lost(connection):
