@@ -45,7 +45,8 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> list[Secret]:
 
 async def settled(service: Service) -> None:
     """No group is on its way any more."""
-    while service.services.sessions._opening._group is not None:  # noqa: ASYNC110 - no event
+    opening = service.services.sessions._opening
+    while opening._group is not None or opening._slow_group is not None:  # noqa: ASYNC110 - no event
         await asyncio.sleep(0)
 
 

@@ -15,7 +15,7 @@ from honeylink.domain.access import Principal, Role
 from honeylink.domain.admission import Charge
 from honeylink.domain.pools import Force, PoolChange
 from honeylink.domain.sessions import Mode, Priority, SessionRequest, SessionStatus, StreamRequest
-from honeylink.errors import DependencyUnavailable
+from honeylink.errors import DependencyUnavailable, Overloaded
 from honeylink.store.database import RowLocked
 from tests.conftest import run_service
 
@@ -164,6 +164,60 @@ def test_no_more_wait_than_may_be_in_progress(make_settings: Callable[..., Setti
                 # Those who wait take nobody's place.
                 await open_all(service, [other] * 3)
             await asyncio.gather(*waiting)
+
+        run(service, meet())
+
+
+def test_no_more_come_back_when_it_is_free_than_may_be_in_progress(
+    make_settings: Callable[..., Settings],
+) -> None:
+    with run_service(make_settings(max_opening_sessions=2)) as service:
+        stuck = new_device(service, "stuck")
+
+        async def meet() -> None:
+            sessions, load = service.services.sessions, service.services.sessions._opening._load
+            async with holding(service, DEVICE_POOL, stuck.device_id):
+                waiting = [asyncio.create_task(open_all(service, [stuck])) for _ in range(2)]
+                while sessions._locked_rows._waiting < len(waiting):  # noqa: ASYNC110 - no event
+                    await asyncio.sleep(0)
+                load.enter(asyncio.get_running_loop().time())
+            opened, refused = await asyncio.gather(*waiting, return_exceptions=True)
+            assert isinstance(opened, list)
+            assert isinstance(refused, Overloaded)
+            load.give_up()
+            await open_all(service, [stuck] * 2)
+
+        run(service, meet())
+
+
+def test_what_nobody_can_tell_is_waited_for_apart_from_all_others(make_settings: Callable[..., Settings]) -> None:
+    with run_service(make_settings(expiry_interval_seconds=3600, database_timeout_seconds=5)) as service:
+        stuck, other = new_device(service, "stuck"), new_device(service, "other")
+        service.fetch(
+            "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS"
+            " 'BEGIN PERFORM pg_advisory_xact_lock(4711); RETURN NEW; END'"
+        )
+        service.fetch(
+            "CREATE TRIGGER wait BEFORE INSERT ON sessions FOR EACH ROW"
+            f" WHEN (NEW.device_id = '{stuck.device_id}') EXECUTE FUNCTION wait()"
+        )
+
+        async def meet() -> None:
+            connection = await asyncpg.connect(service.dsn)
+
+            async def until_waiters(number: int) -> None:
+                waiters = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+                while await connection.fetchval(waiters) != number:  # noqa: ASYNC110 - no event
+                    await asyncio.sleep(0)
+
+            async with holding(service, "SELECT pg_advisory_xact_lock(4711)"):
+                waiting = asyncio.create_task(open_all(service, [stuck]))
+                for number in (1, 0, 1):  # once as long as commits take, then for longer
+                    await until_waiters(number)
+                await open_all(service, [other])
+                assert await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") == 1
+            await waiting
+            await connection.close()
 
         run(service, meet())
 

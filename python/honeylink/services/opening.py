@@ -166,6 +166,8 @@ class Opening:
         self._coming = 0
         self._waiting: deque[_Waiting] = deque()
         self._group: asyncio.Task[None] | None = None
+        self._slow: deque[list[_Waiting]] = deque()
+        self._slow_group: asyncio.Task[None] | None = None
 
     def overloaded(self) -> bool:
         """Whether one more request is to be refused, beside those expected; it counts as one more to do then."""
@@ -202,14 +204,14 @@ class Opening:
         now = asyncio.get_running_loop().time()
         if expected := _expected.get():
             expected.arrive()
-        if self._load.refuses(now):
-            raise Overloaded
         asked = Asked.now(caller, request, now + self._database.remaining_seconds(), wanted)
         return await self._locked_rows.patiently(asked.device, lambda: self._open(asked))
 
     async def _open(self, asked: Asked) -> OpenedSession:
         loop = asyncio.get_running_loop()
         entered = loop.time()
+        if self._load.refuses(entered):
+            raise Overloaded
         waiting = _Waiting(asked, loop.create_future())
         self._waiting.append(waiting)
         self._load.enter(entered)
@@ -260,6 +262,24 @@ class Opening:
     async def _send(self, group: list[_Waiting]) -> None:
         self._waiting.extendleft(reversed(await self._open_group(group)))
 
+    def _set_apart(self, *groups: list[_Waiting]) -> None:
+        """Let groups that may take long go one after the other beside all others, which don't wait for them."""
+        self._slow.extend(groups)
+        if self._slow_group is None and self._slow:
+            group = self._slow.popleft()
+            self._slow_group = asyncio.get_running_loop().create_task(
+                self._send_slowly(group), context=group[0].asked.context.copy()
+            )
+            self._slow_group.add_done_callback(self._slow_finished)
+
+    def _slow_finished(self, _: asyncio.Task[None]) -> None:
+        self._slow_group = None
+        self._set_apart()
+        self._dispatch()
+
+    async def _send_slowly(self, group: list[_Waiting]) -> None:
+        self._waiting.extendleft(reversed(await self._open_group(group, _LOCK_WAIT_PATIENT_MS)))
+
     async def _open_group(self, group: list[_Waiting], lock_wait_ms: int = LOCK_WAIT_MS) -> list[_Waiting]:
         """Open those that can be opened and refuse those that can't; returns those that need another look."""
         now = asyncio.get_running_loop().time()
@@ -276,7 +296,8 @@ class Opening:
             _refuse(live, error)
             return []
         except Exception as error:  # noqa: BLE001 - it goes to the request it belongs to
-            return await self._one_by_one(live, error)
+            self._one_by_one(live, error)
+            return []
         return await self._settle(live, outcomes)
 
     async def _settle(self, group: list[_Waiting], outcomes: Outcomes) -> list[_Waiting]:
@@ -302,11 +323,13 @@ class Opening:
         except DependencyUnavailable as unavailable:
             _refuse(group, unavailable)
             return []
-        if not found and lock_wait_ms < _LOCK_WAIT_PATIENT_MS:
-            return await self._open_group(group, _LOCK_WAIT_PATIENT_MS)
-        if not found:
-            return await self._one_by_one(group, error)
-        return self._free_of(group)
+        if found:
+            return self._free_of(group)
+        if lock_wait_ms < _LOCK_WAIT_PATIENT_MS:
+            self._set_apart(group)
+        else:
+            self._one_by_one(group, error)
+        return []
 
     def _free_of(self, group: list[_Waiting]) -> list[_Waiting]:
         """Those that need no row which is known to be held; the others leave."""
@@ -318,13 +341,13 @@ class Opening:
                 free.append(each)
         return free
 
-    async def _one_by_one(self, group: list[_Waiting], error: Exception) -> list[_Waiting]:
+    def _one_by_one(self, group: list[_Waiting], error: Exception) -> None:
         """One of them has something that the database can't take. Alone, it fails nobody else."""
         if len(group) == 1:
             _refuse(group, error)
-            return []
+            return
         _log.error("opening.group_failed", sessions=len(group), exc_info=error)
-        return [each for alone in group for each in await self._open_group([alone])]
+        self._set_apart(*([alone] for alone in group))
 
     async def _yield_after(self, index: int) -> None:
         """Let others use the event loop, every few of a group."""
