@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import asyncpg
 import pytest
 
 from honeylink.domain.access import Permission, Principal, Role
 from honeylink.domain.audit import AuditFilter, AuditRecord, Category, Outcome
-from honeylink.errors import Forbidden, NotFound, ValidationFailed
+from honeylink.errors import DependencyUnavailable, Forbidden, NotFound, ValidationFailed
 from honeylink.services.audit import event_by
 
 if TYPE_CHECKING:
@@ -91,3 +93,21 @@ def test_an_event_says_who_did_what(auditor: Principal) -> None:
     refused = event_by(auditor, Category.SESSION_CREATION, None, {}, Outcome.REFUSED)
     assert (refused.outcome, refused.device_id) == (Outcome.REFUSED, None)
     assert refused.event_id != event.event_id
+
+
+def test_a_page_of_long_ago_waits_for_nobody(service: Service, auditor: Principal) -> None:
+    async def meet() -> None:
+        connection = await asyncpg.connect(service.dsn)
+        try:
+            async with connection.transaction():
+                await connection.execute("LOCK TABLE audit_events IN ROW EXCLUSIVE MODE")  # as who writes an event
+                now = await connection.fetchval("SELECT clock_timestamp()")
+                read = service.services.audit.list
+                with pytest.raises(DependencyUnavailable):
+                    await read(auditor, AuditFilter(until=now), None, 2)
+                long_ago = AuditFilter(until=now - timedelta(minutes=11))
+                assert not (await read(auditor, long_ago, None, 2)).items
+        finally:
+            await connection.close()
+
+    service.loop.run(meet())

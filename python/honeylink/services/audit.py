@@ -64,7 +64,6 @@ class Audit:
         before = Cursor.decode(cursor) if cursor is not None else None
         async with self._database.work() as work:
             if before is None:  # what comes after a cursor was complete when its page was read
-                until = await audit_store.complete_until(work)
-                matching = replace(matching, until=min(until, matching.until or until))
+                matching = replace(matching, until=await audit_store.complete_until(work, matching.until))
             records = await audit_store.list_events(work, caller.tenant_id, matching, before, limit + 1)
         return Page.cut(records, limit, lambda record: Cursor(record.at, str(record.event_id)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -20,8 +21,11 @@ __all__ = ["complete_until", "event_parameters", "list_events", "record_event"]
 
 _LEAST_ID = UUID(int=0)
 
-# Between two looks at who is still writing. Most transactions take about as long.
+# Between two looks at who is still writing: at first as long as most transactions take, then twice as long each time.
 _POLL_SECONDS = 0.005
+_POLL_SECONDS_MAX = 0.05
+# Longer than any request takes: what was dated before that has been committed, or never will be.
+_SETTLED = timedelta(minutes=10)
 
 
 def event_parameters(event: AuditEvent) -> dict[str, object]:
@@ -41,8 +45,8 @@ async def record_event(work: UnitOfWork, event: AuditEvent) -> None:
     await work.execute("record_event", tenant_id=event.tenant_id, device_id=event.device_id, **event_parameters(event))
 
 
-async def complete_until(work: UnitOfWork) -> datetime:
-    """The time of the call; waits until every event from before it can be seen.
+async def complete_until(work: UnitOfWork, until: datetime | None = None) -> datetime:
+    """The time of the call, or `until` if that is earlier; waits until every event from before it can be seen.
 
     An event is dated while it is written, and seen when its transaction commits. Who only read what can be seen would
     never learn of one that commits after younger ones. Nobody waits for the reader, and it only for those who were
@@ -51,13 +55,17 @@ async def complete_until(work: UnitOfWork) -> datetime:
     found = await work.fetchrow("find_event_writers")
     assert found is not None  # noqa: S101 - an aggregate has a row
     at: datetime = found["at"]
+    if until is not None and until < at - _SETTLED:
+        return until
     writers = set(found["writers"])
+    pause_seconds = _POLL_SECONDS
     while writers:
-        await asyncio.sleep(_POLL_SECONDS)
+        await asyncio.sleep(pause_seconds)
+        pause_seconds = min(2 * pause_seconds, _POLL_SECONDS_MAX)
         found = await work.fetchrow("find_event_writers")
         assert found is not None  # noqa: S101 - likewise
         writers &= set(found["writers"])
-    return at
+    return min(at, until or at)
 
 
 async def list_events(
