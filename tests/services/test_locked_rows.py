@@ -16,6 +16,7 @@ from honeylink.domain.admission import Charge
 from honeylink.domain.pools import Force, PoolChange
 from honeylink.domain.sessions import Mode, Priority, SessionRequest, SessionStatus, StreamRequest
 from honeylink.errors import DependencyUnavailable, Overloaded
+from honeylink.services import expiry
 from honeylink.store.database import RowLocked
 from tests.conftest import run_service
 
@@ -361,6 +362,38 @@ def test_a_sweep_and_a_drain_leave_what_is_held_and_end_the_rest(service: Servic
             await service.services.expiry.sweep()
             assert not await connection.fetchval("SELECT count(*) FROM sessions WHERE status = 'active'")
             assert await connection.fetchval("SELECT drained_at FROM devices WHERE device_id = $1", revoked.device_id)
+        finally:
+            await connection.close()
+
+    run(service, meet())
+
+
+@pytest.mark.parametrize("row", [DEVICE_POOL, "SELECT FROM sessions WHERE device_id = $1 FOR UPDATE"])
+def test_a_drain_goes_on_behind_those_that_are_held(
+    service: Service, row: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many they are, and however long ago they were revoked."""
+    held, free = [new_device(service, "stuck") for _ in range(2)], new_device(service, "other")
+    monkeypatch.setattr(expiry, "_BATCH", 1)
+
+    async def meet() -> None:
+        connection = await asyncpg.connect(service.dsn)
+        try:
+            await open_all(service, [*held, free])
+            for each in (*held, free):
+                await connection.execute(
+                    "UPDATE devices SET status = 'revoked', revoked_at = now(), revoke_reason = 'lost'"
+                    " WHERE device_id = $1",
+                    each.device_id,
+                )
+            async with holding(service, row, held[0].device_id), holding(service, row, held[1].device_id):
+                await service.services.expiry.sweep()
+                left = await connection.fetch("SELECT device_id FROM sessions WHERE status = 'active'")
+                assert {each.device_id for each in held} <= {each["device_id"] for each in left}
+                assert free.device_id not in {each["device_id"] for each in left}
+            await service.services.expiry.sweep()
+            draining = "SELECT count(*) FROM devices WHERE status = 'revoked' AND drained_at IS NULL"
+            assert not await connection.fetchval(draining)
         finally:
             await connection.close()
 

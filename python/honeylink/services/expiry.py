@@ -71,7 +71,6 @@ class Expiry:
         """
         trace_id = uuid4().hex  # one for all that this sweep writes
         await self._locked_rows.refresh()
-        await self._drain(trace_id)
         total = 0
         left: set[UUID] = set()
         while len(left) < _LEFT_MAX:
@@ -83,20 +82,31 @@ class Expiry:
             left |= due - (ended or set())
             if len(due) < _BATCH:
                 break
+        await self._drain(trace_id)
         return total
 
     async def _drain(self, trace_id: str) -> None:
-        """End what revocations have left over."""
-        async with self._database.work() as work:
-            draining = await device_store.list_draining_devices(work, _BATCH)
-        for tenant_id, device_id in draining:
-            device = tenant_id, device_id
-            if self._locked_rows.blocks(device):
-                continue
-            try:
-                await end_sessions_of(self._database, tenant_id, device_id, "system", trace_id)
-            except RowLocked as error:
-                await self._locked_rows.look([device], error)
+        """End what revocations have left over, of all devices but those whose rows somebody holds."""
+        rows = self._locked_rows
+        left: set[tuple[UUID, str]] = set()
+        while len(left) < _LEFT_MAX and SYSTEM_TENANT_ID not in rows.tenants:
+            async with self._database.work() as work:
+                draining = await device_store.list_draining_devices(
+                    work, _BATCH, without_tenants=rows.tenants, without_devices=left.union(rows.devices)
+                )
+            left |= {device for device in draining if not await self._drain_device(device, trace_id)}
+            if len(draining) < _BATCH:
+                break
+
+    async def _drain_device(self, device: tuple[UUID, str], trace_id: str) -> bool:
+        if self._locked_rows.blocks(device):
+            return False
+        try:
+            await end_sessions_of(self._database, *device, "system", trace_id)
+        except RowLocked as error:
+            await self._locked_rows.look([device], error)
+            return False
+        return True
 
     async def _sweep_batch(self, trace_id: str, left: set[UUID]) -> tuple[set[UUID], set[UUID] | None]:
         """Which were due beside those that are left, and which of them ended; None if another process is at it."""

@@ -17,6 +17,7 @@ from honeylink.store.audit import event_parameters
 from honeylink.store.database import LOCK_WAIT_MS
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
     from uuid import UUID
 
@@ -120,9 +121,22 @@ async def revoke_device(work: UnitOfWork, tenant_id: UUID, device_id: str, reaso
     )
 
 
-async def list_draining_devices(work: UnitOfWork, limit: int) -> list[tuple[UUID, str]]:
-    """Tenant and id of at most `limit` revoked devices whose sessions have not all been ended."""
-    return [(row["tenant_id"], row["device_id"]) for row in await work.fetch("list_draining_devices", limit=limit)]
+async def list_draining_devices(
+    work: UnitOfWork,
+    limit: int,
+    *,
+    without_tenants: Collection[UUID] = (),
+    without_devices: Collection[tuple[UUID, str]] = (),
+) -> list[tuple[UUID, str]]:
+    """Tenant and id of at most `limit` revoked devices whose sessions have not all been ended, without some."""
+    rows = await work.fetch(
+        "list_draining_devices",
+        limit=limit,
+        without_tenants=list(without_tenants),
+        without_device_tenants=[tenant_id for tenant_id, _ in without_devices],
+        without_devices=[device_id for _, device_id in without_devices],
+    )
+    return [(row["tenant_id"], row["device_id"]) for row in rows]
 
 
 async def mark_device_drained(work: UnitOfWork, tenant_id: UUID, device_id: str) -> None:

@@ -123,10 +123,12 @@ event AS (
 SELECT device_id, (SELECT count(pg_notify('honeylink_changes', token_id::text)) FROM token) AS told FROM device;
 
 -- name: list_draining_devices
--- Revoked devices whose sessions have not all been ended yet, of whichever tenant.
+-- Revoked devices whose sessions have not all been ended yet, of whichever tenant, but some devices and some tenants'.
 SELECT tenant_id, device_id
 FROM devices
 WHERE status = 'revoked' AND drained_at IS NULL
+  AND tenant_id <> ALL (:without_tenants::uuid[])
+  AND (tenant_id, device_id) NOT IN (SELECT * FROM unnest(:without_device_tenants::uuid[], :without_devices::text[]))
 ORDER BY revoked_at
 LIMIT :limit::integer;
 
