@@ -7,7 +7,8 @@ meet at the same pools, and each costs what a larger one does.
 
 What became of a group `honeylink.services.group_commit` says. Those on which nothing could be said go with the next
 one, first of all. One that finds no room leaves the groups: `honeylink.services.negotiation` sees what can be done
-about it. One that needs a row which somebody holds locked leaves them too, and comes back when that is free.
+about it. One that needs a row which somebody holds locked leaves them too, and comes back when that is free. A group
+that waits for something that can't be told goes again beside the others, which don't wait for it.
 """
 
 from __future__ import annotations
