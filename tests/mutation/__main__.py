@@ -2,7 +2,8 @@
 
 For Python mutmut makes the mutants, for Rust cargo-mutants. Each area is tried by the tests that stand beside it in the
 tree, since a rule that only a distant test holds is not held for long. Exits with 1 if in an area fewer than 90 % are
-found. What is left over is shown: kill it by a test, or rewrite the code so that the mutant does not exist.
+found, or if a sample shows that fewer would be. What is left over is shown: kill it by a test, or rewrite the code so
+that the mutant does not exist.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.mutation.score import Score
+
 ROOT = Path(__file__).parents[2]
 STAGE = ROOT / "build" / "mutants"
-FOUND_PERCENT_MIN = 90
 # As `mutmut results` calls them. A mutant that hangs its tests is found; one that no test reaches is not.
 FOUND = {"killed", "timeout", "caught by type check"}
 
@@ -49,27 +51,6 @@ AREAS = (
 )
 
 
-@dataclass(frozen=True)
-class Score:
-    """How many mutants of an area were tried, and which of them no test noticed."""
-
-    area: str
-    tried: int
-    survivors: tuple[str, ...]
-
-    @property
-    def found_percent(self) -> float:
-        """How many were found."""
-        return 100 * (1 - len(self.survivors) / self.tried) if self.tried else 0.0
-
-    def tell(self) -> None:
-        """Print it."""
-        print(f"{self.area}: {self.tried - len(self.survivors)} of {self.tried} found ({self.found_percent:.0f} %)")
-        for survivor in self.survivors:
-            print(f"  survived: {survivor}")
-        sys.stdout.flush()
-
-
 def try_python(area: Area, sample: int | None, seed: int) -> Score:
     """Try an area's mutants, or a sample of them, on a copy of the tree."""
     stage = STAGE / area.name
@@ -94,10 +75,14 @@ def try_python(area: Area, sample: int | None, seed: int) -> Score:
     names = sorted(_results(stage))
     chosen = sorted(random.Random(seed).sample(names, min(sample or len(names), len(names))))
     print(f"{area.name}: {len(chosen)} of {len(names)} mutants of {', '.join(area.modules)}", flush=True)
+    if not chosen:
+        return Score(area.name, 0, ())
+    # Without a name mutmut would try all.
     _mutmut(stage, "run", "--max-children", "1", *chosen)
     results = _results(stage)
     survivors = [name for name in chosen if results[name] not in FOUND]
-    return Score(area.name, len(chosen), tuple(f"{results[name]} {_difference(stage, name)}" for name in survivors))
+    shown = tuple(f"{results[name]} {_difference(stage, name)}" for name in survivors)
+    return Score(area.name, len(chosen), shown, is_sample=len(chosen) < len(names))
 
 
 _NO_MUTANT = "none"
@@ -149,7 +134,7 @@ def try_rust(sample: int | None, seed: int) -> Score:
         sys.exit(f"the tests of honeylink-scheduler fail without a mutant: see {out}/mutants.out/log")
     missed = (out / "mutants.out/missed.txt").read_text(encoding="utf-8").splitlines()
     # One that does not compile tells nothing about the tests.
-    return Score("planner", outcomes["total_mutants"] - outcomes["unviable"], tuple(missed))
+    return Score("planner", outcomes["total_mutants"] - outcomes["unviable"], tuple(missed), is_sample=shards > 1)
 
 
 _RUST_SOURCE = "rust/scheduler/src/admission/**"
@@ -163,13 +148,15 @@ def main() -> int:
     parser.add_argument("--sample", type=int, help="how many mutants of each area, drawn by --seed; all if not given")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
+    if unknown := set(asked.areas) - {*(area.name for area in AREAS), "planner"}:
+        parser.error(f"no such area: {', '.join(sorted(unknown))}")
     scores = [try_python(area, asked.sample, asked.seed) for area in AREAS if area.name in asked.areas]
     if "planner" in asked.areas:
         scores.append(try_rust(asked.sample, asked.seed))
     print(f"mutants drawn by seed {asked.seed}" if asked.sample else "all mutants tried")
     for score in scores:
         score.tell()
-    return int(any(score.found_percent < FOUND_PERCENT_MIN for score in scores))
+    return int(any(score.fault for score in scores))
 
 
 if __name__ == "__main__":
