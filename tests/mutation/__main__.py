@@ -4,11 +4,16 @@ For Python mutmut makes the mutants, for Rust cargo-mutants. Each area is tried 
 tree, since a rule that only a distant test holds is not held for long. Exits with 1 if in an area fewer than 90 % are
 found, or if a sample shows that fewer would be. What is left over is shown: kill it by a test, or rewrite the code so
 that the mutant does not exist.
+
+Not tried, since mutmut leaves them out, is what runs at import or stands behind a decorator other than `property`,
+`classmethod` and `staticmethod`: tables and constants of modules (the permissions of roles in `domain/access.py`, say),
+fields and their defaults, members of enumerations, and `asynccontextmanager`s. Tests name what these hold one by one.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import os
 import random
@@ -48,6 +53,33 @@ AREAS = (
         ("services/access.py", "services/audit.py", "domain/audit.py"),
         ("tests/services/test_access.py", "tests/services/test_audit.py"),
     ),
+    Area(
+        "sessions",
+        ("services/sessions.py", "services/opening.py", "services/group_commit.py"),
+        (
+            "tests/services/test_sessions.py",
+            "tests/services/test_opening.py",
+            "tests/services/test_group_commit.py",
+            "tests/services/test_victims.py",
+        ),
+    ),
+    Area("load", ("services/load_limit.py",), ("tests/services/test_load_limit.py",)),
+)
+
+
+@dataclass(frozen=True)
+class RustArea:
+    """Sources of a crate, tried by the crate's tests."""
+
+    name: str
+    package: str
+    sources: str
+
+
+RUST_AREAS = (
+    RustArea("planner", "honeylink-scheduler", "rust/scheduler/src/admission/**"),
+    RustArea("link", "honeylink-scheduler", "rust/scheduler/src/link/**"),
+    RustArea("packets", "honeylink-fec", "rust/fec/src/packet/**"),
 )
 
 
@@ -60,6 +92,9 @@ def try_python(area: Area, sample: int | None, seed: int) -> Score:
     shutil.copytree(ROOT / "python", stage / "src", ignore=ignored)
     shutil.copytree(ROOT / "tests", stage / "tests", ignore=ignored)
     shutil.copy(ROOT / "pyproject.toml", stage)
+    for pattern in area.modules:
+        for module in (stage / "src/honeylink").glob(pattern):
+            module.write_text(with_plain_getters(module.read_text(encoding="utf-8")), encoding="utf-8")
     settings = {
         "source_paths": ("src/",),
         "only_mutate": tuple(f"src/honeylink/{pattern}" for pattern in area.modules),
@@ -85,6 +120,23 @@ def try_python(area: Area, sample: int | None, seed: int) -> Score:
     return Score(area.name, len(chosen), shown, is_sample=len(chosen) < len(names))
 
 
+def with_plain_getters(source: str) -> str:
+    """Write each `@property` as a method behind `name = property(...)`: mutmut changes no decorated function."""
+    lines = source.splitlines()
+    for function in ast.walk(ast.parse(source)):
+        if not isinstance(function, ast.FunctionDef) or function.end_lineno is None:
+            continue
+        if [ast.unparse(decorator) for decorator in function.decorator_list] != ["property"]:
+            continue
+        # No line is added or taken, so that what is left to find stays where it was parsed.
+        lines[function.decorator_list[0].lineno - 1] = ""
+        definition = lines[function.lineno - 1]
+        lines[function.lineno - 1] = definition.replace(f"def {function.name}(", f"def get_{function.name}(", 1)
+        indent = " " * function.col_offset
+        lines[function.end_lineno - 1] += f"\n{indent}{function.name} = property(get_{function.name})"
+    return "\n".join([*lines, ""])
+
+
 _NO_MUTANT = "none"
 
 
@@ -108,51 +160,43 @@ def _mutmut(stage: Path, *arguments: str, may_fail: bool = False) -> str:
     return answer.stdout
 
 
-def try_rust(sample: int | None, seed: int) -> Score:
-    """Try mutants of the admission planner: each takes a build, so that a sample is what there is time for."""
-    found = subprocess.run(
-        [os.environ["CARGO_MUTANTS"], "mutants", *_RUST_SCOPE, "--list"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.splitlines()
+def try_rust(area: RustArea, sample: int | None, seed: int) -> Score:
+    """Try an area's mutants: each takes a build, so that a sample is what there is time for."""
+    command = [os.environ["CARGO_MUTANTS"], "mutants", "--package", area.package, "--file", area.sources]
+    command += ["--no-shuffle", "--colors", "never"]
+    listed = subprocess.run([*command, "--list"], cwd=ROOT, capture_output=True, text=True, check=True)
+    found = listed.stdout.splitlines()
     shards = max(len(found) // sample, 1) if sample else 1
     shard = f"{seed % shards}/{shards}"
-    print(f"planner: shard {shard} of {len(found)} mutants of {_RUST_SOURCE}", flush=True)
-    out = STAGE / "rust"
+    print(f"{area.name}: shard {shard} of {len(found)} mutants of {area.sources}", flush=True)
+    if not found:
+        return Score(area.name, 0, ())
+    out = STAGE / area.name
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     subprocess.run(
-        [os.environ["CARGO_MUTANTS"], "mutants", *_RUST_SCOPE, "--shard", shard, "--output", out, "--jobs", "1"],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        check=False,
+        [*command, "--shard", shard, "--output", out, "--jobs", "1"], cwd=ROOT, stdout=subprocess.DEVNULL, check=False
     )
     outcomes = json.loads((out / "mutants.out/outcomes.json").read_text(encoding="utf-8"))
     if outcomes["outcomes"][0]["summary"] != "Success":
-        sys.exit(f"the tests of honeylink-scheduler fail without a mutant: see {out}/mutants.out/log")
+        sys.exit(f"the tests of {area.package} fail without a mutant: see {out}/mutants.out/log")
     missed = (out / "mutants.out/missed.txt").read_text(encoding="utf-8").splitlines()
     # One that does not compile tells nothing about the tests.
-    return Score("planner", outcomes["total_mutants"] - outcomes["unviable"], tuple(missed), is_sample=shards > 1)
-
-
-_RUST_SOURCE = "rust/scheduler/src/admission/**"
-_RUST_SCOPE = ("--package", "honeylink-scheduler", "--file", _RUST_SOURCE, "--no-shuffle", "--colors", "never")
+    return Score(area.name, outcomes["total_mutants"] - outcomes["unviable"], tuple(missed), is_sample=shards > 1)
 
 
 def main() -> int:
     """Try what the arguments say."""
     parser = argparse.ArgumentParser(prog="make mutants", description=__doc__)
-    parser.add_argument("areas", nargs="*", default=[*(area.name for area in AREAS), "planner"])
+    known = [area.name for area in (*AREAS, *RUST_AREAS)]
+    parser.add_argument("areas", nargs="*", default=known)
     parser.add_argument("--sample", type=int, help="how many mutants of each area, drawn by --seed; all if not given")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
-    if unknown := set(asked.areas) - {*(area.name for area in AREAS), "planner"}:
+    if unknown := set(asked.areas) - set(known):
         parser.error(f"no such area: {', '.join(sorted(unknown))}")
     scores = [try_python(area, asked.sample, asked.seed) for area in AREAS if area.name in asked.areas]
-    if "planner" in asked.areas:
-        scores.append(try_rust(asked.sample, asked.seed))
+    scores += [try_rust(area, asked.sample, asked.seed) for area in RUST_AREAS if area.name in asked.areas]
     print(f"mutants drawn by seed {asked.seed}" if asked.sample else "all mutants tried")
     for score in scores:
         score.tell()
