@@ -1,5 +1,7 @@
 """What mutmut is shown of a module."""
 
+from typing import Any
+
 from tests.mutation.__main__ import with_plain_getters
 
 SOURCE = '''
@@ -22,7 +24,7 @@ class Box:
 
 
 def test_a_property_is_a_plain_method_behind_its_name() -> None:
-    names: dict[str, type] = {}
+    names: dict[str, Any] = {}
 
     exec(with_plain_getters(SOURCE), names)
 

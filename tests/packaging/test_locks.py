@@ -1,19 +1,32 @@
-"""The locks carry all that pyproject.toml asks for and all that follows from it, with hashes and without an address."""
+"""The locks carry all that pyproject.toml asks for and all that follows from it, with hashes and without an address.
+
+What a release asks for is known from its metadata where it is installed here, and else from the comments that uv leaves
+in the lock: these show that a package is missing which others stand on. One that nothing stands on, of a lock that is
+not installed, is missed when it is installed: the Makefile asks `pip check`.
+"""
 
 import importlib.metadata
 import re
+import sys
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from packaging.markers import Marker
+from packaging.markers import Marker, default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ["run", "dev", "wheel", "mutants"]
+# The extras and groups that each lock is made from.
+LOCKS = {
+    "run": (["server", "embedded"], ["build"]),
+    "dev": (["server", "embedded", "charts"], ["build", "dev"]),
+    "wheel": ([], ["build", "wheel"]),
+    "mutants": ([], ["mutants"]),
+}
+PROJECT = "honeylink"
 
 
 @dataclass(frozen=True)
@@ -47,6 +60,18 @@ def pins(lock: str) -> list[Pin]:
     return found
 
 
+def parents(lock: str) -> dict[str, set[str]]:
+    """Return who asks for each package, as uv's comments tell: other packages, or the project."""
+    found: dict[str, set[str]] = {}
+    for line in (ROOT / "requirements" / f"{lock}.lock").read_text(encoding="utf-8").splitlines():
+        if pinned := re.match(r"([\w.-]+)==", line):
+            asking = found.setdefault(canonicalize_name(pinned[1]), set())
+        elif parent := re.match(r" +# (?:via|  ) ?([\w.-]+)", line):
+            # A line of `-c` names a lock that limits the version, and asks for nothing.
+            asking |= {canonicalize_name(parent[1])} - {"-c"}
+    return found
+
+
 def versions(lock: str) -> dict[str, set[str]]:
     """Return the versions pinned for each package."""
     found: dict[str, set[str]] = {}
@@ -63,7 +88,7 @@ def declared(extras: list[str], groups: list[str]) -> list[Requirement]:
         wanted += pyproject["project"]["optional-dependencies"][extra]
     for group in groups:
         wanted += [entry for entry in pyproject["dependency-groups"][group] if isinstance(entry, str)]
-    return [each for each in map(Requirement, wanted) if each.name != "honeylink"]
+    return [each for each in map(Requirement, wanted) if each.name != PROJECT]
 
 
 def machine(python: str, system: str) -> dict[str, str]:
@@ -85,14 +110,26 @@ MACHINES = [
 ]
 
 
+def installed_version(pin: Pin) -> Version | None:
+    """Return which release of a package is installed here."""
+    try:
+        return Version(importlib.metadata.version(pin.name))
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def is_installed(lock: str) -> bool:
+    """Whether the Makefile has installed a lock as it is now; tests can't run without the first two."""
+    stamp = Path(sys.prefix, f"{lock}.stamp")
+    written = (ROOT / "requirements" / f"{lock}.lock").stat().st_mtime
+    return lock in {"run", "dev"} or (stamp.exists() and stamp.stat().st_mtime >= written)
+
+
 def requirements_of(pin: Pin) -> list[Requirement]:
     """Return what a pinned release asks for, as its own metadata says; nothing if another release is installed here."""
-    try:
-        distribution = importlib.metadata.distribution(pin.name)
-    except importlib.metadata.PackageNotFoundError:
+    if installed_version(pin) != Version(pin.version):
         return []
-    is_pinned = Version(distribution.version) == Version(pin.version)
-    return [Requirement(text) for text in distribution.requires or []] if is_pinned else []
+    return [Requirement(text) for text in importlib.metadata.requires(pin.name) or []]
 
 
 def unmet(pinned: list[Pin], wanted: list[Requirement], environment: dict[str, str]) -> set[str]:
@@ -130,19 +167,36 @@ def test_a_lock_names_no_address(lock: str) -> None:
 
 
 @pytest.mark.parametrize("environment", MACHINES, ids=lambda each: f"{each['sys_platform']}-{each['python_version']}")
-@pytest.mark.parametrize(
-    ("lock", "extras", "groups"),
-    [
-        ("run", ["server", "embedded"], ["build"]),
-        ("dev", ["server", "embedded", "charts"], ["build", "dev"]),
-        ("wheel", [], ["build", "wheel"]),
-        ("mutants", [], ["mutants"]),
-    ],
-)
-def test_a_lock_is_complete(lock: str, extras: list[str], groups: list[str], environment: dict[str, str]) -> None:
-    missing = unmet(pins(lock), declared(extras, groups), environment)
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_is_complete(lock: str, environment: dict[str, str]) -> None:
+    missing = unmet(pins(lock), declared(*LOCKS[lock]), environment)
 
     assert not missing, "run `make lock`"
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_all_that_asks_for_a_pin_is_pinned_or_declared(lock: str) -> None:
+    asked_by = parents(lock)
+    orphans = {name for name, asking in asked_by.items() if not asking}
+    missing = set().union(*asked_by.values()) - asked_by.keys() - {PROJECT}
+    undeclared = {name for name, asking in asked_by.items() if PROJECT in asking} - {
+        canonicalize_name(each.name) for each in declared(*LOCKS[lock])
+    }
+
+    assert asked_by.keys() == versions(lock).keys()
+    assert not orphans | missing | undeclared, "run `make lock`"
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_what_is_installed_is_what_is_pinned(lock: str) -> None:
+    """Else the pins' metadata is not known, and the test that a lock is complete sees nothing."""
+    if not is_installed(lock):
+        pytest.skip(f"{lock}.lock is not installed")
+    environment = {name: str(value) for name, value in default_environment().items()}
+    found = {pin.name: installed_version(pin) for pin in pins(lock) if pin.applies_to(environment)}
+    pinned = {pin.name: Version(pin.version) for pin in pins(lock) if pin.applies_to(environment)}
+
+    assert found == pinned, f"run `rm {sys.prefix}/{lock}.stamp` and the target anew"
 
 
 def test_what_only_an_extra_asks_for_is_missed() -> None:
