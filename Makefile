@@ -6,14 +6,19 @@ PYTHON     ?= python3
 UV_VERSION := 0.13.9
 CARGO_MUTANTS_VERSION := 26.0.0
 
+# Each holds to the versions of those before it.
+LOCKS  := run dev wheel mutants
 BIN    := .venv/bin
 BINARY := python/honeylink/_native.abi3.so
 RUST   := Cargo.toml Cargo.lock $(shell find rust -name target -prune -o \( -name '*.rs' -o -name Cargo.toml \) -print)
 
 say      = @printf '==> %s\n'
 pip      = $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
-# A lock is complete: pip resolves nothing, and so takes nothing that came out later. That it is complete is checked then.
-install  = $(pip) --no-deps --require-hashes -r $(1) && $(check-installed)
+# A lock is complete: pip resolves nothing, and so takes nothing that came out later. That it is complete is checked then,
+# when the other locks that are installed, and have changed too, are installed with it: they fit each other as they are now.
+install  = for lock in $(LOCKS); do \
+	if [ $$lock = $(1) ] || { [ -e .venv/$$lock.stamp ] && [ requirements/$$lock.lock -nt .venv/$$lock.stamp ]; }; then \
+	$(pip) --no-deps --require-hashes -r requirements/$$lock.lock || exit 1; fi; done && $(check-installed)
 check-installed = { found=$$($(BIN)/python -m pip check 2>&1) || $(call fail,the packages in .venv do not fit together. \
 	Start anew with: make clean && make test. If that does not help: make lock. pip check says: $$found); }
 # Each core takes test files as it has time for them; what a file's tests share stays in one process.
@@ -150,12 +155,12 @@ clean: ## remove all that was built; the data in .honeylink stays
 
 .venv/run.stamp: requirements/run.lock .venv/bin/python
 	$(say) 'Installing the packages of requirements/run.lock (a minute at most)'
-	@$(call install,requirements/run.lock)
+	@$(call install,run)
 	@touch $@
 
 .venv/%.stamp: requirements/%.lock .venv/run.stamp
 	$(say) 'Installing the packages of requirements/$*.lock (a minute at most)'
-	@$(call install,requirements/$*.lock)
+	@$(call install,$*)
 	@touch $@
 
 # A release build, for the tests too: they shall prove what is shipped. maturin shows the compiler at work, which pip

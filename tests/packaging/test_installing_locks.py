@@ -88,15 +88,15 @@ class Checkout:
         for release in releases:
             release.write(self.index)
 
-    def lock(self, *releases: Release) -> None:
+    def lock(self, *releases: Release, name: str = "run") -> None:
         """Pin releases, and offer them."""
         pins = [f"{each.name}=={each.version} --hash=sha256:{each.write(self.index)}\n" for each in releases]
-        (self.path / "requirements/run.lock").write_text("".join(pins), encoding="utf-8")
+        (self.path / f"requirements/{name}.lock").write_text("".join(pins), encoding="utf-8")
 
-    def install(self) -> subprocess.CompletedProcess[str]:
-        """Install the lock as every target of the Makefile does."""
+    def install(self, name: str = "run") -> subprocess.CompletedProcess[str]:
+        """Install a lock as every target of the Makefile does."""
         return subprocess.run(
-            ["make", ".venv/run.stamp"],
+            ["make", f".venv/{name}.stamp"],
             cwd=self.path,
             env=self.environment(),
             capture_output=True,
@@ -164,6 +164,23 @@ def test_a_lock_that_lacks_a_package_is_refused(checkout: Checkout) -> None:
     assert answer.returncode != 0
     assert "app 1.0 requires library" in answer.stderr
     assert not (checkout.path / ".venv/run.stamp").exists()
+
+
+def test_locks_that_change_together_are_checked_together(checkout: Checkout) -> None:
+    checkout.lock(LIBRARY, ENGINE)
+    checkout.lock(Release("tool", "1.0", ("Requires-Dist: library<2",)), name="dev")
+    first = checkout.install("dev")
+    for name in ("run", "dev"):
+        # Some shells compare times by the second.
+        os.utime(checkout.path / f".venv/{name}.stamp", (0, 0))
+    checkout.lock(Release("library", "2.0"), ENGINE)
+    checkout.lock(Release("tool", "2.0", ("Requires-Dist: library>=2",)), name="dev")
+
+    second = checkout.install("dev")
+
+    assert first.returncode == 0, first.stderr
+    assert second.returncode == 0, second.stderr
+    assert checkout.installed() == {"library==2.0", "tool==2.0", "engine==1.0"}
 
 
 def test_a_package_that_is_not_the_one_that_was_locked_is_refused(checkout: Checkout) -> None:
