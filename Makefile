@@ -77,7 +77,7 @@ test-neon: ## tests of the codec's ARM engine, under qemu (Debian packages gcc-a
 	@rustup target add aarch64-unknown-linux-gnu
 	@CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
 		CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER='qemu-aarch64 -L /usr/aarch64-linux-gnu' \
-		cargo test --locked --release -p honeylink-fec --target aarch64-unknown-linux-gnu -- --quiet
+		cargo test --locked -p honeylink-fec --target aarch64-unknown-linux-gnu -- --quiet
 
 test-python: .venv/dev.stamp .venv/native.stamp ## tests of the Python package, with branch coverage
 	$(say) 'Testing Python'
@@ -93,7 +93,7 @@ test-wheel: .venv/dev.stamp .venv/native.stamp ## a wheel of the build that exis
 
 test-long: .venv/dev.stamp .venv/native.stamp wheel ## on top of `make test`: portable wheel, long tests, a sample of mutants
 	$(say) 'Trying the properties of the scheduler a hundred times as often'
-	@CASES_FACTOR=100 cargo test --locked --release -p honeylink-scheduler --tests -- --quiet
+	@CASES_FACTOR=100 cargo test --locked -p honeylink-scheduler --tests -- --quiet
 	$(say) 'Running the long tests'
 	@$(BIN)/python -m pytest -m 'long and not wheel'
 	$(say) 'Trying mutants of the day'
