@@ -6,6 +6,7 @@ runs during a call runs since the call has given it up, however fast or slow the
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
 import threading
 import time
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 PACKETS = 1 << 20
 ROUNDS = 50
+HANG_SECONDS = 120
 
 
 @pytest.fixture(autouse=True)
@@ -113,7 +115,20 @@ def test_a_decision_beside_thousands_of_sessions_lets_others_go_on() -> None:
 
 
 def test_nobody_waits_in_a_circle() -> None:
-    """Long calls and short ones, each of which takes link and GIL in an order of its own."""
+    # Who waits in a circle may hold the GIL, and then no thread of that process could tell.
+    process = multiprocessing.get_context("spawn").Process(target=long_calls_and_short_ones)
+    process.start()
+    process.join(timeout=HANG_SECONDS)
+    hangs = process.is_alive()
+    process.kill()
+    process.join()
+
+    assert not hangs
+    assert process.exitcode == 0
+
+
+def long_calls_and_short_ones() -> None:
+    """Each of them takes link and GIL in an order of its own."""
     link, stream = busy_link()
     encoder = ReedSolomon(200, 4).encoder()
     shard = bytes(1 << 16)
