@@ -3,7 +3,6 @@
 # inside .venv, so a second run starts at once, and a changed lock or Rust source is picked up by itself.
 
 PYTHON     ?= python3
-UV_VERSION := 0.13.9
 CARGO_MUTANTS_VERSION := 26.0.0
 
 # Each holds to the versions of those before it.
@@ -128,6 +127,7 @@ lock: build/uv/bin/uv ## pin the dependencies of pyproject.toml; UPGRADE=1 takes
 	@$(call compile,dev) --extra server --extra embedded --extra charts --group dev -c requirements/run.lock pyproject.toml
 	@$(call compile,wheel) --group wheel -c requirements/dev.lock
 	@$(call compile,mutants) --group mutants -c requirements/dev.lock
+	@$(call compile,uv) --group lock
 
 fmt: .venv/dev.stamp ## format and fix what can be fixed by itself
 	@$(BIN)/ruff check --fix .
@@ -180,10 +180,11 @@ dist/.stamp: $(RUST) pyproject.toml README.md $(shell find python -type f ! -nam
 		$(if $(filter Linux,$(shell uname -s)),--zig --compatibility manylinux2014)
 	@touch $@
 
-build/uv/bin/uv:
-	$(say) 'Installing uv $(UV_VERSION)'
+build/uv/bin/uv: requirements/uv.lock
+	$(say) 'Installing uv'
 	@"$(PYTHON)" -m venv --clear build/uv
-	@build/uv/bin/pip --disable-pip-version-check install --quiet uv==$(UV_VERSION)
+	@build/uv/bin/pip --disable-pip-version-check install --quiet --no-deps --require-hashes -r requirements/uv.lock
+	@touch $@
 
 build/cargo-mutants/bin/cargo-mutants:
 	$(say) 'Building cargo-mutants $(CARGO_MUTANTS_VERSION) (a few minutes)'

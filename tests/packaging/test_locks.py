@@ -25,6 +25,7 @@ LOCKS = {
     "dev": (["server", "embedded", "charts"], ["build", "dev"]),
     "wheel": ([], ["build", "wheel"]),
     "mutants": ([], ["mutants"]),
+    "uv": ([], ["lock"]),
 }
 PROJECT = "honeylink"
 
