@@ -20,9 +20,12 @@ install  = for lock in $(LOCKS); do \
 	$(pip) --no-deps --require-hashes -r requirements/$$lock.lock || exit 1; fi; done && $(check-installed)
 check-installed = { found=$$($(BIN)/python -m pip check 2>&1) || $(call fail,the packages in .venv do not fit together. \
 	Start anew with: make clean && make test. If that does not help: make lock. pip check says: $$found); }
-# Each core takes test files as it has time for them; what a file's tests share stays in one process.
-pytest   = $(BIN)/python -m pytest -p no:benchmark --numprocesses logical --dist loadfile
-UNIT_TESTS := tests/domain tests/keys tests/fec tests/scheduler tests/benches tests/test_errors.py tests/test_settings.py
+# Each core takes test files as it has time for them, and eight are enough: each process starts a database of its own.
+# What a file's tests share stays in one process.
+pytest   = $(BIN)/python -m pytest -p no:benchmark --numprocesses logical --maxprocesses 8 --dist loadfile
+NEED_DATABASE := tests/scheduler/test_link_session.py
+UNIT_TESTS := tests/domain tests/keys tests/fec $(filter-out $(NEED_DATABASE),$(wildcard tests/scheduler/test_*.py)) tests/benches \
+	tests/mutation tests/packaging/test_locks.py $(addprefix tests/test_,errors.py settings.py pickling.py arbitrary_arguments.py)
 # The venv is named outright: maturin must not pick another one that happens to be active.
 in-venv  = env -u CONDA_PREFIX VIRTUAL_ENV="$$PWD/.venv" PATH="$$PWD/$(BIN):$$PATH"
 # pyo3's build script asks this interpreter, so that lint, tests and build agree on one.
@@ -71,7 +74,7 @@ test-rust: .venv/dev.stamp ## tests of the Rust workspace
 
 test-neon: ## tests of the codec's ARM engine, under qemu (Debian packages gcc-aarch64-linux-gnu and qemu-user)
 	$(say) 'Testing the codec on 64-bit ARM'
-	@command -v qemu-aarch64 aarch64-linux-gnu-gcc >/dev/null || $(call fail,qemu-aarch64 and aarch64-linux-gnu-gcc are \
+	@command -v qemu-aarch64 >/dev/null && command -v aarch64-linux-gnu-gcc >/dev/null || $(call fail,qemu-aarch64 and aarch64-linux-gnu-gcc are \
 		needed. On Debian and Ubuntu: apt install gcc-aarch64-linux-gnu qemu-user)
 	@rustup target add aarch64-unknown-linux-gnu
 	@CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
