@@ -77,8 +77,9 @@ def test_deep_nesting_is_refused() -> None:
 def test_the_id_of_a_row_as_a_uuid() -> None:
     at, row_id = datetime(2026, 1, 1, tzinfo=UTC), UUID(int=7)
     assert Cursor(at, str(row_id)).row_uuid == row_id
-    with pytest.raises(ValidationFailed):
+    with pytest.raises(ValidationFailed) as caught:
         _ = Cursor(at, "device-1").row_uuid
+    assert caught.value.faults == [("/cursor", "cursor: expected one from this list")]
 
 
 @given(st.lists(st.integers(0, 99), max_size=20), st.integers(1, 10))
@@ -103,6 +104,16 @@ def test_there_is_a_next_page_only_if_there_is_a_row_for_it(rows: int, has_next:
     page = Page.cut(list(range(rows)), 2, lambda row: Cursor(at, str(row)))
     assert page.items == list(range(min(rows, 2)))
     assert page.next_cursor == (Cursor(at, "1").encode() if has_next else None)
+
+
+@pytest.mark.parametrize("has_more", [False, True])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_page_that_was_cut_goes_on_where_it_was_cut(count: int, has_more: bool) -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    cursors = [Cursor(at, f"row-{number}") for number in range(3)]
+    page = Page([10, 11, 12], cursors, has_more).first(count)
+    assert (page.items, page.cursors) == ([10, 11, 12][:count], cursors[:count])
+    assert page.next_cursor == (cursors[count - 1].encode() if has_more or count < 3 else None)
 
 
 @pytest.mark.parametrize("row_id", ["~" * count + "?" * count for count in range(1, 7)])

@@ -42,7 +42,7 @@ def test_a_secret_is_no_dictionary_key() -> None:
 
 @pytest.mark.parametrize("duplicate", [pickle.dumps, copy.copy, copy.deepcopy])
 def test_a_secret_can_not_be_duplicated(duplicate: Callable[[Secret], object]) -> None:
-    with pytest.raises(TypeError, match="can't be pickled or copied"):
+    with pytest.raises(TypeError, match=r"^a Secret can't be pickled or copied$"):
         duplicate(Secret(RAW))
 
 
