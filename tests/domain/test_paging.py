@@ -28,7 +28,9 @@ def spell(value: object) -> str:
 def test_a_cursor_comes_back_as_it_was(at: datetime, row_id: str) -> None:
     text = Cursor(at, row_id).encode()
     assert set(text) <= set(string.ascii_letters + string.digits + "-_")
-    assert Cursor.decode(text) == Cursor(at, row_id)
+    decoded = Cursor.decode(text)
+    assert decoded == Cursor(at, row_id)
+    assert decoded.at.tzinfo is UTC
 
 
 @given(st.one_of(st.text(), st.recursive(st.none() | st.floats() | st.text(), st.lists).map(spell)))
