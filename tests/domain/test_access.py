@@ -70,8 +70,9 @@ def test_the_systems_tenant() -> None:
     "name", ["", " acme", "a" * 65, "a\nb", "\x1b[31m", "\udcff", "a\u202eb", "a\u200bb", "a\u2028b"]
 )
 def test_names_that_none_can_have(name: str) -> None:
-    with pytest.raises(ValidationFailed, match="tenant: expected 1 to 64 printable characters"):
+    with pytest.raises(ValidationFailed, match="tenant: expected 1 to 64 printable characters") as caught:
         check_name("tenant", name)
+    assert [pointer for pointer, _ in caught.value.faults] == [""]
 
 
 @pytest.mark.parametrize("name", ["a", "acme", "Acme & Söhne", "a" * 64])
@@ -82,8 +83,9 @@ def test_names(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["a/b", "/", "a\\b", ".", "..", "", "a\u2066b"])
 def test_names_that_no_new_tenant_can_have(name: str) -> None:
-    with pytest.raises(ValidationFailed, match="tenant: expected "):
+    with pytest.raises(ValidationFailed, match="tenant: expected ") as caught:
         check_tenant_name(name)
+    assert [pointer for pointer, _ in caught.value.faults] == [""]
 
 
 @pytest.mark.parametrize("name", ["a/b", ".."])
