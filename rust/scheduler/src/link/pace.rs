@@ -73,6 +73,11 @@ pub(super) struct Ceiling {
 }
 
 impl Ceiling {
+    /// None, and none before.
+    pub fn none() -> Self {
+        Self { next: Moment::ZERO, pace: Pace::default(), burst_ns: 0 }
+    }
+
     /// One that has not been used yet.
     pub fn new(kbps: u64, burst_bytes: u32) -> Self {
         let pace = Pace::of_kbps(kbps);
@@ -84,6 +89,9 @@ impl Ceiling {
     /// Another rate from `now_ns` on; the bytes that were sent still count.
     pub fn renewed(self, kbps: u64, burst_bytes: u32, now_ns: u64) -> Self {
         let new = Self::new(kbps, burst_bytes);
+        if self.pace == Pace::default() {
+            return new;
+        }
         Self { next: self.next.at_pace(self.pace, new.pace, now_ns), ..new }
     }
 

@@ -140,7 +140,7 @@ impl LinkScheduler {
         let id = self.free_nodes.pop().unwrap_or_else(|| {
             let id = self.nodes.len() as u32;
             self.nodes.push(Node::new(id, parent, 0));
-            self.ceilings.push(Ceiling::new(1, 0));
+            self.ceilings.push(Ceiling::none());
             self.curves.push(Curve::none());
             self.colds.push(Cold::new(config, weight, depth));
             self.places.push(NONE);
@@ -151,6 +151,7 @@ impl LinkScheduler {
         self.nodes[at] = Node::new(self.nodes[at].handle, parent, 0);
         self.colds[at] = Cold::new(config, weight, depth);
         self.curves[at] = Curve::none();
+        self.ceilings[at] = Ceiling::none();
         self.set_ceiling(id, &config, 0);
         if parent != NONE {
             let class = self.classes[parent as usize].node;
@@ -187,7 +188,8 @@ impl LinkScheduler {
         }
     }
 
-    /// Gives a node its ceiling from `at_ns` on. If it has one already, what it has sent still counts.
+    /// Gives a node its ceiling from `at_ns` on. What it has sent under one before still counts, even if it had none for
+    /// a while.
     pub(super) fn set_ceiling(&mut self, id: u32, config: &Config, at_ns: u64) {
         let node = &mut self.nodes[id as usize];
         let had_one = node.is(Node::CEILING);
@@ -196,11 +198,7 @@ impl LinkScheduler {
         self.nodes_with_ceilings += u32::from(config.ceil_kbps().is_some());
         let Some(kbps) = config.ceil_kbps() else { return };
         let ceiling = &mut self.ceilings[id as usize];
-        *ceiling = if had_one {
-            ceiling.renewed(kbps, config.burst_bytes(), at_ns)
-        } else {
-            Ceiling::new(kbps, config.burst_bytes())
-        };
+        *ceiling = ceiling.renewed(kbps, config.burst_bytes(), at_ns);
     }
 
     /// Gives a stream its guarantee and its limits from `at_ns` on. A guarantee that is the same goes on; what the stream has
