@@ -741,8 +741,8 @@ class LinkScheduler:
 
         Args:
             parent: Handle of the class that it is in; the root if left out.
-            now_ns: The time; that of the latest call if left out, which is 0 before any. On a link in use give it: what
-                has started between the latest call and now was decided without the class.
+            now_ns: The time. It may be left out as long as nothing is queued and all has been fetched, and is then that
+                of the latest call, or 0 before any.
             rate_kbps: Its weight among its siblings, and what admission keeps free in kbit/s for the guarantees
                 inside it. It is none itself.
             ceil_kbps: What it never exceeds in kbit/s, 1 to 10^9. None is no limit.
@@ -754,7 +754,8 @@ class LinkScheduler:
             Its handle.
 
         Raises:
-            LinkError: A number is out of range; a class is too deep in others; there are 2^20 nodes.
+            LinkError: A number is out of range; a class is too deep in others; there are 2^20 nodes; the time was left
+                out on a link in use.
             UnknownHandle: There is no such parent.
             TimeBackwards: The time is before that of an earlier call.
             OverCommitted: The guarantees around it would be more than a ceiling, or than the link.
@@ -785,8 +786,8 @@ class LinkScheduler:
 
         Args:
             cls: Handle of the class that it is in; `root` for none.
-            now_ns: The time; that of the latest call if left out, which is 0 before any. On a link in use give it: what
-                has started between the latest call and now was decided without the stream.
+            now_ns: The time. It may be left out as long as nothing is queued and all has been fetched, and is then that
+                of the latest call, or 0 before any.
             priority: `"latency"`, `"normal"` or `"burst"`. What a latency stream sends within rate and burst is early,
                 as far as others' guarantees allow; what is beyond is like anybody's, so it starves nobody. Without a
                 rate nothing is within it. `"burst"` is as `"normal"`.
@@ -805,7 +806,7 @@ class LinkScheduler:
 
         Raises:
             LinkError: A number is out of range, or there is no such priority; there are 2^20 nodes; a delay that was
-                promised could not be kept beside the rate.
+                promised could not be kept beside the rate; the time was left out on a link in use.
             UnknownHandle: There is no such class.
             TimeBackwards: The time is before that of an earlier call.
             OverCommitted: The guarantees would be more than a ceiling, or than the link.

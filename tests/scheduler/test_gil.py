@@ -75,8 +75,8 @@ def busy_link() -> tuple[LinkScheduler, int]:
 SHORT: dict[str, Callable[[LinkScheduler, int], Any]] = {
     "root": lambda link, _: link.root,
     "streams": lambda link, _: link.streams,
-    "add_class": lambda link, _: link.add_class(),
-    "add_stream": lambda link, _: link.add_stream(0),
+    "add_class": lambda link, _: link.add_class(now_ns=10**9),
+    "add_stream": lambda link, _: link.add_stream(0, now_ns=10**9),
     "enqueue": lambda link, stream: link.enqueue([stream], [64], 10**9),
     "dequeue": lambda link, _: link.dequeue(10**9, 1),
     "next_event_ns": lambda link, _: link.next_event_ns(10**9),

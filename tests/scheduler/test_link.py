@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from honeylink.errors import TimeBackwards
+from honeylink.errors import LinkError, TimeBackwards
 from honeylink.scheduler import Batch, Drop, LinkScheduler
 
 if TYPE_CHECKING:
@@ -178,9 +178,9 @@ def test_changes_hold_from_their_time_on() -> None:
 
 
 def test_who_is_added_comes_at_its_time() -> None:
-    """By default at the time of the latest call, which others may have left behind by now."""
+    """Who has nothing to send yet changes nothing for the others, whenever it comes."""
     starts = []
-    for now_ns in (None, 5 * MS, 20 * MS):
+    for now_ns in (0, 5 * MS, 20 * MS):
         link = LinkScheduler(8_000)
         urgent = link.add_stream(link.root, priority="latency", rate_kbps=100, burst_bytes=10_000)
         link.enqueue([urgent] * 10, [1000] * 10, now_ns=0)
@@ -191,6 +191,20 @@ def test_who_is_added_comes_at_its_time() -> None:
             link.add_stream(other, now_ns=19 * MS)
         starts.append(drain(link).departures_ns.tolist())
     assert starts[0] == starts[1] == starts[2]
+
+
+def test_a_stream_that_comes_amid_traffic_says_when() -> None:
+    link = LinkScheduler(10_000)
+    stream = link.add_stream(link.root)
+    link.enqueue([stream] * 2, [1250] * 2, now_ns=0)
+    with pytest.raises(LinkError, match="the time") as queued:
+        link.add_stream(link.root)
+    assert (queued.value.field, queued.value.found) == ("now_ns", "none")
+    link.remove(stream, now_ns=3 * MS)
+    with pytest.raises(LinkError, match="the time"):  # both have started, and nobody has fetched them
+        link.add_class()
+    assert len(link.dequeue(now_ns=3 * MS, max_packets=9)) == 2
+    link.add_stream(link.add_class())
 
 
 def test_a_changed_guarantee_owes_nothing_for_the_time_before() -> None:

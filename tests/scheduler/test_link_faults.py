@@ -52,28 +52,38 @@ class Scene:
         (lambda s: Link(1, overhead_bytes=2**32), LinkError, "overhead_bytes"),
         (lambda s: Link(1, memory_bytes=1), LinkError, "memory_bytes"),
         (lambda s: Link(1, aqm="red"), LinkError, "aqm"),
-        (lambda s: s.link.add_class(s.gone), UnknownHandle, "parent"),
-        (lambda s: s.link.add_class(s.stream), LinkError, "parent"),
-        (lambda s: s.link.add_class(ceil_kbps=0), LinkError, "ceil_kbps"),
-        (lambda s: s.link.add_class(weight=0), LinkError, "weight"),
-        (lambda s: s.link.add_class(rate_kbps=7_000), OverCommitted, "rate_kbps"),
-        (lambda s: s.link.add_stream(s.gone), UnknownHandle, "cls"),
-        (lambda s: s.link.add_stream(s.stream), LinkError, "cls"),
-        (lambda s: s.link.add_stream(2**32), LinkError, "cls"),
-        (lambda s: s.link.add_stream(s.cls, priority="urgent"), LinkError, "priority"),
-        (lambda s: s.link.add_stream(s.cls, priority="\ud800"), LinkError, "priority"),
-        (lambda s: s.link.add_stream(s.cls, rate_kbps=2_001), OverCommitted, "rate_kbps"),
-        (lambda s: s.link.add_stream(s.link.root, rate_kbps=1, max_delay_us=10), DelayOutOfReach, "max_delay_us"),
-        (lambda s: s.link.add_stream(s.cls, rate_kbps=1, max_delay_us=10_000), DelayOutOfReach, "max_delay_us"),
+        (lambda s: s.link.add_class(s.gone, now_ns=1000), UnknownHandle, "parent"),
+        (lambda s: s.link.add_class(s.stream, now_ns=1000), LinkError, "parent"),
+        (lambda s: s.link.add_class(), LinkError, "now_ns"),
+        (lambda s: s.link.add_stream(s.cls), LinkError, "now_ns"),
+        (lambda s: s.link.add_class(now_ns=1000, ceil_kbps=0), LinkError, "ceil_kbps"),
+        (lambda s: s.link.add_class(now_ns=1000, weight=0), LinkError, "weight"),
+        (lambda s: s.link.add_class(now_ns=1000, rate_kbps=7_000), OverCommitted, "rate_kbps"),
+        (lambda s: s.link.add_stream(s.gone, now_ns=1000), UnknownHandle, "cls"),
+        (lambda s: s.link.add_stream(s.stream, now_ns=1000), LinkError, "cls"),
+        (lambda s: s.link.add_stream(2**32, now_ns=1000), LinkError, "cls"),
+        (lambda s: s.link.add_stream(s.cls, now_ns=1000, priority="urgent"), LinkError, "priority"),
+        (lambda s: s.link.add_stream(s.cls, now_ns=1000, priority="\ud800"), LinkError, "priority"),
+        (lambda s: s.link.add_stream(s.cls, now_ns=1000, rate_kbps=2_001), OverCommitted, "rate_kbps"),
         (
-            lambda s: s.link.add_stream(s.link.root, rate_kbps=1, ceil_kbps=9, max_delay_us=10_000),
+            lambda s: s.link.add_stream(s.link.root, now_ns=1000, rate_kbps=1, max_delay_us=10),
             DelayOutOfReach,
             "max_delay_us",
         ),
-        (lambda s: s.link.add_stream(s.cls, max_delay_us=10), LinkError, "max_delay_us"),
-        (lambda s: s.link.add_stream(s.cls, burst_bytes=-1), LinkError, "burst_bytes"),
-        (lambda s: s.link.add_stream(s.cls, queue_packets=0), LinkError, "queue_packets"),
-        (lambda s: s.link.add_stream(s.cls, queue_bytes=HUGE), LinkError, "queue_bytes"),
+        (
+            lambda s: s.link.add_stream(s.cls, now_ns=1000, rate_kbps=1, max_delay_us=10_000),
+            DelayOutOfReach,
+            "max_delay_us",
+        ),
+        (
+            lambda s: s.link.add_stream(s.link.root, now_ns=1000, rate_kbps=1, ceil_kbps=9, max_delay_us=10_000),
+            DelayOutOfReach,
+            "max_delay_us",
+        ),
+        (lambda s: s.link.add_stream(s.cls, now_ns=1000, max_delay_us=10), LinkError, "max_delay_us"),
+        (lambda s: s.link.add_stream(s.cls, now_ns=1000, burst_bytes=-1), LinkError, "burst_bytes"),
+        (lambda s: s.link.add_stream(s.cls, now_ns=1000, queue_packets=0), LinkError, "queue_packets"),
+        (lambda s: s.link.add_stream(s.cls, now_ns=1000, queue_bytes=HUGE), LinkError, "queue_bytes"),
         (lambda s: s.link.add_class(now_ns=999), TimeBackwards, "now_ns"),
         (lambda s: s.link.add_class(now_ns=-1), LinkError, "now_ns"),
         (lambda s: s.link.add_stream(s.cls, now_ns=999), TimeBackwards, "now_ns"),
@@ -166,10 +176,13 @@ def test_bad_values(call: Callable[[Scene], object], error: type[LinkError], fie
         (lambda s: Link(1, mtu=1), "mtu: there is no such setting"),
         (lambda s: Link(1, **{"\ud800": 1}), r"'\ud800': there is no such setting"),
         (lambda s: s.link.add_class(**{"\ud800": 1}), r"'\ud800': there is no such setting"),
-        (lambda s: s.link.add_class(priority="normal"), "priority: a class has no such setting"),
-        (lambda s: s.link.add_stream(s.cls, colour=1), "colour: there is no such setting"),
-        (lambda s: s.link.add_stream(s.cls, burst_bytes=None), "burst_bytes: expected an integer, found NoneType"),
-        (lambda s: s.link.add_stream(s.cls, weight=1.5), "weight: expected an integer, found float"),
+        (lambda s: s.link.add_class(now_ns=1000, priority="normal"), "priority: a class has no such setting"),
+        (lambda s: s.link.add_stream(s.cls, now_ns=1000, colour=1), "colour: there is no such setting"),
+        (
+            lambda s: s.link.add_stream(s.cls, now_ns=1000, burst_bytes=None),
+            "burst_bytes: expected an integer, found NoneType",
+        ),
+        (lambda s: s.link.add_stream(s.cls, now_ns=1000, weight=1.5), "weight: expected an integer, found float"),
         (lambda s: s.link.add_stream(s.cls, now_ns=1.5), "now_ns: expected an integer, found float"),
         (lambda s: s.link.enqueue(s.stream, [1], 1000), "streams: expected uint32[n], found int"),
         (lambda s: s.link.enqueue({s.stream: 1}, [1], 1000), "streams: expected uint32[n], found dict"),
@@ -207,7 +220,7 @@ def test_wrong_types(call: Callable[[Any], object], told: str) -> None:
 def test_errors_carry_their_facts() -> None:
     scene = Scene()
     with pytest.raises(OverCommitted) as over:
-        scene.link.add_stream(scene.cls, rate_kbps=2_001)
+        scene.link.add_stream(scene.cls, now_ns=1000, rate_kbps=2_001)
     assert (over.value.handle, over.value.capacity_kbps, over.value.guaranteed_kbps) == (scene.cls, 5_000, 5_001)
     with pytest.raises(TimeBackwards) as back:
         scene.link.next_event_ns(7)
@@ -216,15 +229,15 @@ def test_errors_carry_their_facts() -> None:
         scene.link.stats(scene.gone)
     assert unknown.value.handle == scene.gone
     with pytest.raises(DelayOutOfReach) as delay:
-        scene.link.add_stream(scene.link.root, rate_kbps=1, max_delay_us=1)
+        scene.link.add_stream(scene.link.root, now_ns=1000, rate_kbps=1, max_delay_us=1)
     assert delay.value.handle == scene.link.root
     assert delay.value.least_us is not None
-    scene.link.add_stream(scene.link.root, rate_kbps=1, max_delay_us=delay.value.least_us + 10_000)
+    scene.link.add_stream(scene.link.root, now_ns=1000, rate_kbps=1, max_delay_us=delay.value.least_us + 10_000)
     with pytest.raises(DelayOutOfReach) as capped:
-        scene.link.add_stream(scene.cls, rate_kbps=1, max_delay_us=10_000)
+        scene.link.add_stream(scene.cls, now_ns=1000, rate_kbps=1, max_delay_us=10_000)
     assert (capped.value.handle, capped.value.least_us) == (scene.cls, None)
     with pytest.raises(DelayOutOfReach, match="no delay beside a ceil_kbps") as own:
-        scene.link.add_stream(scene.link.root, rate_kbps=1, ceil_kbps=9, max_delay_us=10_000)
+        scene.link.add_stream(scene.link.root, now_ns=1000, rate_kbps=1, ceil_kbps=9, max_delay_us=10_000)
     assert (own.value.handle, own.value.least_us) == (None, None)
     with pytest.raises(LinkError) as unnamed:
         LinkScheduler.from_session({"streams": [{**STREAM, "name": "a\ud800"}]}, 10_000)

@@ -14,7 +14,7 @@ use pyo3::{
 
 use crate::{
     arrays,
-    errors::from_link,
+    errors::{self, from_link},
     link::{columns::Fetched, settings::Settings},
     locking::Shared,
     pickling::refused,
@@ -153,8 +153,8 @@ impl PyLinkScheduler {
     ///
     /// Args:
     ///     parent: Handle of the class that it is in; the root if left out.
-    ///     now_ns: The time; that of the latest call if left out, which is 0 before any. On a link in use give it: what
-    ///         has started between the latest call and now was decided without the class.
+    ///     now_ns: The time. It may be left out as long as nothing is queued and all has been fetched, and is then that
+    ///         of the latest call, or 0 before any.
     ///     rate_kbps: Its weight among its siblings, and what admission keeps free in kbit/s for the guarantees
     ///         inside it. It is none itself.
     ///     ceil_kbps: What it never exceeds in kbit/s, 1 to 10^9. None is no limit.
@@ -166,7 +166,8 @@ impl PyLinkScheduler {
     ///     Its handle.
     ///
     /// Raises:
-    ///     LinkError: A number is out of range; a class is too deep in others; there are 2^20 nodes.
+    ///     LinkError: A number is out of range; a class is too deep in others; there are 2^20 nodes; the time was left
+    ///         out on a link in use.
     ///     UnknownHandle: There is no such parent.
     ///     TimeBackwards: The time is before that of an earlier call.
     ///     OverCommitted: The guarantees around it would be more than a ceiling, or than the link.
@@ -193,18 +194,17 @@ impl PyLinkScheduler {
         let config = Settings::of(settings)?.class(ClassConfig::default())?;
         let added = self.link.briefly(py, |link| {
             let parent = parent.unwrap_or_else(|| link.root());
-            let now_ns = now_ns.unwrap_or_else(|| link.now_ns());
-            link.add_class(parent, now_ns, config)
+            link.add_class(parent, time_to_add(link, now_ns)?, config).map_err(from_link)
         });
-        added?.map_err(from_link)
+        added?
     }
 
     /// Adds a stream.
     ///
     /// Args:
     ///     cls: Handle of the class that it is in; `root` for none.
-    ///     now_ns: The time; that of the latest call if left out, which is 0 before any. On a link in use give it: what
-    ///         has started between the latest call and now was decided without the stream.
+    ///     now_ns: The time. It may be left out as long as nothing is queued and all has been fetched, and is then that
+    ///         of the latest call, or 0 before any.
     ///     priority: `"latency"`, `"normal"` or `"burst"`. What a latency stream sends within rate and burst is early,
     ///         as far as others' guarantees allow; what is beyond is like anybody's, so it starves nobody. Without a
     ///         rate nothing is within it. `"burst"` is as `"normal"`.
@@ -223,7 +223,7 @@ impl PyLinkScheduler {
     ///
     /// Raises:
     ///     LinkError: A number is out of range, or there is no such priority; there are 2^20 nodes; a delay that was
-    ///         promised could not be kept beside the rate.
+    ///         promised could not be kept beside the rate; the time was left out on a link in use.
     ///     UnknownHandle: There is no such class.
     ///     TimeBackwards: The time is before that of an earlier call.
     ///     OverCommitted: The guarantees would be more than a ceiling, or than the link.
@@ -250,10 +250,9 @@ impl PyLinkScheduler {
         let now_ns = now_ns.map(|now_ns| settings::number("now_ns", now_ns)).transpose()?;
         let config = Settings::of(settings)?.stream(StreamConfig::default());
         let added = self.link.briefly(py, |link| {
-            let now_ns = now_ns.unwrap_or_else(|| link.now_ns());
-            link.add_stream(class, now_ns, config)
+            link.add_stream(class, time_to_add(link, now_ns)?, config).map_err(from_link)
         });
-        added?.map_err(from_link)
+        added?
     }
 
     /// Queues packets, all at one time.
@@ -474,6 +473,20 @@ impl PyLinkScheduler {
 fn new_link(rate_kbps: &Bound<'_, PyAny>, options: Option<&Bound<'_, PyDict>>) -> PyResult<LinkScheduler> {
     let rate_kbps = settings::number("rate_kbps", rate_kbps)?;
     LinkScheduler::new(rate_kbps, settings::options(options)?).map_err(from_link)
+}
+
+/// When a class or a stream comes that is added. A call that only fetches moves the latest time too; so while packets
+/// are there, what leaves would depend on who has asked before.
+fn time_to_add(link: &LinkScheduler, now_ns: Option<u64>) -> PyResult<u64> {
+    let last_ns = link.now_ns();
+    match now_ns {
+        Some(now_ns) => Ok(now_ns),
+        None if link.next_event_ns(last_ns).map_err(from_link)?.is_none() => Ok(last_ns),
+        None => {
+            let expected = "the time, as packets are queued or have not been fetched";
+            Err(errors::LinkError::new_err(("now_ns", expected, "none")))
+        }
+    }
 }
 
 impl PyLinkScheduler {
