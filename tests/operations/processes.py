@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -169,3 +170,12 @@ def new_device(client: httpx.Client, device_id: str, public_key: str, **fields: 
     paired = client.post(f"/devices/{device_id}/pair", json={"pairing_code": code}, headers=headers)
     assert paired.status_code == 200, paired.text
     return token, code
+
+
+def is_refused(port: int) -> bool:
+    """Whether nobody listens on a port of this machine."""
+    try:
+        socket.create_connection(("127.0.0.1", port), 5).close()
+    except ConnectionRefusedError:
+        return True
+    return False

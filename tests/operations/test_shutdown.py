@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from tests.conftest import PUBLIC_KEY, session_body
-from tests.operations.processes import eventually, new_device, new_token, serving
+from tests.operations.processes import eventually, is_refused, new_device, new_token, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,11 +108,3 @@ def is_gone(process: psutil.Process) -> bool:
         return process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
-
-
-def is_refused(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), 5).close()
-    except ConnectionRefusedError:
-        return True
-    return False

@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from honeylink.cli.serving.totals import sum_expositions
 from tests.conftest import PUBLIC_KEY, session_body
-from tests.operations.processes import Served, eventually, honeylink, new_device, new_token, serving
+from tests.operations.processes import Served, eventually, honeylink, is_refused, new_device, new_token, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -350,11 +350,3 @@ def begun(served: Served, token: str, body_bytes: int) -> socket.socket:
     expected = b"HTTP/1.1 100 Continue\r\n\r\n"
     assert peer.recv(len(expected), socket.MSG_WAITALL) == expected
     return peer
-
-
-def is_refused(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), 5).close()
-    except ConnectionRefusedError:
-        return True
-    return False

@@ -212,12 +212,12 @@ fn a_change_of_something_else_changes_nothing() {
 /// A weight that goes up and down makes nobody lose the turn that he waits for.
 #[test]
 fn who_is_changed_all_the_time_keeps_his_turn() {
-    for crowd in [0, 20] {
+    for idle in [0, 20] {
         let mut link = LinkScheduler::new(LINK_KBPS, LinkOptions::default()).unwrap();
         let weighs = |weight| StreamConfig { weight: Some(weight), ..stream(0) };
         let [steady, changed] =
             [4_000, 1_000].map(|weight| link.add_stream(link.root(), 0, weighs(weight)).unwrap());
-        (0..crowd).for_each(|_| assert!(link.add_stream(link.root(), 0, weighs(1)).is_ok()));
+        (0..idle).for_each(|_| assert!(link.add_stream(link.root(), 0, weighs(1)).is_ok()));
         for handle in [steady, changed] {
             (0..2_000).for_each(|_| assert_eq!(push(&mut link, handle, 1250, 0), 0));
         }
@@ -228,7 +228,7 @@ fn who_is_changed_all_the_time_keeps_his_turn() {
             link.reconfigure_stream(changed, millisecond * 1_000_000, weighs(other as u32)).unwrap();
         }
         let got = sent.iter().filter(|sent| sent.stream == changed).count();
-        assert!((190..=210).contains(&got), "{got} of 200 packets with {crowd} idle streams");
+        assert!((190..=210).contains(&got), "{got} of 200 packets with {idle} idle streams");
     }
 }
 
