@@ -9,7 +9,8 @@
 //!   the share.
 //! - Its *deadline* is a fixed delay later or, for a stream that asks for a rate alone, the time its bytes take at it.
 //!
-//! - It begins when it is set: what is queued by then counts as if it came at that moment, so no time before is owed.
+//! - It begins when it is set: what is queued by then counts as if it came at that moment, so no time before is owed. A
+//!   burst that is made larger fills at the rate.
 //!
 //! - What goes by the share, or is dropped, does not count. As in that paper the next packet's deadline then follows from its
 //!   own length; but so does here from when it is within the burst, and a smaller one would have been so earlier. It is not: its
@@ -63,25 +64,34 @@ impl Curve {
         Self { clock, pace, burst_bytes: 0, delay: Delay::Rate, begin_ns: 0, earliest_ns: BY_RATE }
     }
 
-    /// A guarantee from `begin_ns` on.
+    /// A guarantee from `begin_ns` on. What goes as early as can be goes at once until others decide.
     pub fn new(rate_kbps: u64, burst_bytes: u32, delay: Delay, begin_ns: u64) -> Self {
         let clock = Moment::at(begin_ns);
-        Self { clock, pace: Pace::of_kbps(rate_kbps), burst_bytes, delay, begin_ns, earliest_ns: BY_RATE }
+        Self { clock, pace: Pace::of_kbps(rate_kbps), burst_bytes, delay, begin_ns, earliest_ns: 0 }
     }
 
-    /// Another guarantee from the moment on at which `new` begins. The bytes that were sent ahead still count, but no more
-    /// of them than `new` would have let go ahead: its burst, or one largest packet.
+    /// Another guarantee from the moment on at which `new` begins. The bytes that were sent ahead still count. It may send at
+    /// once what it might have sent before, but no more than its burst; a larger burst fills at the rate, as a token bucket
+    /// does. So no change, nor any number of them, lets go more than the rate brings.
     pub fn renewed(self, new: Self, largest_bytes: u32) -> Self {
         if !self.is_set() {
             return new;
         }
-        let most_bytes = match new.delay {
-            Delay::Rate => largest_bytes,
-            Delay::Fixed(_) | Delay::Earliest(_) => new.burst_bytes.max(largest_bytes),
-        };
-        let latest = Moment::at(new.begin_ns).after(most_bytes, new.pace);
-        let ahead = self.clock.at_pace(self.pace, new.pace, new.begin_ns).min(latest);
-        Self { clock: new.clock.max(ahead), ..new }
+        let moved = self.clock_with_burst(self.most_bytes(largest_bytes), new.most_bytes(largest_bytes));
+        Self { clock: new.clock.max(moved.at_pace(self.pace, new.pace, new.begin_ns)), ..new }
+    }
+
+    /// What it may send at once: its burst, or by the rate alone one largest packet.
+    fn most_bytes(&self, largest_bytes: u32) -> u32 {
+        if self.delay_ns().is_none() { largest_bytes } else { self.burst_bytes.max(largest_bytes) }
+    }
+
+    /// Where the clock stands with another burst, if what may still be sent of it stays the same.
+    fn clock_with_burst(&self, old_bytes: u32, new_bytes: u32) -> Moment {
+        match new_bytes.checked_sub(old_bytes) {
+            Some(more_bytes) => self.clock.after(more_bytes, self.pace),
+            None => self.clock.before(old_bytes - new_bytes, self.pace),
+        }
     }
 
     /// Whether two guarantee the same, whenever they began. One of a rate alone has no burst.
@@ -110,19 +120,22 @@ impl Curve {
         matches!(self.delay, Delay::Earliest(_))
     }
 
-    /// From `now_ns` on, what goes as early as can be goes within that delay, or by its rate alone if there is none. If that
-    /// is sooner than before the guarantee begins anew, or packets that nobody had to reckon with so soon would all be due at
-    /// once. By its rate, what it has sent ahead counts as one largest packet at most, or it would wait for all of its burst.
+    /// From `now_ns` on, what goes as early as can be goes within that delay, or by its rate alone if there is none: then its
+    /// burst is one largest packet. If it is sooner than before the guarantee begins anew, or packets that nobody had to
+    /// reckon with so soon would all be due at once.
     pub fn follow(&mut self, earliest_ns: Option<u64>, largest_bytes: u32, now_ns: u64) {
         let Delay::Earliest(latest_ns) = self.delay else { return };
-        if let Some(ns) = earliest_ns {
-            let old_ns = core::mem::replace(&mut self.earliest_ns, ns.min(latest_ns));
-            if self.earliest_ns < old_ns {
-                *self = self.begun_anew(now_ns);
-            }
-        } else {
-            self.earliest_ns = BY_RATE;
-            self.clock = self.clock.min(Moment::at(now_ns).after(largest_bytes, self.pace));
+        let earliest_ns = earliest_ns.map_or(BY_RATE, |ns| ns.min(latest_ns));
+        if earliest_ns == self.earliest_ns {
+            return;
+        }
+        let old_bytes = self.most_bytes(largest_bytes);
+        let old_ns = core::mem::replace(&mut self.earliest_ns, earliest_ns);
+        // No time before now is owed.
+        let least = self.clock.min(Moment::at(now_ns));
+        self.clock = self.clock_with_burst(old_bytes, self.most_bytes(largest_bytes)).max(least);
+        if earliest_ns < old_ns {
+            *self = self.begun_anew(now_ns);
         }
     }
 

@@ -30,6 +30,13 @@ impl Moment {
         Self { up_ns: self.up_ns.saturating_add(ns), fraction: passed as u32 }
     }
 
+    /// When `bytes` that have passed now began; the exact inverse of [`Moment::after`].
+    pub fn before(self, bytes: u32, pace: Pace) -> Self {
+        let at = (u128::from(self.up_ns) << 32) | u128::from(self.fraction);
+        let began = at.saturating_sub(u128::from(bytes) * u128::from(pace.0));
+        Self { up_ns: (began >> 32) as u64, fraction: began as u32 }
+    }
+
     /// As many bytes ahead of `now_ns`, or behind it, at the pace `to` as it was at the pace `from`; later if rounded.
     pub fn at_pace(self, from: Pace, to: Pace, now_ns: u64) -> Self {
         if from == to {

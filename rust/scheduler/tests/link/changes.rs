@@ -232,27 +232,71 @@ fn who_is_changed_all_the_time_keeps_his_turn() {
     }
 }
 
-/// Of a rate that is taken away and given back, no time in between is owed, and what was sent by it still counts.
+/// Of what is taken away and given back, no time in between is owed, and what was sent by it still counts: a changed guarantee
+/// brings its rate, and no second burst.
 #[test]
-fn a_rate_that_comes_back_brings_no_second_burst() {
+fn what_comes_back_brings_no_second_burst() {
     let latency = StreamConfig { priority: Priority::Latency, burst_bytes: 50 * LARGEST, ..stream(1_000) };
-    let none = StreamConfig { rate_kbps: 0, ..latency };
+    let promised = StreamConfig { max_delay_us: Some(900_000), ..latency };
+    let no_rate = StreamConfig { rate_kbps: 0, max_delay_us: None, ..latency };
+    let small = |config| StreamConfig { burst_bytes: 64, ..config };
+    let all = [
+        ("a rate", latency, no_rate),
+        ("a rate with a delay", promised, no_rate),
+        ("a burst", latency, small(latency)),
+        ("a burst with a delay", promised, small(promised)),
+        ("the priority", latency, StreamConfig { priority: Priority::Normal, ..latency }),
+        ("a delay", promised, stream(1_000)),
+        ("a delay, with the same burst", promised, StreamConfig { max_delay_us: None, ..promised }),
+        ("a shorter delay", promised, StreamConfig { max_delay_us: Some(950_000), ..promised }),
+        ("a higher rate", latency, StreamConfig { rate_kbps: 1_100, ..latency }),
+        ("all of it", promised, StreamConfig { rate_kbps: 900, max_delay_us: None, ..small(latency) }),
+    ];
+    for (what, given, other) in all {
+        let mut link = LinkScheduler::new(LINK_KBPS, LinkOptions::default()).unwrap();
+        let lightest = |config| StreamConfig { weight: Some(1), ..config };
+        let changed = link.add_stream(link.root(), 0, lightest(given)).expect(what);
+        let hog = StreamConfig { weight: Some(1 << 20), ..stream(0) };
+        let hog = link.add_stream(link.root(), 0, hog).unwrap();
+        for handle in [changed, hog] {
+            (0..2_000).for_each(|_| assert_eq!(push(&mut link, handle, LARGEST, 0), 0));
+        }
+        let mut sent = Vec::new();
+        for second_tenth in 1..=10 {
+            let at_ns = second_tenth * SECOND / 10;
+            sent.extend(take(&mut link, at_ns - 1, 10_000));
+            link.reconfigure_stream(changed, at_ns, lightest(other)).expect(what);
+            link.reconfigure_stream(changed, at_ns, lightest(given)).expect(what);
+        }
+        let got = sent.iter().filter(|sent| sent.stream == changed).count();
+        // Its burst, and a second of its rate: 50 and 82 packets.
+        assert!((125..=135).contains(&got), "{got} packets where {what} comes back");
+    }
+}
+
+/// What goes as early as can be under a ceiling goes by its rate while a delay is promised to somebody. Each time that this
+/// promise ends, it has sent its burst already.
+#[test]
+fn what_may_go_early_again_brings_no_second_burst() {
     let mut link = LinkScheduler::new(LINK_KBPS, LinkOptions::default()).unwrap();
-    let weight = Some(1);
-    let changed = link.add_stream(link.root(), 0, StreamConfig { weight, ..latency }).unwrap();
-    let other = link.add_stream(link.root(), 0, StreamConfig { weight: Some(1 << 20), ..stream(0) }).unwrap();
-    for handle in [changed, other] {
+    let wide = ClassConfig { ceil_kbps: Some(9_000), burst_bytes: 90_000, ..ClassConfig::default() };
+    let class = link.add_class(link.root(), 0, ClassConfig { weight: Some(1), ..wide }).unwrap();
+    let latency = StreamConfig { priority: Priority::Latency, burst_bytes: 50 * LARGEST, ..stream(1_000) };
+    let early = link.add_stream(class, 0, latency).unwrap();
+    let hog = StreamConfig { weight: Some(1 << 20), ..stream(0) };
+    let hog = link.add_stream(link.root(), 0, hog).unwrap();
+    for handle in [early, hog] {
         (0..2_000).for_each(|_| assert_eq!(push(&mut link, handle, LARGEST, 0), 0));
     }
     let mut sent = Vec::new();
     for second_tenth in 1..=10 {
         let at_ns = second_tenth * SECOND / 10;
         sent.extend(take(&mut link, at_ns - 1, 10_000));
-        link.reconfigure_stream(changed, at_ns, StreamConfig { weight, ..none }).unwrap();
-        link.reconfigure_stream(changed, at_ns, StreamConfig { weight, ..latency }).unwrap();
+        let promise = StreamConfig { max_delay_us: Some(100_000), ..stream(100) };
+        let promised = link.add_stream(link.root(), at_ns, promise).unwrap();
+        link.remove(promised, at_ns).unwrap();
     }
-    let got = sent.iter().filter(|sent| sent.stream == changed).count();
-    // Its burst, and a second of its rate: 82 packets.
+    let got = sent.iter().filter(|sent| sent.stream == early).count();
     assert!((125..=135).contains(&got), "{got} packets");
 }
 

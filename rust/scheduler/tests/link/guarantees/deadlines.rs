@@ -1,11 +1,13 @@
 //! Due packets go by deadline, as a naive service-curve scheduler would have them.
 
+use std::collections::BTreeMap;
+
 use honeylink_scheduler::{Aqm, ClassConfig, LinkOptions, LinkScheduler, StreamConfig};
 use proptest::{collection::vec, prelude::*, sample::Index};
 
 use super::{
     LARGEST, LINK_KBPS, any_ask, link_of, links,
-    model::{Clock, check_deadline_order, check_rate, clocks_of},
+    model::{Clock, check_deadline_order, check_rate, clocks_of, is_eager},
     stream,
 };
 use crate::{
@@ -60,10 +62,11 @@ proptest! {
                 sent.into_iter().map(|sent| (run::position(&handles, sent.stream), sent)).collect();
             add_overhead(overhead_bytes, &mut arrivals, &mut all);
             let clocks = rates.iter().map(|&kbps| Clock::new(kbps)).collect();
-            let change = |number: usize, clocks: &mut [Clock]| {
+            let change = |number: usize, clocks: &mut Vec<Clock>| {
                 for (clock, &kbps) in clocks.iter_mut().zip(&others[number]) {
                     clock.change(&Clock::new(kbps), LARGEST as u32 + overhead_bytes, times[number]);
                 }
+                LINK_KBPS
             };
             prop_assert_eq!(check_deadline_order(clocks, &arrivals, &all, &times, change), Ok(()));
             for (index, &kbps) in rates.iter().enumerate().filter(|&(_, &kbps)| kbps > 0 && others.is_empty()) {
@@ -74,74 +77,174 @@ proptest! {
         }
     }
 
-    /// The same where some have a delay of their own, and some are to go as early as can be; also if the link has had
-    /// another rate, and if streams are changed while packets are queued.
+    /// The same where some have a delay of their own, and some are to go as early as can be; also if streams come, are changed
+    /// and go while packets are queued, and so does the link's rate.
     #[test]
     fn due_packets_go_by_deadline_whatever_their_delays(
-        asks in prop::collection::vec((any_ask(), prop::bool::weighted(0.3)), 1..8),
-        drawn in any_arrivals(200), overhead_bytes in any_overhead(),
-        changes in prop::collection::vec((any::<Index>(), prop::option::of(any_ask())), 0..3),
-        first_kbps in prop_oneof![Just(LINK_KBPS), LINK_KBPS / 2..LINK_KBPS * 2],
-        later in vec((any::<Index>(), any_ask()), 0..8),
+        asks in vec(any_stream(), 1..8), drawn in any_arrivals(200), overhead_bytes in any_overhead(),
+        changes in vec(any_change(), 0..8),
     ) {
+        let mut play = Play::new(overhead_bytes);
+        for config in asks {
+            play.add(config);
+        }
+        let parts = changes.len() + 1;
+        for number in 0..parts {
+            let part = drawn.len() * number / parts..drawn.len() * (number + 1) / parts;
+            play.feed(&drawn[part]);
+            if let Some(change) = changes.get(number) {
+                play.change(change);
+            }
+        }
+        prop_assert_eq!(play.check(), Ok(()));
+    }
+}
+
+/// What is done to a link while packets are queued.
+#[derive(Clone, Debug)]
+enum Change {
+    Reconfigure(Index, StreamConfig),
+    Add(StreamConfig),
+    Remove(Index),
+    SetRate(u64),
+}
+
+fn any_stream() -> impl Strategy<Value = StreamConfig> {
+    (any_ask(), prop::bool::weighted(0.3)).prop_map(|(ask, has_rate_only)| {
+        if has_rate_only {
+            stream(ask.config.rate_kbps)
+        } else {
+            StreamConfig { ceil_kbps: None, ..ask.config }
+        }
+    })
+}
+
+fn any_change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        3 => (any::<Index>(), any_stream()).prop_map(|(at, config)| Change::Reconfigure(at, config)),
+        1 => any_stream().prop_map(Change::Add),
+        1 => any::<Index>().prop_map(Change::Remove),
+        1 => prop_oneof![Just(LINK_KBPS), LINK_KBPS / 2..LINK_KBPS * 2].prop_map(Change::SetRate),
+    ]
+}
+
+/// A link with streams at its root that come and go, each with a number of its own, and all that happens on it.
+struct Play {
+    link: LinkScheduler,
+    overhead_bytes: u32,
+    now_ns: u64,
+    handles: Vec<u32>,
+    /// What each stream is set to that is there.
+    configs: BTreeMap<usize, StreamConfig>,
+    arrivals: Vec<Arrival>,
+    sent: Vec<Sent>,
+    changes: Vec<Changed>,
+}
+
+/// When something was changed: which stream, if it was one, and what all were set to then, on a link of which rate.
+struct Changed {
+    at_ns: u64,
+    stream: Option<usize>,
+    configs: BTreeMap<usize, StreamConfig>,
+    link_kbps: u64,
+}
+
+impl Play {
+    fn new(overhead_bytes: u32) -> Self {
         let options = LinkOptions { overhead_bytes, ..LinkOptions::default() };
-        let mut link = LinkScheduler::new(first_kbps, options).unwrap();
-        let root = link.root();
-        let (mut handles, mut configs) = (Vec::new(), Vec::new());
-        for (ask, has_rate) in asks {
-            let config = StreamConfig { ceil_kbps: None, ..ask.config };
-            let config = if has_rate { stream(config.rate_kbps) } else { config };
-            if let Ok(handle) = link.add_stream(root, 0, config) {
-                handles.push(handle);
-                configs.push(config);
-            }
+        let link = LinkScheduler::new(LINK_KBPS, options).expect("a good link");
+        let (arrivals, sent, changes) = (Vec::new(), Vec::new(), Vec::new());
+        let (handles, configs) = (Vec::new(), BTreeMap::new());
+        Self { link, overhead_bytes, now_ns: 0, handles, configs, arrivals, sent, changes }
+    }
+
+    fn add(&mut self, config: StreamConfig) {
+        if let Ok(handle) = self.link.add_stream(self.link.root(), self.now_ns, config) {
+            self.handles.push(handle);
+            self.configs.insert(self.handles.len() - 1, config);
+            self.note(Some(self.handles.len() - 1));
         }
-        prop_assume!(!handles.is_empty());
-        for (at, ask) in changes {
-            if handles.len() == 1 {
-                break;
-            }
-            let at = at.index(handles.len());
-            let Some(ask) = ask else {
-                link.remove(handles.remove(at), 0).unwrap();
-                configs.remove(at);
-                continue;
-            };
-            let config = StreamConfig { ceil_kbps: None, ..ask.config };
-            if link.reconfigure_stream(handles[at], 0, config).is_ok() {
-                configs[at] = config;
-            }
-        }
-        while link.set_rate(0, LINK_KBPS).is_err() {
-            link.remove(handles.pop().expect("what is guaranteed to nobody fits"), 0).unwrap();
-            configs.pop();
-        }
-        prop_assume!(!handles.is_empty());
-        let mut arrivals = run::arrivals(&drawn, handles.len());
-        let first = configs.clone();
-        let mut all_configs = Vec::new();
-        let (sent, times) = run::play_changing(&mut link, &handles, &arrivals, &later, |link, (at, ask), now_ns| {
-            let at = at.index(handles.len());
-            let config = StreamConfig { ceil_kbps: None, ..ask.config };
-            if link.reconfigure_stream(handles[at], now_ns, config).is_ok() {
-                configs[at] = config;
-            }
-            all_configs.push((at, configs.clone()));
-        });
-        let mut all: Vec<(usize, Sent)> =
-            sent.into_iter().map(|sent| (run::position(&handles, sent.stream), sent)).collect();
-        add_overhead(overhead_bytes, &mut arrivals, &mut all);
-        let change = |number: usize, clocks: &mut [Clock]| {
-            let (changed, configs) = &all_configs[number];
-            for (index, new) in clocks_of(configs, overhead_bytes).into_iter().enumerate() {
-                match new.delay {
-                    Some(delay) if index != *changed => clocks[index].follow(delay, times[number]),
-                    _ => clocks[index].change(&new, LARGEST as u32 + overhead_bytes, times[number]),
+    }
+
+    fn change(&mut self, change: &Change) {
+        let at = |at: &Index| self.configs.keys().nth(at.index(self.configs.len().max(1))).copied();
+        match change {
+            Change::Reconfigure(index, config) => {
+                let Some(stream) = at(index) else { return };
+                if self.link.reconfigure_stream(self.handles[stream], self.now_ns, *config).is_ok() {
+                    self.configs.insert(stream, *config);
+                    self.note(Some(stream));
                 }
             }
+            Change::Add(config) => self.add(*config),
+            Change::Remove(index) => {
+                let Some(stream) = at(index) else { return };
+                self.link.remove(self.handles[stream], self.now_ns).expect("it is there");
+                self.configs.remove(&stream);
+                self.note(None);
+            }
+            Change::SetRate(kbps) => {
+                if self.link.set_rate(self.now_ns, *kbps).is_ok() {
+                    self.note(None);
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, stream: Option<usize>) {
+        let (configs, link_kbps) = (self.configs.clone(), self.link.rate_kbps());
+        self.changes.push(Changed { at_ns: self.now_ns, stream, configs, link_kbps });
+    }
+
+    /// Packets arrive for the streams that there are.
+    fn feed(&mut self, drawn: &[(Index, u32, u64)]) {
+        let streams: Vec<usize> = self.configs.keys().copied().collect();
+        if streams.is_empty() {
+            return;
+        }
+        let begin_ns = self.now_ns;
+        let arrivals = run::arrivals(drawn, streams.len()).into_iter().map(|arrival| Arrival {
+            at_ns: arrival.at_ns + begin_ns,
+            stream: streams[arrival.stream],
+            ..arrival
+        });
+        let arrivals: Vec<Arrival> = arrivals.collect();
+        self.sent.extend(run::feed(&mut self.link, &self.handles, &arrivals, &mut self.now_ns));
+        self.arrivals.extend(arrivals);
+    }
+
+    /// Sends what is left, and looks whether all went by deadline.
+    fn check(mut self) -> Result<(), String> {
+        self.sent.extend(drain(&mut self.link, self.now_ns));
+        let of = |sent: Sent| (run::position(&self.handles, sent.stream), sent);
+        let mut all: Vec<(usize, Sent)> = self.sent.iter().copied().map(of).collect();
+        add_overhead(self.overhead_bytes, &mut self.arrivals, &mut all);
+        let times: Vec<u64> = self.changes.iter().map(|change| change.at_ns).collect();
+        let change = |number: usize, clocks: &mut Vec<Clock>| {
+            let &Changed { at_ns, stream: changed, ref configs, link_kbps } = &self.changes[number];
+            let all: Vec<StreamConfig> = configs.values().copied().collect();
+            let new = clocks_of(&all, self.overhead_bytes, link_kbps);
+            let largest_bytes = LARGEST as u32 + self.overhead_bytes;
+            for (stream, clock) in clocks.iter_mut().enumerate() {
+                if !configs.contains_key(&stream) {
+                    clock.end();
+                }
+            }
+            for ((&stream, config), new) in configs.iter().zip(new) {
+                if stream == clocks.len() {
+                    clocks.push(new.begun(at_ns));
+                } else if changed == Some(stream) {
+                    clocks[stream].change(&new, largest_bytes, at_ns);
+                } else if is_eager(config) {
+                    clocks[stream].follow(new.delay.expect("it has one"), at_ns);
+                } else {
+                    // Of a fixed delay a packet on its way leaves less on a slower link.
+                    clocks[stream].delay = new.delay;
+                }
+            }
+            link_kbps
         };
-        let clocks = clocks_of(&first, overhead_bytes);
-        prop_assert_eq!(check_deadline_order(clocks, &arrivals, &all, &times, change), Ok(()));
+        check_deadline_order(Vec::new(), &self.arrivals, &all, &times, change)
     }
 }
 

@@ -1,10 +1,13 @@
 //! Guarantees as a naive service-curve scheduler keeps them.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    iter::Peekable,
+};
 
 use honeylink_scheduler::{Priority, StreamConfig};
 
-use super::{LARGEST, LINK_KBPS, end_ns};
+use super::{LARGEST, LINK_KBPS};
 use crate::run::{Arrival, BYTE, Sent};
 
 /// A guarantee in exact numbers: times are nanoseconds times the rate.
@@ -37,8 +40,8 @@ impl Clock {
         Self { kbps: kbps.into(), delay: None, states, is_on: kbps > 0, queue }
     }
 
-    /// Another guarantee from a time on. Of what was sent ahead at most a burst, or a largest packet, still counts. The
-    /// scheduler rounds to a nanosecond.
+    /// Another guarantee from a time on. What may be sent at once, which is a burst or a largest packet less what was sent
+    /// ahead, stays as it was, but is no more than the new burst. The scheduler rounds to a nanosecond.
     pub fn change(&mut self, new: &Self, largest_bytes: u32, now_ns: u64) {
         let now_ns = u128::from(now_ns);
         if !new.is_on {
@@ -48,12 +51,28 @@ impl Clock {
         if self.is_on && self.kbps == new.kbps && self.delay == new.delay {
             return;
         }
-        let most = new.delay.map_or(0, |(_, burst_bytes)| burst_bytes).max(largest_bytes.into()) * BYTE;
-        let ahead = |state: &State| state.at.saturating_sub(now_ns * self.kbps).min(most);
-        let aheads = self.states.iter().map(ahead).flat_map(|ahead| [ahead, (ahead + new.kbps).min(most)]);
+        let most = |delay: Option<(u128, u128)>| {
+            delay.map_or(0, |(_, burst_bytes)| burst_bytes).max(largest_bytes.into()) * BYTE
+        };
+        let (old_most, new_most) = (most(self.delay), most(new.delay));
+        let ahead = |state: &State| (state.at + new_most).saturating_sub(now_ns * self.kbps + old_most);
+        let aheads = self.states.iter().map(ahead).flat_map(|ahead| [ahead, ahead + new.kbps]);
         let states = aheads.map(|ahead| State { at: now_ns * new.kbps + ahead, begin_ns: now_ns }).collect();
         let queue = core::mem::take(&mut self.queue);
         *self = Self { states, queue, kbps: new.kbps, delay: new.delay, is_on: true };
+    }
+
+    /// A guarantee that begins with a new stream.
+    pub fn begun(self, now_ns: u64) -> Self {
+        let begin_ns = u128::from(now_ns);
+        let states = BTreeSet::from([State { at: begin_ns * self.kbps, begin_ns }]);
+        Self { states, ..self }
+    }
+
+    /// The stream is removed, with what it has queued.
+    pub fn end(&mut self) {
+        self.is_on = false;
+        self.queue.clear();
     }
 
     /// The same, with another delay that others' guarantees leave it. Sooner than before it begins anew.
@@ -113,30 +132,32 @@ impl Clock {
 }
 
 /// Looks at all streams for each packet: if any is due, the one with the first deadline must have gone. At each of the times
-/// `changed_ns` something else is guaranteed.
+/// `changed_ns` something else is guaranteed, on a link of the rate that `change` gives.
 pub fn check_deadline_order(
     mut clocks: Vec<Clock>,
     arrivals: &[Arrival],
     all: &[(usize, Sent)],
     changed_ns: &[u64],
-    mut change: impl FnMut(usize, &mut [Clock]),
+    mut change: impl FnMut(usize, &mut Vec<Clock>) -> u64,
 ) -> Result<(), String> {
     let mut arrivals = arrivals.iter().peekable();
     let mut changed_ns = changed_ns.iter().enumerate().peekable();
     let largest_bytes = all.iter().map(|(_, sent)| sent.size).max().unwrap_or(0);
+    let (mut link_kbps, mut slowest_kbps) = (LINK_KBPS, LINK_KBPS);
     for &(stream, sent) in all {
-        while let Some((number, _)) = changed_ns.next_if(|&(_, &at_ns)| at_ns <= sent.start_ns) {
-            change(number, &mut clocks);
+        while let Some((number, &at_ns)) = changed_ns.next_if(|&(_, &at_ns)| at_ns <= sent.start_ns) {
+            queue_until(&mut arrivals, &mut clocks, at_ns);
+            link_kbps = change(number, &mut clocks);
+            slowest_kbps = slowest_kbps.min(link_kbps);
         }
-        while let Some(arrival) = arrivals.next_if(|arrival| arrival.at_ns <= sent.start_ns) {
-            clocks[arrival.stream].queue.push_back(*arrival);
-        }
+        queue_until(&mut arrivals, &mut clocks, sent.start_ns);
         let start_ns = u128::from(sent.start_ns);
         let first = clocks.iter().filter_map(|clock| clock.is_clearly_due(start_ns)).min();
         let is_due = |&(from_ns, _): &(u128, u128)| from_ns <= start_ns;
         let chosen = clocks[stream].due().filter(is_due).map(|(_, by_ns)| by_ns).min();
+        let end_ns = start_ns + time_ns(sent.size, link_kbps);
         if let Some(by_ns) = clocks[stream].due().map(|(_, by_ns)| by_ns).max()
-            && u128::from(end_ns(&sent)) > by_ns + blocking_ns(largest_bytes) + 3
+            && end_ns > by_ns + time_ns(largest_bytes, slowest_kbps) + 3
         {
             return Err(format!("{sent:?} should have been sent by {by_ns}, and the time of one more"));
         }
@@ -150,20 +171,35 @@ pub fn check_deadline_order(
     Ok(())
 }
 
-/// How long a largest packet takes on the link.
-fn blocking_ns(largest_bytes: u32) -> u128 {
-    (u128::from(largest_bytes) * BYTE).div_ceil(LINK_KBPS.into())
+fn queue_until<'a>(
+    arrivals: &mut Peekable<impl Iterator<Item = &'a Arrival>>,
+    clocks: &mut [Clock],
+    until_ns: u64,
+) {
+    // A stream that comes at this very moment has packets only then.
+    let streams = clocks.len();
+    let is_there = |arrival: &&Arrival| arrival.at_ns <= until_ns && arrival.stream < streams;
+    while let Some(arrival) = arrivals.next_if(is_there) {
+        clocks[arrival.stream].queue.push_back(*arrival);
+    }
 }
 
-/// The guarantees of streams at the root, as they are documented. A fixed delay leaves out the packet that may be on its
+/// How long so many bytes take on a link of that rate.
+fn time_ns(bytes: u32, link_kbps: u64) -> u128 {
+    (u128::from(bytes) * BYTE).div_ceil(link_kbps.into())
+}
+
+/// Whether a stream is to go as early as can be.
+pub fn is_eager(config: &StreamConfig) -> bool {
+    config.priority == Priority::Latency && config.max_delay_us.is_none()
+}
+
+/// The guarantees of streams at the root of a link of that rate, as they are documented. A fixed delay leaves out the packet that may be on its
 /// way. What is to go as early as can be has the least delay with which nothing falls due that the link has no time for:
 /// at no moment more than it sends until then.
-pub fn clocks_of(configs: &[StreamConfig], overhead_bytes: u32) -> Vec<Clock> {
-    let link_kbps = u128::from(LINK_KBPS);
+pub fn clocks_of(configs: &[StreamConfig], overhead_bytes: u32, link_kbps: u64) -> Vec<Clock> {
     let largest_bytes = LARGEST as u32 + overhead_bytes;
-    let blocking_ns = blocking_ns(largest_bytes);
-    let is_eager =
-        |config: &StreamConfig| config.priority == Priority::Latency && config.max_delay_us.is_none();
+    let (blocking_ns, link_kbps) = (time_ns(largest_bytes, link_kbps), u128::from(link_kbps));
     let burst =
         |config: &StreamConfig| u128::from((config.burst_bytes + overhead_bytes).max(largest_bytes)) * BYTE;
     let own_ns = |config: &StreamConfig| burst(config).div_ceil(config.rate_kbps.into());
@@ -216,7 +252,7 @@ pub fn check_rate(kbps: u64, largest_bytes: u64, arrivals: &[Arrival], sent: &[S
     for (arrival, sent) in arrivals.iter().zip(sent) {
         clock = (u128::from(arrival.at_ns) * kbps).max(clock) + u128::from(arrival.size) * BYTE;
         let by_ns = clock.div_ceil(kbps) + blocking_ns + 2;
-        if u128::from(end_ns(sent)) > by_ns {
+        if u128::from(super::end_ns(sent)) > by_ns {
             return Err(format!("{sent:?} should have ended by {by_ns}"));
         }
     }
