@@ -121,9 +121,9 @@ impl Curve {
     }
 
     /// From `now_ns` on, what goes as early as can be goes within that delay, or by its rate alone if there is none: then its
-    /// burst is one largest packet. If it is sooner than before the guarantee begins anew, or packets that nobody had to
-    /// reckon with so soon would all be due at once.
-    pub fn follow(&mut self, earliest_ns: Option<u64>, largest_bytes: u32, now_ns: u64) {
+    /// burst is one largest packet. If it is sooner than before and packets are queued, since `enqueued_ns`, the guarantee begins
+    /// anew, or they would all be due at once and nobody had to reckon with them so soon.
+    pub fn follow(&mut self, earliest_ns: Option<u64>, largest_bytes: u32, enqueued_ns: u64, now_ns: u64) {
         let Delay::Earliest(latest_ns) = self.delay else { return };
         let earliest_ns = earliest_ns.map_or(BY_RATE, |ns| ns.min(latest_ns));
         if earliest_ns == self.earliest_ns {
@@ -134,7 +134,7 @@ impl Curve {
         // No time before now is owed.
         let least = self.clock.min(Moment::at(now_ns));
         self.clock = self.clock_with_burst(old_bytes, self.most_bytes(largest_bytes)).max(least);
-        if earliest_ns < old_ns {
+        if earliest_ns < old_ns && enqueued_ns < now_ns {
             *self = self.begun_anew(now_ns);
         }
     }

@@ -208,7 +208,8 @@ impl LinkScheduler {
     fn follow_earliest(&mut self, id: u32, at_ns: u64) {
         let earliest_ns = self.earliest_ns(id);
         let largest_bytes = self.largest_bytes();
-        self.curves[id as usize].follow(earliest_ns, largest_bytes, at_ns);
+        let enqueued_ns = self.nodes[id as usize].first.enqueued_ns;
+        self.curves[id as usize].follow(earliest_ns, largest_bytes, enqueued_ns, at_ns);
     }
 
     /// Places a stream anew whose first packet is another one.

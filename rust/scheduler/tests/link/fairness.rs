@@ -1,7 +1,8 @@
 //! The share against the worst-case fairness bounds: while a child has something to send, it is never further behind its
 //! part φ of what its class sends. Among few children that is the largest packet L on the link, and one more since a
 //! packet counts as a whole when it starts (WF2Q+ has the largest packet of the child itself, which is less, but here each
-//! is taken to be a largest one); among many it is 3 φσ + 2 φL, as in QFQ, with σ the slot of the child's group.
+//! is taken to be a largest one); among many it is 3 φσ + 2 φL, as in QFQ, with σ the slot of the child's group, and here
+//! 3 φL, since a packet that is sent while weights change is charged by those of its start.
 
 use honeylink_scheduler::{LinkOptions, StreamConfig};
 use proptest::{collection::vec, prelude::*, sample::Index};
@@ -53,7 +54,7 @@ fn bound(count: usize, weight: f64, weights: f64, largest_bytes: f64) -> f64 {
         return 2.0 * largest_bytes + 1.0;
     }
     let slot = 2_f64.powf((UNIT / weight * largest_bytes).log2().ceil());
-    3.0 * (slot * weight / UNIT + 1.0) + 2.0 * largest_bytes * weight / weights
+    3.0 * (slot * weight / UNIT + 1.0) + 3.0 * largest_bytes * weight / weights
 }
 
 fn check(

@@ -75,9 +75,10 @@ impl Clock {
         self.queue.clear();
     }
 
-    /// The same, with another delay that others' guarantees leave it. Sooner than before it begins anew.
+    /// The same, with another delay that others' guarantees leave it. Sooner than before it begins anew for what is queued.
     pub fn follow(&mut self, delay: (u128, u128), now_ns: u64) {
-        if self.delay.is_some_and(|(old_ns, _)| delay.0 < old_ns) {
+        let is_queued = self.queue.front().is_some_and(|first| first.at_ns < now_ns);
+        if is_queued && self.delay.is_some_and(|(old_ns, _)| delay.0 < old_ns) {
             let (begin_ns, kbps) = (u128::from(now_ns), self.kbps);
             let anew = |state: &State| State { at: state.at.max(begin_ns * kbps), begin_ns };
             self.states = self.states.iter().map(anew).collect();
