@@ -12,7 +12,7 @@ import pytest
 
 import honeylink
 from honeylink import errors
-from honeylink.api.problems import PROBLEMS
+from honeylink.api.http.problems import PROBLEMS
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -51,7 +51,7 @@
             └── RowLocked            (in honeylink.store.database)
 
 Each error carries its facts as attributes and builds its message from them: what was expected, what was found.
-The status of an answer is the API's business and stands in `honeylink.api.problems`.
+The status of an answer is the API's business and stands in `honeylink.api.http.problems`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the running service tells of itself: spans, metrics and the trace id of the request at hand.
 
-Spans cost next to nothing until `honeylink.api.observability` installs an exporter.
+Spans cost next to nothing until `honeylink.api.http.observability` installs an exporter.
 """
 
 from __future__ import annotations

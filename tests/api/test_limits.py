@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from starlette.requests import Request
 
-from honeylink.api import body
-from honeylink.api.body import FAULTS_MAX, PARAMETERS_MAX, VALUES_MAX, parse_body, read_query
-from honeylink.api.problems import problem_response
+from honeylink.api.http import body
+from honeylink.api.http.body import FAULTS_MAX, PARAMETERS_MAX, VALUES_MAX, parse_body, read_query
+from honeylink.api.http.problems import problem_response
 from honeylink.api.requests import AuditQuery, DeviceBody, RequestModel, SessionBody
 from honeylink.errors import ValidationFailed
 from tests.api.peer import MAX_BODY_BYTES, Peer, check_problem, faults_of, head, post

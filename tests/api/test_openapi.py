@@ -13,9 +13,9 @@ import jsonschema_rs
 import pytest
 from schemathesis.specs.openapi import definitions
 
-from honeylink.api.docs import render_docs
-from honeylink.api.openapi import openapi_document
-from honeylink.api.problems import PROBLEMS
+from honeylink.api.http.problems import PROBLEMS
+from honeylink.api.openapi.document import openapi_document
+from honeylink.api.openapi.page import render_docs
 from tests.conftest import run_service, session_body
 
 if TYPE_CHECKING:

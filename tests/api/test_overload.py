@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from honeylink.api.overload import Overload
+from honeylink.api.connection.load_shedding import Overload
 from honeylink.domain.access import Role
 from honeylink.services.opening import Expected
 from tests.api.holding import holding, no_session_opens

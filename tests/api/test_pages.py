@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from uuid_utils.compat import uuid7
 
-from honeylink.api.pages import answer_page
+from honeylink.api.http.pages import answer_page
 from honeylink.domain.access import Role
 from honeylink.domain.paging import PAGE_MAX_BYTES, Cursor, Page
 from tests.conftest import session_body

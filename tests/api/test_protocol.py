@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr
 from uvicorn.server import ServerState
 
-from honeylink.api.protocol import Connection
+from honeylink.api.connection.protocol import Connection
 
 
 def test_the_server_makes_protocols_as_ours_is_made() -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from honeylink.api.openapi import openapi_document
+from honeylink.api.openapi.document import openapi_document
 from honeylink.domain.access import Role
 from tests.conftest import run_service, session_body
 

@@ -11,16 +11,16 @@ ROOT = Path(__file__).parents[2]
 SERVER = "<module> (<string>:1);main (honeylink/cli/__init__.py:29);Runner.run (asyncio/runners.py:118)"
 CYCLE = (
     f"{SERVER};RequestResponseCycle.run_asgi (uvicorn/protocols/http/httptools_impl.py:422)"
-    ";Observability.__call__ (honeylink/api/observability.py:70);Router.app (starlette/routing.py:704)"
+    ";Observability.__call__ (honeylink/api/http/observability.py:70);Router.app (starlette/routing.py:704)"
 )
-SERVE = f"{CYCLE};Endpoint.serve (honeylink/api/endpoints.py:100)"
+SERVE = f"{CYCLE};Endpoint.serve (honeylink/api/http/endpoint.py:100)"
 GROUP = f"{SERVER};Opening._try_group (honeylink/services/opening.py:170)"
 
 
 @pytest.mark.parametrize(
     ("stack", "part"),
     [
-        (f"{SERVE};read_body (honeylink/api/body.py:80);JSONDecoder.decode (json/decoder.py:337)", "parse"),
+        (f"{SERVE};read_body (honeylink/api/http/body.py:80);JSONDecoder.decode (json/decoder.py:337)", "parse"),
         (f"{SERVE};BaseModel.model_validate (pydantic/main.py:700)", "parse"),
         (f"{SERVE};Access.authenticate (honeylink/services/access.py:50);wraps (functools.py:1)", "auth"),
         (f"{GROUP};find_session_contexts (honeylink/store/sessions.py:90);fetch (asyncpg/connection.py:1)", "snapshot"),

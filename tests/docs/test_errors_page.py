@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from honeylink.api.body import DEPTH_MAX, FAULTS_MAX, PARAMETERS_MAX, VALUES_MAX
-from honeylink.api.openapi import openapi_document
-from honeylink.api.problems import PROBLEMS, problem_response
+from honeylink.api.http.body import DEPTH_MAX, FAULTS_MAX, PARAMETERS_MAX, VALUES_MAX
+from honeylink.api.http.problems import PROBLEMS, problem_response
+from honeylink.api.http.values import KEY_MAX_LENGTH
+from honeylink.api.openapi.document import openapi_document
 from honeylink.api.requests import MAX_STREAMS
-from honeylink.api.values import KEY_MAX_LENGTH
 from honeylink.domain.devices import METADATA_MAX_BYTES
 from honeylink.domain.paging import PAGE_MAX_BYTES
 from honeylink.errors import (

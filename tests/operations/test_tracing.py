@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from honeylink.api.observability import install_exporter
+from honeylink.api.http.observability import install_exporter
 from tests.conftest import PUBLIC_KEY, session_body
 from tests.operations.processes import new_device, new_token, serving
 

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
-from honeylink.api import audit, devices, operations, pools, sessions
-from honeylink.api.endpoints import routes_of
-from honeylink.api.observability import Observability
-from honeylink.api.problems import problem_body, render_problem
+from honeylink.api.audit import endpoints as audit
+from honeylink.api.devices import endpoints as devices
+from honeylink.api.http.endpoint import routes_of
+from honeylink.api.http.observability import Observability
+from honeylink.api.http.problems import problem_body, render_problem
+from honeylink.api.operations import endpoints as operations
+from honeylink.api.pools import endpoints as pools
+from honeylink.api.sessions import endpoints as sessions
 from honeylink.telemetry import current_trace_id
 
 if TYPE_CHECKING:
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp
 
-    from honeylink.api.operations import Exposition
+    from honeylink.api.operations.endpoints import Exposition
     from honeylink.services.runtime import Services
     from honeylink.settings import Settings
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from honeylink.api import examples
-from honeylink.api.values import (
+from honeylink.api.http.values import (
     SEMVER_PATTERN,
     BurstPackets,
     CursorText,

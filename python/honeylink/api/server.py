@@ -1,4 +1,4 @@
-"""uvicorn's server around the services, with the protocol class of `honeylink.api.protocol`."""
+"""uvicorn's server around the services, with the protocol class of `honeylink.api.connection.protocol`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, cast
 import uvicorn
 
 from honeylink.api.app import create_app
-from honeylink.api.overload import Overload
-from honeylink.api.protocol import Connection
+from honeylink.api.connection.load_shedding import Overload
+from honeylink.api.connection.protocol import Connection
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Iterator
 
-    from honeylink.api.operations import Exposition
+    from honeylink.api.operations.endpoints import Exposition
     from honeylink.services.runtime import Services
     from honeylink.settings import Settings
 

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, TypeVar
 
-from honeylink.api.observability import install_exporter
+from honeylink.api.http.observability import install_exporter
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

@@ -10,7 +10,7 @@ import structlog
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from honeylink.api.problems import MEDIA_TYPE, problem_body
+from honeylink.api.http.problems import MEDIA_TYPE, problem_body
 
 if TYPE_CHECKING:
     import asyncio

@@ -10,7 +10,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, TypeVar
 
-from honeylink.api.endpoints import Answer
+from honeylink.api.http.endpoint import Answer
 from honeylink.domain.paging import PAGE_MAX_BYTES
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from honeylink.api.answers import PoolAnswer, PoolPage
-from honeylink.api.endpoints import Answer, Endpoint
-from honeylink.api.pages import answer_page
+from honeylink.api.http.endpoint import Answer, Endpoint
+from honeylink.api.http.pages import answer_page
 from honeylink.api.requests import PageQuery, PoolBody
 
 if TYPE_CHECKING:
-    from honeylink.api.endpoints import Call
+    from honeylink.api.http.endpoint import Call
 
 __all__ = ["ENDPOINTS"]
 

@@ -7,19 +7,23 @@ from typing import TYPE_CHECKING, Any
 from pydantic.json_schema import models_json_schema
 
 from honeylink import __version__
-from honeylink.api import audit, devices, examples, pools, sessions
+from honeylink.api import examples
 from honeylink.api.answers import HealthAnswer, ReadinessAnswer
-from honeylink.api.body import FAULTS_MAX, VALUES_MAX
-from honeylink.api.endpoints import PREFIXES
-from honeylink.api.problems import MEDIA_TYPE, PROBLEMS, problem_body
-from honeylink.api.values import KEY_MAX_LENGTH, PATH_PATTERNS
+from honeylink.api.audit import endpoints as audit
+from honeylink.api.devices import endpoints as devices
+from honeylink.api.http.body import FAULTS_MAX, VALUES_MAX
+from honeylink.api.http.endpoint import PREFIXES
+from honeylink.api.http.problems import MEDIA_TYPE, PROBLEMS, problem_body
+from honeylink.api.http.values import KEY_MAX_LENGTH, PATH_PATTERNS
+from honeylink.api.pools import endpoints as pools
+from honeylink.api.sessions import endpoints as sessions
 from honeylink.domain.paging import PAGE_MAX_BYTES
 from honeylink.domain.text import TEXT_PATTERN, UUID_PATTERN
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from honeylink.api.endpoints import Endpoint
+    from honeylink.api.http.endpoint import Endpoint
     from honeylink.settings import Settings
 
 __all__ = ["openapi_document"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from honeylink.api.answers import DeviceAnswer, DevicePage, PairedDeviceAnswer, RegisteredDeviceAnswer
-from honeylink.api.endpoints import Answer, Endpoint
-from honeylink.api.pages import answer_page
+from honeylink.api.http.endpoint import Answer, Endpoint
+from honeylink.api.http.pages import answer_page
 from honeylink.api.requests import DeviceBody, PageQuery, PairingBody, RevocationBody
 from honeylink.domain.devices import DeviceStatus
 
 if TYPE_CHECKING:
-    from honeylink.api.endpoints import Call
+    from honeylink.api.http.endpoint import Call
 
 __all__ = ["ENDPOINTS"]
 

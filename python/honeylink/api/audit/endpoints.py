@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from honeylink.api.answers import AuditEventAnswer, AuditPage
-from honeylink.api.endpoints import Endpoint
-from honeylink.api.pages import answer_page
+from honeylink.api.http.endpoint import Endpoint
+from honeylink.api.http.pages import answer_page
 from honeylink.api.requests import AuditQuery
 
 if TYPE_CHECKING:
-    from honeylink.api.endpoints import Answer, Call
+    from honeylink.api.http.endpoint import Answer, Call
 
 __all__ = ["ENDPOINTS"]
 

@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING
 import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from honeylink.api.endpoints import PREFIXES
-from honeylink.api.observability import count_request
-from honeylink.api.problems import MEDIA_TYPE, PROBLEMS, problem_body
+from honeylink.api.http.endpoint import PREFIXES
+from honeylink.api.http.observability import count_request
+from honeylink.api.http.problems import MEDIA_TYPE, PROBLEMS, problem_body
 from honeylink.errors import Overloaded
 from honeylink.services.opening import Expected
 

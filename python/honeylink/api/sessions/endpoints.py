@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from honeylink.api.answers import OpenedSessionAnswer, PreviewAnswer, SessionAnswer, SessionPage
-from honeylink.api.endpoints import Answer, Endpoint
-from honeylink.api.pages import answer_page
+from honeylink.api.http.endpoint import Answer, Endpoint
+from honeylink.api.http.pages import answer_page
 from honeylink.api.requests import SessionBody, SessionQuery
 
 if TYPE_CHECKING:
-    from honeylink.api.endpoints import Call
+    from honeylink.api.http.endpoint import Call
 
 __all__ = ["ENDPOINTS"]
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
+from honeylink.api.http.values import KEY_MAX_LENGTH, PATH_PATTERNS, SEMVER_PATTERN, RoundedNumber, shorten
 from honeylink.api.requests import RequestModel
-from honeylink.api.values import KEY_MAX_LENGTH, PATH_PATTERNS, SEMVER_PATTERN, RoundedNumber, shorten
 from honeylink.domain.devices import DEVICE_ID_PATTERN
 from honeylink.domain.text import NAME_PATTERN, unfit_for_name, unfit_for_text
 from honeylink.errors import NotFound, TooLarge, TooSlow, ValidationFailed

@@ -13,8 +13,8 @@ import structlog
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
-from honeylink.api.body import check_path, read_body, read_query
-from honeylink.api.problems import problem_response
+from honeylink.api.http.body import check_path, read_body, read_query
+from honeylink.api.http.problems import problem_response
 from honeylink.errors import DependencyUnavailable, Overloaded, ServiceError
 from honeylink.telemetry import current_trace_id
 

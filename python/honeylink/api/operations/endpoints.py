@@ -11,8 +11,8 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from honeylink.api.docs import DOCS_HEADERS, render_docs
-from honeylink.api.openapi import openapi_document
+from honeylink.api.openapi.document import openapi_document
+from honeylink.api.openapi.page import DOCS_HEADERS, render_docs
 from honeylink.telemetry import REGISTRY
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr
 
-from honeylink.api.exchange import Exchange, Flow, last_answer
+from honeylink.api.connection.exchange import Exchange, Flow, last_answer
 from honeylink.errors import ServiceError, TooLarge, TooSlow, ValidationFailed
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from uvicorn import Config
     from uvicorn.server import ServerState
 
-    from honeylink.api.overload import Overload
+    from honeylink.api.connection.load_shedding import Overload
     from honeylink.settings import Settings
 
 __all__ = ["KEEP_ALIVE_SECONDS", "MAX_HEADER_BYTES", "MAX_HEADER_FIELDS", "Connection"]

@@ -1,0 +1,1 @@
+"""Below the application: connections, their deadlines, and what is refused under overload."""

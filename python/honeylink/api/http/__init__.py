@@ -1,0 +1,1 @@
+"""What all endpoints share. It knows none of them."""

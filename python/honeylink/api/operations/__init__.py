@@ -1,0 +1,1 @@
+"""What operators and readers ask without a token: health, metrics and documentation."""

@@ -1,0 +1,1 @@
+"""`/pools`, and the pools of tenants and devices."""
