@@ -62,7 +62,7 @@ AREAS = (
             "tests/services/test_group_commit.py",
             "tests/services/test_victims.py",
             # What ends a session is a route and little more, and has its tests there.
-            "tests/api/test_sessions.py",
+            "tests/api/sessions/test_sessions.py",
         ),
     ),
     Area("load", ("services/load_limit.py",), ("tests/services/test_load_limit.py",)),

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, cast
 import httptools
 
 # This and what `exchange` has is all that is used of uvicorn beside its documented server.
-# `tests/api/test_protocol.py` says when it has changed.
+# `tests/api/connection/test_protocol.py` says when it has changed.
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr
 

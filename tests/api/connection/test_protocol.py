@@ -64,7 +64,7 @@ def test_the_small_parts_are_there() -> None:
 
 
 def test_a_release_that_has_not_been_tried_is_not_installed() -> None:
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
     [requirement] = [each for each in project["optional-dependencies"]["server"] if each.startswith("uvicorn")]
     bound = re.search(r"<0\.(\d+)", requirement)
     assert bound is not None

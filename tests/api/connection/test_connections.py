@@ -14,7 +14,7 @@ from weakref import WeakSet
 import pytest
 
 from honeylink.api.connection.protocol import MAX_HEADER_BYTES, MAX_HEADER_FIELDS, Connection
-from tests.api.holding import holding, no_session_opens
+from tests.api.connection.holding import holding, no_session_opens
 from tests.api.peer import (
     MAX_BODY_BYTES,
     PATIENCE_SECONDS,

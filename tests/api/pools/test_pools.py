@@ -450,7 +450,7 @@ def test_other_processes_hear_of_it(make_settings: Callable[..., Settings]) -> N
 
 def test_the_requests_of_the_page(service: Service) -> None:
     """What docs/admission.md sends is taken as it stands."""
-    page = (Path(__file__).parents[2] / "docs" / "admission.md").read_text("utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "admission.md").read_text("utf-8")
     requests = re.findall(r'curl -s (?:-X (\w+) )?"\$HONEYLINK([^"]+)".*? -d \'(.*?)\'', page, re.DOTALL)
     assert len(requests) == 2
     service.new_device(device_id="device-12345")

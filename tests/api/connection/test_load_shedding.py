@@ -16,7 +16,7 @@ import pytest
 from honeylink.api.connection.load_shedding import Overload
 from honeylink.domain.access import Role
 from honeylink.services.opening import Expected
-from tests.api.holding import holding, no_session_opens
+from tests.api.connection.holding import holding, no_session_opens
 from tests.api.peer import Peer, check_alive, check_problem, head
 from tests.conftest import run_service, session_body
 
