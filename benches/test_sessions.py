@@ -23,8 +23,9 @@ import pytest
 import uvloop
 
 from honeylink.api.app import create_app
-from honeylink.api.examples import DEVICE_BODY, SESSION_BODY
-from honeylink.api.requests import SessionBody
+from honeylink.api.devices.examples import DEVICE_BODY
+from honeylink.api.sessions.examples import SESSION_BODY
+from honeylink.api.sessions.requests import SessionBody
 from honeylink.cli.logs import configure_logging
 from honeylink.domain.access import Role
 from honeylink.services.runtime import open_services

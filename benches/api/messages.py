@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from honeylink.api.examples import SESSION_BODY
+from honeylink.api.sessions.examples import SESSION_BODY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -21,7 +21,7 @@ LOOP = "event loop and sockets"
 # By part, in the order of the table: a frame as py-spy writes it is `function (path/to/module.py:line)`.
 RULES = {
     "parse": (
-        r"honeylink/api/(http/body|requests)\.py",
+        r"honeylink/api/(http/body|http/models|\w+/requests)\.py",
         r"honeylink/domain/sessions\.py",
         r"model_validate.* \(pydantic/",
         r"starlette/requests\.py",
@@ -37,7 +37,7 @@ RULES = {
     "commit": (r"create_sessions\b", r"honeylink/store/database\.py", r"honeylink/services/audit\.py"),
     "grouping": (r"honeylink/services/",),
     "render": (
-        r"honeylink/api/(answers|http/problems)\.py",
+        r"honeylink/api/(\w+/answers|http/problems)\.py",
         r"model_dump_json .*\(pydantic/",
         r"starlette/responses\.py",
     ),

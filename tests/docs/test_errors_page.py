@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from honeylink.api.endpoints import ENDPOINTS
 from honeylink.api.http.body import DEPTH_MAX, FAULTS_MAX, PARAMETERS_MAX, VALUES_MAX
 from honeylink.api.http.problems import PROBLEMS, problem_response
 from honeylink.api.http.values import KEY_MAX_LENGTH
 from honeylink.api.openapi.document import openapi_document
-from honeylink.api.requests import MAX_STREAMS
+from honeylink.api.sessions.requests import MAX_STREAMS
 from honeylink.domain.devices import METADATA_MAX_BYTES
 from honeylink.domain.paging import PAGE_MAX_BYTES
 from honeylink.errors import (
@@ -61,7 +62,7 @@ def test_extra_members_and_headers_stand_in_their_row(error: ServiceError) -> No
 
 
 def test_no_member_is_told_that_there_is_not() -> None:
-    members = set(openapi_document(Settings())["components"]["schemas"]["Problem"]["properties"])
+    members = set(openapi_document(ENDPOINTS, Settings())["components"]["schemas"]["Problem"]["properties"])
     told = {name for cells in ROWS.values() for name in re.findall(r"`([a-z_]+)`", cells[4])}
     assert told == members - {"type", "title", "status", "detail", "error_code", "message", "trace_id"}
 

@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
-from honeylink.api.audit import endpoints as audit
-from honeylink.api.devices import endpoints as devices
-from honeylink.api.http.endpoint import routes_of
+from honeylink.api.endpoints import ENDPOINTS
 from honeylink.api.http.observability import Observability
 from honeylink.api.http.problems import problem_body, render_problem
-from honeylink.api.operations import endpoints as operations
-from honeylink.api.pools import endpoints as pools
-from honeylink.api.sessions import endpoints as sessions
+from honeylink.api.http.routes import routes_of
+from honeylink.api.operations.exposition import own_exposition
 from honeylink.telemetry import current_trace_id
 
 if TYPE_CHECKING:
@@ -22,7 +19,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp
 
-    from honeylink.api.operations.endpoints import Exposition
+    from honeylink.api.operations.exposition import Exposition
     from honeylink.services.runtime import Services
     from honeylink.settings import Settings
 
@@ -37,16 +34,16 @@ def create_app(settings: Settings, services: Services, exposition: Exposition | 
         services: what is served.
         exposition: what `/metrics` answers; without it, what this process counts.
     """
-    endpoints = (*sessions.ENDPOINTS, *devices.ENDPOINTS, *pools.ENDPOINTS, *audit.ENDPOINTS)
     app = Starlette(
-        routes=[*routes_of(endpoints), *operations.ROUTES],
+        routes=routes_of(ENDPOINTS),
         exception_handlers={HTTPException: _http_problem, Exception: _internal_problem},
     )
     # A path with one slash too many is another path, not a redirect that loses the body.
     app.router.redirect_slashes = False
     app.state.services = services
     app.state.settings = settings
-    app.state.exposition = exposition or operations.own_exposition
+    app.state.endpoints = ENDPOINTS
+    app.state.exposition = exposition or own_exposition
     return Observability(app)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Iterator
 
-    from honeylink.api.operations.endpoints import Exposition
+    from honeylink.api.operations.exposition import Exposition
     from honeylink.services.runtime import Services
     from honeylink.settings import Settings
 

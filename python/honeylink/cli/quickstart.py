@@ -12,7 +12,8 @@ import httpx
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from honeylink.api.examples import DEVICE_BODY, SESSION_BODY
+from honeylink.api.devices.examples import DEVICE_BODY
+from honeylink.api.sessions.examples import SESSION_BODY
 from honeylink.domain.access import Role
 from honeylink.errors import HoneyLinkError
 from honeylink.fec import ReedSolomon

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from starlette.requests import Request
 
+from honeylink.api.audit.requests import AuditQuery
+from honeylink.api.devices.requests import DeviceBody
 from honeylink.api.http import body
 from honeylink.api.http.body import FAULTS_MAX, PARAMETERS_MAX, VALUES_MAX, parse_body, read_query
 from honeylink.api.http.problems import problem_response
-from honeylink.api.requests import AuditQuery, DeviceBody, RequestModel, SessionBody
+from honeylink.api.sessions.requests import SessionBody
 from honeylink.errors import ValidationFailed
 from tests.api.peer import MAX_BODY_BYTES, Peer, check_problem, faults_of, head, post
 from tests.conftest import PUBLIC_KEY, session_body
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
+    from honeylink.api.http.models import RequestModel
     from honeylink.settings import Settings
     from tests.conftest import Service
 

@@ -13,6 +13,7 @@ import jsonschema_rs
 import pytest
 from schemathesis.specs.openapi import definitions
 
+from honeylink.api.endpoints import ENDPOINTS
 from honeylink.api.http.problems import PROBLEMS
 from honeylink.api.openapi.document import openapi_document
 from honeylink.api.openapi.page import render_docs
@@ -290,7 +291,7 @@ def test_a_browser_lets_the_docs_do_nothing_but_apply_their_style(service: Servi
 
 
 def test_docs_escape_what_they_show(service: Service) -> None:
-    document = openapi_document(service.settings)
+    document = openapi_document(ENDPOINTS, service.settings)
     document["paths"]["/sessions"]["post"]["summary"] = "<script>alert(1)</script>"
     document["components"]["schemas"]["SessionBody"]["example"] = {"</pre><b>": "`<i>`"}
     page = render_docs(document)

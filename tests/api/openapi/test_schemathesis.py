@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from honeylink.api.endpoints import ENDPOINTS
 from honeylink.api.openapi.document import openapi_document
 from honeylink.domain.access import Role
 from tests.conftest import run_service, session_body
@@ -102,7 +103,7 @@ def test_document_holds(unlimited: Service, device: Device, cursor: str, tmp_pat
     # Every operation has been seen to succeed, or the checks would have looked at refusals only.
     operations = {
         (method.upper(), path)
-        for path, methods in openapi_document(unlimited.settings)["paths"].items()
+        for path, methods in openapi_document(ENDPOINTS, unlimited.settings)["paths"].items()
         for method in methods
     }
     assert {operation for operation in operations if after.get(operation, 0) == before.get(operation, 0)} == set()

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
+from honeylink.api.http.models import RequestModel
 from honeylink.api.http.values import KEY_MAX_LENGTH, PATH_PATTERNS, SEMVER_PATTERN, RoundedNumber, shorten
-from honeylink.api.requests import RequestModel
 from honeylink.domain.devices import DEVICE_ID_PATTERN
 from honeylink.domain.text import NAME_PATTERN, unfit_for_name, unfit_for_text
 from honeylink.errors import NotFound, TooLarge, TooSlow, ValidationFailed
@@ -124,7 +124,7 @@ def check_path(parameters: Mapping[str, str]) -> dict[str, str]:
 
     Raises:
         ValidationFailed: one has characters that no id and no name has.
-        NotFound: one is spelled as none of its kind is.
+        NotFound: one is not of the form that all of its kind have.
     """
     for parameter, value in parameters.items():
         unfit = unfit_for_name(value)

@@ -1,17 +1,16 @@
-"""What every route has in common, so that each one is only: parse, call, render.
+"""What every endpoint has in common, so that each one is only: parse, call, render.
 
-A route is declared with what it takes, what it answers and how it can fail. The same declaration serves requests and is
-the OpenAPI document, so the two can't disagree.
+An endpoint is declared with what it takes, what it answers and how it can fail. The same declaration serves requests
+and makes the OpenAPI document, so the two can't disagree.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import structlog
 from starlette.responses import Response
-from starlette.routing import Match, Route
 
 from honeylink.api.http.body import check_path, read_body, read_query
 from honeylink.api.http.problems import problem_response
@@ -22,24 +21,25 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from pydantic import BaseModel
+    from pydantic.json_schema import JsonSchemaMode
     from starlette.requests import Request
-    from starlette.types import Scope
 
-    from honeylink.api.requests import RequestModel
+    from honeylink.api.http.models import RequestModel
     from honeylink.domain.access import Principal
     from honeylink.services.runtime import Services
     from honeylink.settings import Settings
 
     Handler = Callable[["Call"], Awaitable["Answer"]]
+    PublicHandler = Callable[[Request], Awaitable[Response]]
 
-__all__ = ["PREFIXES", "Answer", "Call", "Endpoint", "routes_of"]
+__all__ = ["PREFIXES", "Answer", "Call", "Endpoint", "Endpoints", "Link", "PublicAnswer", "PublicEndpoint"]
 
 PREFIXES = ("/api/v1", "")
 """Every resource is served under each of these, the same; the longer first, since the other fits every path."""
 
 _log = structlog.get_logger("honeylink.request")
 
-# Errors that any request may meet, and those that a token or a body add.
+# Errors that any request with a token may meet.
 _ALWAYS = ("ERR_VALIDATION", "ERR_TIMEOUT", "ERR_TOO_LARGE", "ERR_INTERNAL", "ERR_DEPENDENCY")
 _WITH_TOKEN = ("ERR_AUTH", "ERR_AUTHZ", "ERR_RATE_LIMITED")
 
@@ -69,8 +69,24 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """An operation that takes what an answer holds, so that tools can walk from one to the next."""
+
+    name: str
+    operation: str
+    """The other endpoint's operation, which its handler is named for."""
+    path: tuple[str, ...] = ()
+    """Members of the answer that are parameters of its path."""
+    body: tuple[str, ...] = ()
+    """Members of the answer that are members of its body; the rest of that is as in its example."""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A route as the documentation tells it."""
+    """An endpoint of a resource: JSON, for callers with a token."""
+
+    prefixes: ClassVar[tuple[str, ...]] = PREFIXES
 
     method: str
     path: str
@@ -81,11 +97,18 @@ class Endpoint:
     body: type[RequestModel] | None = None
     query: type[RequestModel] | None = None
     errors: tuple[str, ...] = ()
+    links: tuple[Link, ...] = ()
 
     @property
     def error_codes(self) -> tuple[str, ...]:
-        """Every error code that this route may answer with."""
+        """Every error code that it may answer with."""
         return (*_ALWAYS, *_WITH_TOKEN, *self.errors)
+
+    @property
+    def models(self) -> dict[type[BaseModel], JsonSchemaMode]:
+        """The models of its bodies, and whether they are read or written."""
+        read: dict[type[BaseModel], JsonSchemaMode] = {} if self.body is None else {self.body: "validation"}
+        return {self.answer: "serialization", **read}
 
     async def serve(self, request: Request) -> Response:
         """Answer a request: who calls, what they send, what comes of it."""
@@ -109,7 +132,7 @@ class Endpoint:
                 answer = await self.handler(Call(services, settings, caller, path, prefix, sent, wanted))
         except ServiceError as error:
             if isinstance(error, DependencyUnavailable) and not isinstance(error, Overloaded):
-                # The client is told to come back; the operator, what to mend.
+                # The client is told to come back; the operator, what to fix.
                 reason = getattr(error, "reason", None) or repr(error.__cause__ or error)
                 _log.warning("request.unavailable", reason=reason, trace_id=current_trace_id())
             return problem_response(error)
@@ -122,30 +145,39 @@ def _always() -> bool:
     return True
 
 
-def routes_of(endpoints: tuple[Endpoint, ...]) -> list[Route]:
-    """The endpoints under every prefix."""
-    routes = []
-    for prefix in reversed(PREFIXES):  # the short one is what most clients use, and routes are tried in order
-        by_path: dict[str, list[Endpoint]] = {}
-        for endpoint in endpoints:
-            by_path.setdefault(prefix + endpoint.path, []).append(endpoint)
-        routes += [_route(path, same_path) for path, same_path in by_path.items()]
-    return routes
+@dataclass(frozen=True, slots=True)
+class PublicAnswer:
+    """An answer of a public endpoint, as the documentation shows it."""
+
+    description: str
+    media_type: str
+    content: type[BaseModel] | str
+    """Its model, or its type in JSON Schema."""
+    status: int = 200
+    headers: tuple[str, ...] = ()
 
 
-def _route(path: str, endpoints: list[Endpoint]) -> Route:
-    """One route for all methods of a path, so that a wrong method is told all the right ones."""
-    by_method = {endpoint.method: endpoint for endpoint in endpoints}
+@dataclass(frozen=True, slots=True)
+class PublicEndpoint:
+    """An endpoint that is read without a token, at the root alone."""
 
-    async def serve(request: Request) -> Response:
-        return await by_method[request.method.replace("HEAD", "GET")].serve(request)
+    prefixes: ClassVar[tuple[str, ...]] = ("",)
+    method: ClassVar[str] = "GET"
 
-    return _WholePath(path, serve, methods=list(by_method))
+    path: str
+    summary: str
+    handler: PublicHandler
+    answers: tuple[PublicAnswer, ...]
+
+    @property
+    def models(self) -> dict[type[BaseModel], JsonSchemaMode]:
+        """The models of its answers."""
+        return {each.content: "serialization" for each in self.answers if not isinstance(each.content, str)}
+
+    async def serve(self, request: Request) -> Response:
+        """Answer a request."""
+        request.scope["honeylink.route"] = self.path
+        return await self.handler(request)
 
 
-class _WholePath(Route):
-    """A route that has its path to itself, so that a wrong method there is not another path's with a parameter."""
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        match, child_scope = super().matches(scope)
-        return (Match.NONE if match is Match.NONE else Match.FULL), child_scope
+Endpoints: TypeAlias = "tuple[Endpoint | PublicEndpoint, ...]"

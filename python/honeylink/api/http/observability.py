@@ -136,7 +136,7 @@ def traceparent(context: trace.SpanContext) -> bytes:
 
 
 def count_request(method: str, route: str, status: int, seconds: float | None = None) -> None:
-    """Count a request; how long it took counts too, unless it was turned away at the door."""
+    """Count a request; how long it took counts too, unless load shedding refused it."""
     requests, request_seconds = _meters(method, route, status)
     requests.inc()
     if seconds is not None:

@@ -1,4 +1,4 @@
-"""Rendering the pages of lists: an item at a time, and no more of them than an answer should hold.
+"""The pages of lists: which one is asked for, and rendering it, with no more items than an answer should hold.
 
 A page is cut by bytes as well as by items, since nobody knows how large what was stored once is. Rendering yields to
 the event loop in between, so that a large page does not hold up other requests.
@@ -10,7 +10,11 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, TypeVar
 
+from pydantic import Field
+
 from honeylink.api.http.endpoint import Answer
+from honeylink.api.http.models import RequestModel
+from honeylink.api.http.values import CursorText, PageLimit
 from honeylink.domain.paging import PAGE_MAX_BYTES
 
 if TYPE_CHECKING:
@@ -20,12 +24,21 @@ if TYPE_CHECKING:
 
     from honeylink.domain.paging import Page
 
-__all__ = ["answer_page"]
+__all__ = ["PageQuery", "answer_page"]
 
 # What is rendered in about a millisecond.
 _BYTES_BEFORE_YIELDING = 32_768
 
 T = TypeVar("T")
+
+
+class PageQuery(RequestModel):
+    """Which page of a list."""
+
+    limit: PageLimit = Field(
+        50, ge=1, le=200, description="Items of a page at most; one that grows large ends earlier. Go by `next_cursor`."
+    )
+    cursor: CursorText | None = Field(None, description="The next_cursor of the page before.")
 
 
 async def answer_page(page: Page[T], render: Callable[[T], BaseModel]) -> Answer:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
+from pydantic import Field
 from starlette.responses import Response
 
 from honeylink import errors
-from honeylink.api.answers import RefusalAnswer
+from honeylink.api.http.models import AnswerModel, is_none
+from honeylink.api.http.values import Time
 from honeylink.telemetry import current_trace_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["MEDIA_TYPE", "PROBLEMS", "problem_body", "problem_response", "render_problem"]
+__all__ = ["MEDIA_TYPE", "PROBLEMS", "RefusalAnswer", "problem_body", "problem_response", "render_problem"]
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -33,6 +35,39 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "ERR_INTERNAL": (500, "Internal error"),
     "ERR_DEPENDENCY": (503, "Service unavailable"),
 }
+
+
+class OfferAnswer(AnswerModel):
+    """What a stream could have."""
+
+    name: str
+    bandwidth_kbps: int
+
+
+class RefusalAnswer(AnswerModel):
+    """Why there is no room, and for what there would be."""
+
+    message: str
+    requested_kbps: int
+    available_kbps: int
+    limiting_pool: str
+    admissible_kbps: int
+    counter_offer: list[OfferAnswer] | None = Field(None, exclude_if=is_none)
+    free_at: Time | None = Field(None, exclude_if=is_none)
+
+    @classmethod
+    def of(cls, refusal: errors.BandwidthExceeded) -> Self:
+        """As an answer shows it: what is not there is not known."""
+        offer = refusal.counter_offer
+        return cls(
+            message=str(refusal),
+            requested_kbps=refusal.requested_kbps,
+            available_kbps=refusal.available_kbps,
+            limiting_pool=refusal.limiting_pool,
+            admissible_kbps=refusal.admissible_kbps,
+            counter_offer=offer and [OfferAnswer(name=name, bandwidth_kbps=kbps) for name, kbps in offer.items()],
+            free_at=refusal.free_at,
+        )
 
 
 def problem_body(code: str, message: str, trace_id: str, **extra: object) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""The values that bodies and queries are made of: each says what it takes, to pydantic and to the OpenAPI document."""
+"""The values that requests and answers are made of: each says what it is, to pydantic and to the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema
 
 from honeylink.domain.devices import DEVICE_ID_PATTERN, METADATA_MAX_BYTES, floats_in, metadata_bytes
 from honeylink.domain.text import NAME_PATTERN, UUID_PATTERN
@@ -23,6 +23,7 @@ __all__ = [
     "KEY_MAX_LENGTH",
     "PATH_PATTERNS",
     "SEMVER_PATTERN",
+    "Base64Url",
     "BurstPackets",
     "CursorText",
     "DeviceId",
@@ -39,7 +40,9 @@ __all__ = [
     "Seconds",
     "SessionPriority",
     "Share",
+    "Time",
     "TimeBound",
+    "base64url",
     "shorten",
     "word_of",
 ]
@@ -81,9 +84,9 @@ class RoundedNumber(float):
 
     @classmethod
     def parse(cls, text: str) -> float:
-        """The double that `text` spells, or the nearest as one of these.
+        """The double that `text` denotes, or the nearest as one of these.
 
-        A double is spelled by the fewest digits that tell it from its neighbours, or by 17 of them; both are exact.
+        A double is written with the fewest digits that tell it from its neighbours, or with 17 of them; both are exact.
         """
         value = float(text)
         mantissa = text.lower().partition("e")[0]
@@ -105,6 +108,11 @@ def shorten(value: object) -> str:
     """A value as an error shows it, however long it is."""
     text = repr(value) if isinstance(value, (str, int, float, type(None))) else type(value).__name__
     return text if len(text) <= _SHOWN_MAX else f"{text[: _SHOWN_MAX - 3]}..."
+
+
+def base64url(raw: bytes) -> str:
+    """Bytes as answers show them, without padding."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
 
 
 def word_of(words: type[W]) -> Callable[[object], W]:
@@ -163,12 +171,17 @@ def _integer(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53 else value
 
 
+def _render_time(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
 DeviceId = Annotated[str, StringConstraints(pattern=DEVICE_ID_PATTERN)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=NAME_PATTERN)]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NAME_PATTERN)]
 PublicKey = Annotated[
     str, AfterValidator(_public_key), WithJsonSchema({"type": "string", "pattern": _PUBLIC_KEY_PATTERN})
 ]
+Base64Url = Annotated[str, BeforeValidator(base64url)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_metadata)]
 Kbps = Annotated[int, Field(ge=0, le=_MAX_KBPS), BeforeValidator(_integer)]
 PositiveKbps = Annotated[int, Field(ge=1, le=_MAX_KBPS), BeforeValidator(_integer)]
@@ -179,6 +192,7 @@ LossRate = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 BurstPackets = Annotated[float, Field(ge=1, le=_MAX_BURST_PACKETS)]
 TimeBound = Annotated[datetime, BeforeValidator(_rfc3339), WithJsonSchema({"type": "string", "format": "date-time"})]
+Time = Annotated[datetime, PlainSerializer(_render_time), WithJsonSchema({"type": "string", "format": "date-time"})]
 PageLimit = Annotated[int, BeforeValidator(_whole_number)]
 # Opaque, so the format is a name for "what next_cursor said": no pattern could tell a good one.
 CursorText = Annotated[

@@ -7,67 +7,23 @@ from typing import TYPE_CHECKING, Any
 from pydantic.json_schema import models_json_schema
 
 from honeylink import __version__
-from honeylink.api import examples
-from honeylink.api.answers import HealthAnswer, ReadinessAnswer
-from honeylink.api.audit import endpoints as audit
-from honeylink.api.devices import endpoints as devices
 from honeylink.api.http.body import FAULTS_MAX, VALUES_MAX
-from honeylink.api.http.endpoint import PREFIXES
-from honeylink.api.http.problems import MEDIA_TYPE, PROBLEMS, problem_body
-from honeylink.api.http.values import KEY_MAX_LENGTH, PATH_PATTERNS
-from honeylink.api.pools import endpoints as pools
-from honeylink.api.sessions import endpoints as sessions
+from honeylink.api.http.endpoint import PREFIXES, Endpoint
+from honeylink.api.http.models import RequestModel
+from honeylink.api.http.values import PATH_PATTERNS
+from honeylink.api.openapi.components import HEADERS, PROBLEM, SCHEMA_REFERENCE, header_references, model_reference
+from honeylink.api.openapi.problems import problem_answers
 from honeylink.domain.paging import PAGE_MAX_BYTES
-from honeylink.domain.text import TEXT_PATTERN, UUID_PATTERN
+from honeylink.domain.text import UUID_PATTERN
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+    from pydantic.json_schema import JsonSchemaMode
 
-    from honeylink.api.http.endpoint import Endpoint
+    from honeylink.api.http.endpoint import Endpoints, Link, PublicEndpoint
     from honeylink.settings import Settings
 
 __all__ = ["openapi_document"]
-
-_REF = "#/components/schemas/{model}"
-_ENDPOINTS = (*devices.ENDPOINTS, *sessions.ENDPOINTS, *pools.ENDPOINTS, *audit.ENDPOINTS)
-
-# What the problems look like: a message, and the members that this code adds.
-_EXAMPLES: dict[str, tuple[str, dict[str, object]]] = {
-    "ERR_VALIDATION": (
-        "stream 'video', priority: expected one of latency, normal, burst, found 'urgent'",
-        {
-            "errors": [
-                {
-                    "pointer": "/streams/1/qos/priority",
-                    "message": "stream 'video', priority: expected one of latency, normal, burst, found 'urgent'",
-                }
-            ]
-        },
-    ),
-    "ERR_AUTH": ("expected a header `Authorization: Bearer <token>`", {}),
-    "ERR_AUTHZ": ("a token with role 'auditor' may not open sessions", {}),
-    "ERR_NOT_FOUND": ("device 'device-12345' not found", {}),
-    "ERR_TIMEOUT": ("expected the whole body within 5 s", {}),
-    "ERR_STATE": ("expected device 'device-12345' to be paired, found it pending", {}),
-    "ERR_CONFLICT": (
-        "not enough bandwidth: requested 5100 kbps, pool device:device-12345 has 4000 kbps left",
-        {
-            "requested_kbps": 5100,
-            "available_kbps": 4000,
-            "limiting_pool": "device:device-12345",
-            "admissible_kbps": 4000,
-            "counter_offer": [
-                {"name": "telemetry", "bandwidth_kbps": 100},
-                {"name": "video", "bandwidth_kbps": 3900},
-            ],
-            "free_at": "2025-10-02T10:20:00Z",
-        },
-    ),
-    "ERR_TOO_LARGE": ("expected a body of at most 65536 bytes, found a longer one", {}),
-    "ERR_RATE_LIMITED": ("over the rate; retry in 1 s", {}),
-    "ERR_INTERNAL": ("an internal error; please report the trace id", {}),
-    "ERR_DEPENDENCY": ("the database is not available now; retry in 1 s", {}),
-}
 
 _DESCRIPTION = """\
 Every resource is served under `/` and, the same, under `/api/v1`. Bodies are JSON in UTF-8, of at most 16 levels and
@@ -81,91 +37,16 @@ problem lists all faults of a request, up to {faults_max}. An unknown path answe
 405 `ERR_METHOD` with `Allow`. A `traceparent` (W3C Trace Context) is continued, and every answer carries its own.
 """
 
-_TEXT = {"type": "string", "pattern": TEXT_PATTERN}
-_KEY = {**_TEXT, "maxLength": KEY_MAX_LENGTH}
-_HEADERS: dict[str, dict[str, Any]] = {
-    "traceparent": {
-        "description": "W3C Trace Context of this answer.",
-        "required": True,
-        "schema": {"type": "string", "pattern": "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"},
-    },
-    "retry-after": {"description": "Seconds to wait.", "required": True, "schema": {"type": "integer", "minimum": 1}},
-    "www-authenticate": {"description": "The scheme to use.", "required": True, "schema": {"type": "string"}},
-    "location": {"description": "Path of what was made.", "required": True, "schema": {"type": "string"}},
-    "cache-control": {
-        "description": "Never stored, as it holds secrets or will not stay true.",
-        "required": True,
-        "schema": {"const": "no-store"},
-    },
-}
-_METADATA = {
-    "description": "Any JSON, to a depth of 16 levels in all.",
-    "anyOf": [
-        {"type": ["null", "boolean", "number"]},
-        _TEXT,
-        {"type": "array", "items": {"$ref": _REF.format(model="Metadata")}},
-        {
-            "type": "object",
-            "propertyNames": _KEY,
-            "additionalProperties": {"$ref": _REF.format(model="Metadata")},
-        },
-    ],
-}
-_PROBLEM = {
-    "type": "object",
-    "description": "An error as RFC 9457 has it, with HoneyLink's own members.",
-    "required": ["type", "title", "status", "detail", "error_code", "message", "trace_id"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "error_code": {"type": "string", "enum": list(PROBLEMS)},
-        "message": {"type": "string"},
-        "trace_id": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
-        "errors": {
-            "type": "array",
-            "maxItems": FAULTS_MAX,
-            "items": {
-                "type": "object",
-                "required": ["pointer", "message"],
-                "properties": {
-                    "pointer": {"type": "string", "description": "JSON pointer, RFC 6901."},
-                    "message": {"type": "string"},
-                },
-            },
-        },
-        "requested_kbps": {"type": "integer"},
-        "available_kbps": {"type": "integer"},
-        "limiting_pool": {"type": "string"},
-        "admissible_kbps": {"type": "integer", "description": "The largest stream without parity that would fit now."},
-        "counter_offer": {
-            "type": "array",
-            "description": "What these streams could have now; left out if that is less than their minima.",
-            "items": {
-                "type": "object",
-                "required": ["name", "bandwidth_kbps"],
-                "properties": {"name": {"type": "string"}, "bandwidth_kbps": {"type": "integer"}},
-            },
-        },
-        "free_at": {
-            "type": "string",
-            "format": "date-time",
-            "description": "When enough will have expired; left out if that is not known.",
-        },
-        "requested_streams": {"type": "integer"},
-        "max_streams": {"type": "integer"},
-    },
-}
 
-
-def openapi_document(settings: Settings) -> dict[str, Any]:
-    """The document for a service with these settings."""
+def openapi_document(endpoints: Endpoints, settings: Settings) -> dict[str, Any]:
+    """The document of these endpoints for a service with these settings."""
+    schemas = _schemas(endpoints, settings)
+    examples = _body_examples(endpoints, schemas)
     paths: dict[str, dict[str, Any]] = {}
-    for endpoint in _ENDPOINTS:
-        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
-    _link(paths)
-    paths.update(_operations_paths())
+    for endpoint in endpoints:
+        rest = _operation(endpoint, examples) if isinstance(endpoint, Endpoint) else _public_operation(endpoint)
+        operation = {"operationId": _operation_id(endpoint), "summary": endpoint.summary, **rest}
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = operation
     return {
         "openapi": "3.1.0",
         "info": {
@@ -181,93 +62,83 @@ def openapi_document(settings: Settings) -> dict[str, Any]:
         "security": [{"bearer": []}],
         "paths": paths,
         "components": {
-            "schemas": _schemas(settings),
-            "headers": _HEADERS,
+            "schemas": schemas,
+            "headers": HEADERS,
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
         },
     }
 
 
-def _schemas(settings: Settings) -> dict[str, Any]:
-    models: dict[type[BaseModel], str] = {}
-    for endpoint in _ENDPOINTS:
-        models[endpoint.answer] = "serialization"
-        if endpoint.body is not None:
-            models[endpoint.body] = "validation"
-    models |= {HealthAnswer: "serialization", ReadinessAnswer: "serialization"}
-    _, document = models_json_schema(list(models.items()), ref_template=_REF)  # type: ignore[arg-type]
+def _schemas(endpoints: Endpoints, settings: Settings) -> dict[str, Any]:
+    models: dict[type[BaseModel], JsonSchemaMode] = {}
+    for endpoint in endpoints:
+        models |= endpoint.models
+    _, document = models_json_schema(list(models.items()), ref_template=SCHEMA_REFERENCE)
     schemas: dict[str, Any] = document["$defs"]
     for model in models:
         extra = model.model_config.get("json_schema_extra")
         if isinstance(extra, dict):
             schemas[model.__name__] |= extra  # in their own order; pydantic sorts by name
-    session, device = schemas["SessionBody"]["properties"], schemas["DeviceBody"]["properties"]
-    session["ttl_seconds"]["default"] = settings.ttl_default_seconds
-    session["ttl_seconds"]["anyOf"][0]["maximum"] = settings.ttl_max_seconds
-    session["streams"]["description"] += f" More than {settings.max_streams} are a conflict."
-    device["pool_kbps"]["default"] = settings.device_pool_kbps
-    device["metadata"] |= {"propertyNames": _KEY, "additionalProperties": {"$ref": _REF.format(model="Metadata")}}
-    return {**schemas, "Metadata": _METADATA, "Problem": _PROBLEM}
+        if issubclass(model, RequestModel):
+            model.complete_schemas(schemas, settings)
+    return {**schemas, "Problem": PROBLEM}
 
 
-def _operation(endpoint: Endpoint) -> dict[str, Any]:
+def _body_examples(endpoints: Endpoints, schemas: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The example of a body, by the operation that takes it."""
+    return {
+        _operation_id(each): schemas[each.body.__name__]["example"]
+        for each in endpoints
+        if isinstance(each, Endpoint) and each.body is not None
+    }
+
+
+def _operation_id(endpoint: Endpoint | PublicEndpoint) -> str:
+    return endpoint.handler.__name__
+
+
+def _operation(endpoint: Endpoint, examples: dict[str, dict[str, Any]]) -> dict[str, Any]:
     operation: dict[str, Any] = {
-        "operationId": endpoint.handler.__name__,
-        "summary": endpoint.summary,
         "description": endpoint.handler.__doc__,
         "parameters": [*_path_parameters(endpoint.path), *_query_parameters(endpoint)],
         "responses": {
-            str(endpoint.status): _answer(endpoint),
-            **_problem_answers(endpoint.error_codes),
+            str(endpoint.status): _answer(endpoint, examples),
+            **problem_answers(endpoint.error_codes),
         },
     }
     if endpoint.body is not None:
         operation["requestBody"] = {
             "required": True,
-            "content": {"application/json": {"schema": _reference(endpoint.body)}},
+            "content": {"application/json": {"schema": model_reference(endpoint.body)}},
         }
     return operation
 
 
-def _answer(endpoint: Endpoint) -> dict[str, Any]:
-    return {
+def _answer(endpoint: Endpoint, examples: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    answer: dict[str, Any] = {
         "description": (endpoint.answer.__doc__ or "").strip(),
-        "headers": _headers(*(("location", "cache-control") if endpoint.status == 201 else ())),
-        "content": {"application/json": {"schema": _reference(endpoint.answer)}},
+        "headers": header_references(*(("location", "cache-control") if endpoint.status == 201 else ())),
+        "content": {"application/json": {"schema": model_reference(endpoint.answer)}},
     }
+    if endpoint.links:
+        answer["links"] = {link.name: _link(link, examples) for link in endpoint.links}
+    return answer
 
 
-def _problem_answers(codes: tuple[str, ...]) -> dict[str, Any]:
-    by_status: dict[str, list[str]] = {}
-    for code in codes:
-        by_status.setdefault(str(PROBLEMS[code][0]), []).append(code)
-    answers = {}
-    for status, same_status in sorted(by_status.items()):
-        own = {"401": ("www-authenticate",), "429": ("retry-after",), "503": ("retry-after",)}.get(status, ())
-        answers[status] = {
-            "description": " or ".join(f"{PROBLEMS[code][1]} (`{code}`)" for code in same_status),
-            "headers": _headers("cache-control", *own),
-            "content": {
-                MEDIA_TYPE: {
-                    "schema": {"$ref": _REF.format(model="Problem")},
-                    "examples": {code: {"value": _example(code)} for code in same_status},
-                }
-            },
-        }
-    return answers
+def _link(link: Link, examples: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    described: dict[str, Any] = {"operationId": link.operation}
+    if link.description:
+        described["description"] = link.description
+    if link.path:
+        described["parameters"] = _from_answer(link.path)
+    if link.body:
+        described["requestBody"] = {**examples[link.operation], **_from_answer(link.body)}
+    return described
 
 
-def _headers(*names: str) -> dict[str, Any]:
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in ("traceparent", *names)}
-
-
-def _example(code: str) -> dict[str, object]:
-    message, extra = _EXAMPLES[code]
-    return problem_body(code, message, examples.TRACE_ID, **extra)
-
-
-def _reference(model: type[BaseModel]) -> dict[str, str]:
-    return {"$ref": _REF.format(model=model.__name__)}
+def _from_answer(members: tuple[str, ...]) -> dict[str, str]:
+    """Members of an answer, as runtime expressions."""
+    return {member: f"$response.body#/{member}" for member in members}
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:
@@ -283,7 +154,7 @@ def _path_schema(name: str) -> dict[str, Any]:
 def _query_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     if endpoint.query is None:
         return []
-    schema = endpoint.query.model_json_schema(ref_template=_REF)
+    schema = endpoint.query.model_json_schema(ref_template=SCHEMA_REFERENCE)
     definitions = schema.get("$defs", {})
     return [_query_parameter(name, each, definitions) for name, each in schema["properties"].items()]
 
@@ -301,60 +172,20 @@ def _query_parameter(name: str, field: dict[str, Any], definitions: dict[str, An
     return {**parameter, "schema": schema}
 
 
-def _link(paths: dict[str, dict[str, Any]]) -> None:
-    """Say which answers name what other operations take, so that tools can walk from one to the next."""
-    in_path = {"parameters": {"device_id": "$response.body#/device_id"}}
-    code = {"requestBody": {"pairing_code": "$response.body#/pairing_code"}}
-    session = {"requestBody": {**examples.SESSION_BODY, "device_id": "$response.body#/device_id"}}
-    opened = {"parameters": {"session_id": "$response.body#/session_id"}}
-    paths["/devices"]["post"]["responses"]["201"]["links"] = {
-        "get": {"operationId": "get_device", **in_path},
-        "pair": {
-            "operationId": "pair_device",
-            "description": "With the device's own token, the `device_token` of this answer.",
-            **in_path,
-            **code,
-        },
-        "revoke": {"operationId": "revoke_device", **in_path},
-    }
-    paths["/devices/{device_id}/pair"]["post"]["responses"]["200"]["links"] = {
-        "open": {"operationId": "open_session", **session},
-        "get": {"operationId": "get_device", **in_path},
-        "revoke": {"operationId": "revoke_device", **in_path},
-    }
-    paths["/sessions"]["post"]["responses"]["201"]["links"] = {
-        "get": {"operationId": "get_session", **opened},
-        "end": {"operationId": "end_session", **opened},
-    }
-
-
-def _operations_paths() -> dict[str, Any]:
-    """What needs no token, and is served at the root alone."""
-    text = {"type": "string"}
-    ready = _open_answer("All are.", "application/json", _reference(ReadinessAnswer))
-    away = _open_answer("One is not; the checks say which.", "application/json", _reference(ReadinessAnswer))
-    away["headers"] |= _headers("retry-after")
-    health = _open_answer("It is.", "application/json", _reference(HealthAnswer))
-    document = _open_answer("An OpenAPI 3.1 document.", "application/json", {"type": "object"})
+def _public_operation(endpoint: PublicEndpoint) -> dict[str, Any]:
     return {
-        "/healthz": _open_path("healthz", "Is the process alive?", {"200": health}),
-        "/readyz": _open_path("readyz", "Are database, schema and key provider there?", {"200": ready, "503": away}),
-        "/metrics": _open_path(
-            "metrics",
-            "Metrics for Prometheus",
-            {"200": _open_answer("Prometheus's text format.", "text/plain", text)},
-        ),
-        "/openapi.json": _open_path("openapi", "This document for tools", {"200": document}),
-        "/docs": _open_path(
-            "docs", "This document for reading", {"200": _open_answer("A page of HTML.", "text/html", text)}
-        ),
+        "servers": [{"url": prefix or "/"} for prefix in endpoint.prefixes],
+        "security": [],
+        "responses": {
+            str(each.status): {
+                "description": each.description,
+                "headers": header_references(*each.headers),
+                "content": {each.media_type: {"schema": _content(each.content)}},
+            }
+            for each in endpoint.answers
+        },
     }
 
 
-def _open_path(operation_id: str, summary: str, answers: dict[str, Any]) -> dict[str, Any]:
-    root = {"servers": [{"url": "/"}], "security": []}
-    return {"get": {"operationId": operation_id, "summary": summary, **root, "responses": answers}}
-
-
-def _open_answer(description: str, media_type: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"description": description, "headers": _headers(), "content": {media_type: {"schema": schema}}}
+def _content(content: type[BaseModel] | str) -> dict[str, str]:
+    return {"type": content} if isinstance(content, str) else model_reference(content)

@@ -4,34 +4,32 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from starlette.responses import HTMLResponse, JSONResponse, Response
-from starlette.routing import Route
+from starlette.responses import HTMLResponse, Response
 
+from honeylink.api.http.endpoint import PublicAnswer, PublicEndpoint
 from honeylink.api.openapi.document import openapi_document
 from honeylink.api.openapi.page import DOCS_HEADERS, render_docs
-from honeylink.telemetry import REGISTRY
+from honeylink.api.operations.answers import HealthAnswer, ReadinessAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from starlette.requests import Request
 
+    from honeylink.api.http.endpoint import Endpoints
+    from honeylink.api.operations.exposition import Exposition
     from honeylink.services.runtime import Services
     from honeylink.settings import Settings
 
-__all__ = ["ROUTES", "Exposition", "own_exposition"]
+__all__ = ["ENDPOINTS"]
 
-Exposition: TypeAlias = "Callable[[], Awaitable[bytes]]"
-"""Makes what `/metrics` answers, in Prometheus's text format."""
+_JSON = "application/json"
 
 
 async def healthz(_: Request) -> Response:
     """The process answers."""
-    return JSONResponse({"status": "ok"})
+    return Response(HealthAnswer(status="ok").model_dump_json(), media_type=_JSON)
 
 
 async def readyz(request: Request) -> Response:
@@ -39,8 +37,8 @@ async def readyz(request: Request) -> Response:
     services: Services = request.app.state.services
     checks = await services.operations.readiness()
     ready = all(each == "ok" for each in checks.values())
-    body = {"status": "ready" if ready else "not ready", "checks": checks}
-    return JSONResponse(body, 200 if ready else 503, {} if ready else {"retry-after": "1"})
+    answer = ReadinessAnswer(status="ready" if ready else "not ready", checks=checks)
+    return Response(answer.model_dump_json(), 200 if ready else 503, {} if ready else {"retry-after": "1"}, _JSON)
 
 
 async def metrics(request: Request) -> Response:
@@ -51,44 +49,53 @@ async def metrics(request: Request) -> Response:
     return Response(await exposition(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
-async def own_exposition() -> bytes:
-    """What this process counts, in Prometheus's text format."""
-    return generate_latest(REGISTRY)
-
-
 async def openapi(request: Request) -> Response:
     """The OpenAPI document."""
-    text = _openapi_text(request.app.state.settings)
-    return Response(text, headers={"x-content-type-options": "nosniff"}, media_type="application/json")
+    text = _openapi_text(request.app.state.endpoints, request.app.state.settings)
+    return Response(text, headers={"x-content-type-options": "nosniff"}, media_type=_JSON)
 
 
 async def docs(request: Request) -> Response:
     """The OpenAPI document for reading."""
-    return HTMLResponse(_docs_text(request.app.state.settings), headers=DOCS_HEADERS)
+    return HTMLResponse(_docs_text(request.app.state.endpoints, request.app.state.settings), headers=DOCS_HEADERS)
 
 
 @cache
-def _openapi_text(settings: Settings) -> str:
-    return json.dumps(openapi_document(settings), ensure_ascii=False)
+def _openapi_text(endpoints: Endpoints, settings: Settings) -> str:
+    return json.dumps(openapi_document(endpoints, settings), ensure_ascii=False)
 
 
 @cache
-def _docs_text(settings: Settings) -> str:
-    return render_docs(openapi_document(settings))
+def _docs_text(endpoints: Endpoints, settings: Settings) -> str:
+    return render_docs(openapi_document(endpoints, settings))
 
 
-def _route(path: str, answer: Callable[[Request], Awaitable[Response]]) -> Route:
-    async def serve(request: Request) -> Response:
-        request.scope["honeylink.route"] = path
-        return await answer(request)
-
-    return Route(path, serve)
-
-
-ROUTES = [
-    _route("/healthz", healthz),
-    _route("/readyz", readyz),
-    _route("/metrics", metrics),
-    _route("/openapi.json", openapi),
-    _route("/docs", docs),
-]
+ENDPOINTS = (
+    PublicEndpoint("/healthz", "Is the process alive?", healthz, (PublicAnswer("It is.", _JSON, HealthAnswer),)),
+    PublicEndpoint(
+        "/readyz",
+        "Are database, schema and key provider there?",
+        readyz,
+        (
+            PublicAnswer("All are.", _JSON, ReadinessAnswer),
+            PublicAnswer(
+                "One is not; the checks say which.", _JSON, ReadinessAnswer, status=503, headers=("retry-after",)
+            ),
+        ),
+    ),
+    PublicEndpoint(
+        "/metrics",
+        "Metrics for Prometheus",
+        metrics,
+        (PublicAnswer("Prometheus's text format.", "text/plain", "string"),),
+    ),
+    PublicEndpoint(
+        "/openapi.json",
+        "This document for tools",
+        openapi,
+        (PublicAnswer("An OpenAPI 3.1 document.", _JSON, "object"),),
+    ),
+    PublicEndpoint(
+        "/docs", "This document for reading", docs, (PublicAnswer("A page of HTML.", "text/html", "string"),)
+    ),
+)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from honeylink.api.answers import PoolAnswer, PoolPage
 from honeylink.api.http.endpoint import Answer, Endpoint
-from honeylink.api.http.pages import answer_page
-from honeylink.api.requests import PageQuery, PoolBody
+from honeylink.api.http.pages import PageQuery, answer_page
+from honeylink.api.pools.answers import PoolAnswer, PoolPage
+from honeylink.api.pools.requests import PoolBody
 
 if TYPE_CHECKING:
     from honeylink.api.http.endpoint import Call

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from honeylink.api.answers import OpenedSessionAnswer, PreviewAnswer, SessionAnswer, SessionPage
-from honeylink.api.http.endpoint import Answer, Endpoint
+from honeylink.api.http.endpoint import Answer, Endpoint, Link
 from honeylink.api.http.pages import answer_page
-from honeylink.api.requests import SessionBody, SessionQuery
+from honeylink.api.sessions.answers import OpenedSessionAnswer, PreviewAnswer, SessionAnswer, SessionPage
+from honeylink.api.sessions.requests import SessionBody, SessionQuery
 
 if TYPE_CHECKING:
     from honeylink.api.http.endpoint import Call
@@ -60,6 +60,10 @@ ENDPOINTS = (
         status=201,
         body=SessionBody,
         errors=("ERR_NOT_FOUND", "ERR_STATE", "ERR_CONFLICT"),
+        links=(
+            Link("get", "get_session", path=("session_id",)),
+            Link("end", "end_session", path=("session_id",)),
+        ),
     ),
     Endpoint(
         "POST",

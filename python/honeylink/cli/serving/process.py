@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Coroutine
 
-    from honeylink.api.operations.endpoints import Exposition
+    from honeylink.api.operations.exposition import Exposition
     from honeylink.services.runtime import Services
     from honeylink.settings import Settings
 

@@ -11,7 +11,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
-from honeylink.api.operations.endpoints import own_exposition
+from honeylink.api.operations.exposition import own_exposition
 from honeylink.cli.logs import configure_logging
 from honeylink.cli.serving.channel import Channel, Task
 from honeylink.cli.serving.launch import launch

@@ -1,39 +1,28 @@
-"""What clients send. The same classes validate and make the OpenAPI document."""
+"""What clients send to `/sessions`."""
 
 from __future__ import annotations
 
-import base64
 from decimal import ROUND_DOWN, Context
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from honeylink.api import examples
+from honeylink.api.http.models import BodyModel
+from honeylink.api.http.pages import PageQuery
 from honeylink.api.http.values import (
-    SEMVER_PATTERN,
     BurstPackets,
-    CursorText,
     DeviceId,
-    HoldMs,
-    Kbps,
     LossRate,
-    Metadata,
     Name,
-    PageLimit,
     PositiveKbps,
-    PublicKey,
-    Reason,
     Seconds,
     SessionPriority,
     Share,
-    TimeBound,
     shorten,
     word_of,
 )
-from honeylink.domain.admission import Charge, plan_fec
-from honeylink.domain.audit import AuditFilter, Category
-from honeylink.domain.devices import METADATA_MAX_BYTES, DeviceRegistration
-from honeylink.domain.pools import Force, PoolChange
+from honeylink.api.sessions import examples
+from honeylink.domain.admission import plan_fec
 from honeylink.domain.sessions import (
     DEFAULT_RECOVERY_TARGET,
     ExpectedLoss,
@@ -48,36 +37,19 @@ from honeylink.errors import PlanParameterError, PlanUnreachable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from honeylink.api.http.models import Fault
     from honeylink.settings import Settings
+
+__all__ = ["MAX_STREAMS", "SessionBody", "SessionQuery"]
 
 MAX_STREAMS = 255
 """More are not even looked at; up to here it is the service's setting that refuses them, which may be as much."""
-
-Fault = tuple[str, str]
-"""A JSON pointer, and what is wrong there."""
-
-
-class RequestModel(BaseModel):
-    """A body or a query."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @classmethod
-    def cross_faults(cls, value: object, settings: Settings) -> Iterator[Fault]:
-        """What is wrong between fields or by the settings; `value` may have other faults too."""
-        del value, settings
-        yield from ()
-
-
-class _Body(RequestModel):
-    model_config = ConfigDict(strict=True)
-
 
 _LOSS_FIELDS = ("loss_rate", "loss_burst", "recovery_target")
 _LOSS = TypeAdapter(tuple[LossRate | None, BurstPackets | None, Share | None], config=ConfigDict(strict=True))
 
 
-class Qos(_Body):
+class Qos(BodyModel):
     """What a stream needs of the network, and perhaps what it expects to lose there."""
 
     model_config = ConfigDict(
@@ -153,7 +125,7 @@ def _qos_faults(pointer: str, qos: dict[str, object]) -> Iterator[Fault]:
         yield from _loss_faults(pointer, qos)
 
 
-class StreamBody(_Body):
+class StreamBody(BodyModel):
     """One flow of a session to open."""
 
     name: Name
@@ -161,7 +133,7 @@ class StreamBody(_Body):
     qos: Qos
 
 
-class SessionBody(_Body):
+class SessionBody(BodyModel):
     """A session to open."""
 
     model_config = ConfigDict(json_schema_extra={"example": examples.SESSION_BODY})
@@ -204,6 +176,14 @@ class SessionBody(_Body):
             if isinstance(qos, dict):
                 yield from _qos_faults(f"/streams/{position}/qos", qos)
 
+    @classmethod
+    def complete_schemas(cls, schemas: dict[str, Any], settings: Settings) -> None:
+        """Name the settings' limits."""
+        fields = schemas["SessionBody"]["properties"]
+        fields["ttl_seconds"]["default"] = settings.ttl_default_seconds
+        fields["ttl_seconds"]["anyOf"][0]["maximum"] = settings.ttl_max_seconds
+        fields["streams"]["description"] += f" More than {settings.max_streams} are a conflict."
+
     def to_domain(self, settings: Settings) -> SessionRequest:
         """The request, with the settings' defaults."""
         return SessionRequest(
@@ -225,103 +205,8 @@ class SessionBody(_Body):
         )
 
 
-class DeviceBody(_Body):
-    """A device to register."""
-
-    model_config = ConfigDict(json_schema_extra={"example": examples.DEVICE_BODY})
-
-    device_id: DeviceId
-    public_key: PublicKey = Field(description="X25519, 32 bytes as base64url without padding.")
-    firmware_version: str = Field(max_length=64, pattern=SEMVER_PATTERN, description="Semantic version 2.0.0.")
-    capabilities: list[Name] = Field([], max_length=64)
-    metadata: Metadata = Field(
-        {},
-        description=f"Whatever the owner wants to keep with the device: at most {METADATA_MAX_BYTES} bytes of JSON, in "
-        "which numbers are 64-bit floats or whole, and count as written out (`1e308` as 309 digits).",
-    )
-    pool_kbps: Kbps | None = Field(None, description="Capacity of the device's pool; left out: the service's default.")
-
-    def to_domain(self) -> DeviceRegistration:
-        """The registration."""
-        return DeviceRegistration(
-            device_id=self.device_id,
-            public_key=base64.urlsafe_b64decode(self.public_key + "="),
-            firmware_version=self.firmware_version,
-            capabilities=tuple(self.capabilities),
-            metadata=self.metadata,
-            pool_kbps=self.pool_kbps,
-        )
-
-
-class PoolBody(_Body):
-    """What a pool shall be. What is left out is as the default says, not as it was."""
-
-    model_config = ConfigDict(json_schema_extra={"example": examples.POOL_BODY})
-
-    capacity_kbps: Kbps
-    charge: Annotated[Charge, BeforeValidator(word_of(Charge))] = Field(
-        Charge.PAYLOAD, description="What a stream costs: what it carries, or what it sends, its parity too."
-    )
-    guaranteed_kbps: Kbps | None = Field(None, description="Its share of the pool around it. Left out: none.")
-    borrow_limit_kbps: Kbps | None = Field(
-        None, description="How far beyond its share it may go. Left out: as far as its capacity."
-    )
-    lend_limit_kbps: Kbps | None = Field(
-        None, description="How much of its share others may use while it does not. Left out: all of it."
-    )
-    preemption: bool = Field(False, description="Whether sessions may lose bandwidth here to stronger ones.")
-    min_hold_ms: HoldMs = Field(0, description="For how long after its opening a session can't.")
-    force: Annotated[Force, BeforeValidator(word_of(Force))] | None = Field(
-        None,
-        description="How to come down to less than what is given away: `shrink` leaves sessions with less, down to "
-        "their minima; `drain` lets nobody in until enough have ended. Left out: that is refused.",
-    )
-
-    def to_domain(self) -> PoolChange:
-        """The change."""
-        return PoolChange(**dict(self))
-
-
-class PairingBody(_Body):
-    """The code that a registration gave."""
-
-    model_config = ConfigDict(json_schema_extra={"example": {"pairing_code": "K7QM-2XWD-94TB"}})
-
-    pairing_code: Name = Field(description="Read in any case, hyphens or not.", repr=False)
-
-
-class RevocationBody(_Body):
-    """Why a device is revoked."""
-
-    model_config = ConfigDict(json_schema_extra={"example": {"reason": "lost in the field"}})
-
-    reason: Reason
-
-
-class PageQuery(RequestModel):
-    """Which page of a list."""
-
-    limit: PageLimit = Field(
-        50, ge=1, le=200, description="Items of a page at most; one that grows large ends earlier. Go by `next_cursor`."
-    )
-    cursor: CursorText | None = Field(None, description="The next_cursor of the page before.")
-
-
 class SessionQuery(PageQuery):
     """Which sessions to list."""
 
     device_id: DeviceId | None = None
     status: SessionStatus | None = None
-
-
-class AuditQuery(PageQuery):
-    """Which events to list."""
-
-    device_id: DeviceId | None = None
-    category: Category | None = None
-    since: TimeBound | None = Field(None, description="From this moment on.")
-    until: TimeBound | None = Field(None, description="Before this moment.")
-
-    def to_domain(self) -> AuditFilter:
-        """The filter."""
-        return AuditFilter(self.device_id, self.category, self.since, self.until)

@@ -1,0 +1,47 @@
+"""The routes of a list of endpoints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.routing import Match, Route
+
+from honeylink.api.http.endpoint import PREFIXES
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import Scope
+
+    from honeylink.api.http.endpoint import Endpoints
+
+__all__ = ["routes_of"]
+
+
+def routes_of(endpoints: Endpoints) -> list[Route]:
+    """The endpoints under all of their prefixes."""
+    by_path: dict[str, Endpoints] = {}
+    for prefix in reversed(PREFIXES):  # the short one is what most clients use, and routes are tried in order
+        for endpoint in endpoints:
+            if prefix in endpoint.prefixes:
+                path = prefix + endpoint.path
+                by_path[path] = (*by_path.get(path, ()), endpoint)
+    return [_route(path, same_path) for path, same_path in by_path.items()]
+
+
+def _route(path: str, endpoints: Endpoints) -> Route:
+    """One route for all methods of a path, so that a wrong method is told all the right ones."""
+    by_method = {endpoint.method: endpoint for endpoint in endpoints}
+
+    async def serve(request: Request) -> Response:
+        return await by_method[request.method.replace("HEAD", "GET")].serve(request)
+
+    return _WholePath(path, serve, methods=list(by_method))
+
+
+class _WholePath(Route):
+    """A route that has its path to itself, so that a wrong method there is not another path's with a parameter."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, child_scope = super().matches(scope)
+        return (Match.NONE if match is Match.NONE else Match.FULL), child_scope
