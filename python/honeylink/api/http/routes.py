@@ -9,6 +9,8 @@ from starlette.routing import Match, Route
 from honeylink.api.http.endpoint import PREFIXES
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.types import Scope
@@ -36,12 +38,19 @@ def _route(path: str, endpoints: Endpoints) -> Route:
     async def serve(request: Request) -> Response:
         return await by_method[request.method.replace("HEAD", "GET")].serve(request)
 
-    return _WholePath(path, serve, methods=list(by_method))
+    return _WholePath(path, serve, list(by_method))
 
 
 class _WholePath(Route):
     """A route that has its path to itself, so that a wrong method there is not another path's with a parameter."""
 
+    def __init__(self, path: str, serve: Callable[[Request], Awaitable[Response]], methods: list[str]) -> None:
+        super().__init__(path, serve, methods=methods)
+        self._fixed_part = path.partition("{")[0]
+
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        # Most routes are ruled out by this alone, at a fraction of the time that their pattern takes.
+        if not scope["path"].startswith(self._fixed_part):
+            return Match.NONE, {}
         match, child_scope = super().matches(scope)
         return (Match.NONE if match is Match.NONE else Match.FULL), child_scope
