@@ -33,9 +33,9 @@ class PoolAnswer(AnswerModel):
     preemption: bool
     min_hold_ms: int
     reserved_kbps: int | None = Field(description="What live sessions hold.")
-    withheld_kbps: int | None = Field(description="What is kept free for pools inside it.")
+    withheld_kbps: int | None = Field(description="What is kept free for its child pools.")
     available_kbps: int | None = Field(description="What is left for anybody.")
-    draining_kbps: int | None = Field(description="What has yet to end before anybody is let in.")
+    draining_kbps: int | None = Field(description="What has yet to end before anybody is admitted.")
 
     @classmethod
     def of(cls, pool: Pool) -> Self:

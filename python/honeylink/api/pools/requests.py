@@ -24,7 +24,7 @@ class PoolBody(BodyModel):
     charge: Annotated[Charge, BeforeValidator(word_of(Charge))] = Field(
         Charge.PAYLOAD, description="What a stream costs: what it carries, or what it sends, its parity too."
     )
-    guaranteed_kbps: Kbps | None = Field(None, description="Its share of the pool around it. Left out: none.")
+    guaranteed_kbps: Kbps | None = Field(None, description="Its share of its parent pool. Left out: none.")
     borrow_limit_kbps: Kbps | None = Field(
         None, description="How far beyond its share it may go. Left out: as far as its capacity."
     )
@@ -36,7 +36,7 @@ class PoolBody(BodyModel):
     force: Annotated[Force, BeforeValidator(word_of(Force))] | None = Field(
         None,
         description="How to come down to less than what is given away: `shrink` leaves sessions with less, down to "
-        "their minima; `drain` lets nobody in until enough have ended. Left out: that is refused.",
+        "their minima; `drain` admits nobody until enough have ended. Left out: that is refused.",
     )
 
     def to_domain(self) -> PoolChange:
