@@ -252,3 +252,16 @@ def test_no_event_records_an_id_that_none_can_have(service: Service) -> None:
         check_problem(peer.answer(), 404, "ERR_NOT_FOUND")
     [after] = service.fetch(count)
     assert after == before
+
+
+def test_faults_are_placed_by_streams_in_sessions_alone(settings: Settings) -> None:
+    for model, text, place in (
+        (
+            SessionBody,
+            json.dumps(session_body("device-1", 1) | {"streams": [{"name": "a", "mode": "\0"}]}),
+            "stream 'a', mode: ",
+        ),
+        (DeviceBody, registration(streams=[{"name": "a", "mode": "\0"}]), "mode: "),
+    ):
+        faults, _ = problem_of(model, text, settings)
+        assert dict(faults)["/streams/0/mode"].startswith(f"{place}expected text")

@@ -86,8 +86,8 @@ def parse_body(raw: bytes, settings: Settings, model: type[M]) -> M:
             listed, up to `FAULTS_MAX`.
     """
     value = _parse(raw)
-    faults = _Faults(value)
-    inspection = _Inspection(value, faults)
+    faults = _Faults(value, model)
+    inspection = _Inspection(faults)
     inspection.look_at(value, ())
     if inspection.too_deep:
         raise faults.failure()
@@ -104,7 +104,7 @@ def read_query(request: Request, settings: Settings, model: type[M]) -> M:
     if request.scope["query_string"].count(b"&") >= PARAMETERS_MAX:
         raise ValidationFailed([("", f"expected at most {PARAMETERS_MAX} parameters, found more")])
     given: dict[str, str] = {}
-    faults = _Faults(given)
+    faults = _Faults(given, model)
     for name, value in request.query_params.multi_items():
         fault = _key_fault(name)
         if fault is not None:
@@ -187,8 +187,9 @@ def _parse(raw: bytes) -> Any:  # noqa: ANN401 - any JSON
 class _Faults:
     """What is wrong with a value, by JSON pointers: the first fault of each place, said with its place."""
 
-    def __init__(self, value: object) -> None:
+    def __init__(self, value: object, model: type[RequestModel]) -> None:
         self._value = value
+        self._model = model
         self._messages: dict[str, str] = {}
         self._letters = 0
 
@@ -206,8 +207,13 @@ class _Faults:
         if len(self._messages) == FAULTS_MAX or self._letters > _FAULTS_MAX_LETTERS:
             listed = list(self._messages.items())[: FAULTS_MAX - 1]
             raise ValidationFailed([*listed, ("", "there are more faults than are listed here; fix these first")])
-        self._messages[pointer] = _where(self._value, pointer) + message
+        self._messages[pointer] = self.placed(pointer, message)
         self._letters += len(pointer) + len(self._messages[pointer])
+
+    def placed(self, pointer: str, message: str) -> str:
+        """A fault that says where it is, as people read it."""
+        place = self._model.place_of(pointer.split("/")[1:], self._value)
+        return f"{place}: {message}" if place else message
 
     def failure(self) -> ValidationFailed:
         """The error that lists them."""
@@ -217,8 +223,7 @@ class _Faults:
 class _Inspection:
     """Looks for what is wrong with JSON whatever its schema."""
 
-    def __init__(self, root: object, faults: _Faults) -> None:
-        self._root = root
+    def __init__(self, faults: _Faults) -> None:
         self._faults = faults
         self._values = 0
         self.too_deep = False
@@ -240,7 +245,8 @@ class _Inspection:
             self._values += len(value)
             if self._values > VALUES_MAX:
                 message = f"expected at most {VALUES_MAX} values in a body, found more"
-                raise ValidationFailed([(_pointer(*path), _where(self._root, _pointer(*path)) + message)])
+                pointer = _pointer(*path)
+                raise ValidationFailed([(pointer, self._faults.placed(pointer, message))])
             if len(path) < DEPTH_MAX:
                 self._look_at_members(value, path)
             else:
@@ -315,30 +321,6 @@ def _message(fault: ErrorDetails) -> str:
         message = fault["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
     is_told = fault["type"] in {"value_error", "extra_forbidden"} or "found" in message
     return message if is_told or _NOT_SHOWN & {*fault["loc"]} else f"{message}, found {shorten(fault['input'])}"
-
-
-def _where(value: object, pointer: str) -> str:
-    """A fault's place as people read it: the name of its stream, and the field."""
-    match pointer.split("/")[1:], value:
-        case [], _:
-            return ""
-        case ["streams", position, *steps], {"streams": list(streams)}:
-            field = f", {_shown(steps[-1])}" if steps else ""
-            return f"stream {_stream_name(streams, int(position))}{field}: "
-        case [*_, field], _:
-            return f"{_shown(field)}: "
-    return ""
-
-
-def _shown(field: str) -> str:
-    return field if unfit_for_name(field) is None else repr(field)
-
-
-def _stream_name(streams: list[object], position: int) -> str:
-    match streams[position]:
-        case {"name": str(name)} if unfit_for_name(name) is None:
-            return repr(name[:64])
-    return f"#{position + 1}"
 
 
 def _pointer(*steps: int | str) -> str:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
+from honeylink.api.http.values import show_field
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -27,6 +29,12 @@ class RequestModel(BaseModel):
         """What is wrong between fields or by the settings; `value` may have other faults too."""
         del value, settings
         yield from ()
+
+    @classmethod
+    def place_of(cls, steps: list[str], value: object) -> str:
+        """A fault's place in `value` as people read it, by the steps of its pointer; nothing for the whole."""
+        del value
+        return show_field(steps[-1]) if steps else ""
 
     @classmethod
     def complete_schemas(cls, schemas: dict[str, Any], settings: Settings) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema
 
 from honeylink.domain.devices import DEVICE_ID_PATTERN, METADATA_MAX_BYTES, floats_in, metadata_bytes
-from honeylink.domain.text import NAME_PATTERN, UUID_PATTERN
+from honeylink.domain.text import NAME_PATTERN, UUID_PATTERN, unfit_for_name
 from honeylink.keys.agreement import is_low_order
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ __all__ = [
     "TimeBound",
     "base64url",
     "shorten",
+    "show_field",
     "word_of",
 ]
 
@@ -108,6 +109,11 @@ def shorten(value: object) -> str:
     """A value as an error shows it, however long it is."""
     text = repr(value) if isinstance(value, (str, int, float, type(None))) else type(value).__name__
     return text if len(text) <= _SHOWN_MAX else f"{text[: _SHOWN_MAX - 3]}..."
+
+
+def show_field(name: str) -> str:
+    """The name of a field as an error shows it, whatever it holds."""
+    return name if unfit_for_name(name) is None else repr(name)
 
 
 def base64url(raw: bytes) -> str:

@@ -19,6 +19,7 @@ from honeylink.api.http.values import (
     SessionPriority,
     Share,
     shorten,
+    show_field,
     word_of,
 )
 from honeylink.api.sessions import examples
@@ -32,6 +33,7 @@ from honeylink.domain.sessions import (
     SessionStatus,
     StreamRequest,
 )
+from honeylink.domain.text import unfit_for_name
 from honeylink.errors import PlanParameterError, PlanUnreachable
 
 if TYPE_CHECKING:
@@ -177,6 +179,15 @@ class SessionBody(BodyModel):
                 yield from _qos_faults(f"/streams/{position}/qos", qos)
 
     @classmethod
+    def place_of(cls, steps: list[str], value: object) -> str:
+        """A fault of a stream is told with the stream's name."""
+        match steps, value:
+            case ["streams", position, *inner], {"streams": list(streams)}:
+                field = f", {show_field(inner[-1])}" if inner else ""
+                return f"stream {_stream_name(streams, int(position))}{field}"
+        return super().place_of(steps, value)
+
+    @classmethod
     def complete_schemas(cls, schemas: dict[str, Any], settings: Settings) -> None:
         """Name the settings' limits."""
         fields = schemas["SessionBody"]["properties"]
@@ -203,6 +214,13 @@ class SessionBody(BodyModel):
             setup_priority=self.setup_priority or 0,
             hold_priority=(self.setup_priority or 0) if self.hold_priority is None else self.hold_priority,
         )
+
+
+def _stream_name(streams: list[object], position: int) -> str:
+    match streams[position]:
+        case {"name": str(name)} if unfit_for_name(name) is None:
+            return repr(name[:64])
+    return f"#{position + 1}"
 
 
 class SessionQuery(PageQuery):
