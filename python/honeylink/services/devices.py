@@ -21,6 +21,7 @@ from honeylink.domain.paging import Cursor, Page
 from honeylink.domain.tokens import SECRET_BYTES, BearerToken
 from honeylink.errors import DependencyUnavailable, NotFound, PoolConflict, StateConflict
 from honeylink.services.audit import event_by
+from honeylink.services.budget import within_budget
 from honeylink.services.pools import set_capacity
 from honeylink.store import audit as audit_store
 from honeylink.store import devices as device_store
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from honeylink.domain.access import Principal
     from honeylink.domain.audit import AuditEvent
     from honeylink.domain.devices import Device, DeviceRegistration
-    from honeylink.domain.keys import WrappedDataKey
+    from honeylink.domain.keys import WrappedKey
     from honeylink.errors import ServiceError
     from honeylink.keys.keyring import Keyring
     from honeylink.services.access import Access
@@ -85,26 +86,28 @@ class Devices:
             PoolConflict: a pending device's pool can't have that capacity.
         """
         await self._access.require(caller, Permission.REGISTER_DEVICE)
-        device = caller.tenant_id, registration.device_id
-        return await self._locked_rows.patiently(device, lambda: self._register(caller, registration))
-
-    async def _register(self, caller: Principal, registration: DeviceRegistration) -> RegisteredDevice:
         device_id = registration.device_id
         token = BearerToken(caller.tenant_id, uuid7(), secrets.token_bytes(SECRET_BYTES))
         code = spell_pairing_code(secrets.choice)
+        mac = await self._pairing_code_mac(caller, device_id, code)
+        registered_at, pairing_expires_at = await self._locked_rows.patiently(
+            (caller.tenant_id, device_id), lambda: self._register(caller, registration, mac, token)
+        )
+        return RegisteredDevice(device_id, token, code, registered_at, pairing_expires_at)
+
+    async def _register(
+        self, caller: Principal, registration: DeviceRegistration, mac: bytes, token: BearerToken
+    ) -> tuple[datetime, datetime]:
         async with self._database.work() as work:
-            data_key = await self._data_key(work, caller)
-            mac = await self._keyring.pairing_code_mac(data_key, caller.tenant_id, device_id, code)
             try:
                 times = None
                 while times is None:  # again if somebody else has registered it just now
                     async with work.transaction():
                         times = await self._try_register(work, caller, registration, mac, token)
             except (StateConflict, PoolConflict) as refusal:
-                await self._record_refused(work, caller, Category.DEVICE_REGISTRATION, device_id, refusal)
+                await self._record_refused(work, caller, Category.DEVICE_REGISTRATION, registration.device_id, refusal)
                 raise
-        registered_at, pairing_expires_at = times
-        return RegisteredDevice(device_id, token, code, registered_at, pairing_expires_at)
+        return times
 
     async def _try_register(
         self, work: UnitOfWork, caller: Principal, registration: DeviceRegistration, mac: bytes, token: BearerToken
@@ -138,16 +141,15 @@ class Devices:
             StateConflict: the device is not pending, or the code has expired or been tried too often.
         """
         await self._access.require(caller, Permission.PAIR_DEVICE, device_id)
+        mac = await self._pairing_code_mac(caller, device_id, normalize_pairing_code(code))
+        master_key = await within_budget(
+            self._database, self._keyring.new_device_master_key(caller.tenant_id, device_id)
+        )
         device = caller.tenant_id, device_id
-        return await self._locked_rows.patiently(device, lambda: self._pair(caller, device_id, code))
+        return await self._locked_rows.patiently(device, lambda: self._pair(caller, device_id, mac, master_key))
 
-    async def _pair(self, caller: Principal, device_id: str, code: str) -> datetime:
+    async def _pair(self, caller: Principal, device_id: str, mac: bytes, master_key: WrappedKey) -> datetime:
         async with self._database.work() as work:
-            data_key = await self._data_key(work, caller)
-            mac = await self._keyring.pairing_code_mac(
-                data_key, caller.tenant_id, device_id, normalize_pairing_code(code)
-            )
-            master_key = await self._keyring.new_device_master_key(caller.tenant_id, device_id)
             event = event_by(caller, Category.DEVICE_PAIRING, device_id, {})
             attempt = None
             async with work.transaction():
@@ -223,10 +225,12 @@ class Devices:
             devices, has_more = await device_store.list_devices(work, caller.tenant_id, before, limit)
         return Page(devices, [Cursor(device.registered_at, device.device_id) for device in devices], has_more)
 
-    async def _data_key(self, work: UnitOfWork, caller: Principal) -> WrappedDataKey:
-        data_key = await tenant_store.find_data_key(work, caller.tenant_id)
+    async def _pairing_code_mac(self, caller: Principal, device_id: str, code: str) -> bytes:
+        async with self._database.work() as work:
+            data_key = await tenant_store.find_data_key(work, caller.tenant_id)
         assert data_key is not None  # noqa: S101 - a tenant is made with its data key
-        return data_key
+        mac = self._keyring.pairing_code_mac(data_key, caller.tenant_id, device_id, code)
+        return await within_budget(self._database, mac)
 
     async def _record_refused(
         self, work: UnitOfWork, caller: Principal, category: Category, device_id: str, refusal: ServiceError

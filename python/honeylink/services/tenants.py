@@ -11,6 +11,7 @@ from honeylink.domain.access import SYSTEM_TENANT_ID, check_name, check_tenant_n
 from honeylink.domain.audit import AuditEvent, Category, Outcome
 from honeylink.domain.tokens import SECRET_BYTES, BearerToken
 from honeylink.errors import Conflict, NotFound
+from honeylink.services.budget import within_budget
 from honeylink.store import tenants as tenant_store
 from honeylink.store import tokens as token_store
 from honeylink.telemetry import current_trace_id
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from honeylink.domain.access import Role, Tenant
     from honeylink.keys.keyring import Keyring
-    from honeylink.store.database import Database, UnitOfWork
+    from honeylink.store.database import Database
 
 __all__ = ["Tenants"]
 
@@ -46,13 +47,14 @@ class Tenants:
         """
         check_name("tenant", tenant)
         check_name("name", name)
-        async with self._database.work() as work:
-            tenant_id = await self._ensure_tenant(work, tenant)
+        with self._database.shared_budget():
+            tenant_id = await self._ensure_tenant(tenant)
             token = BearerToken(tenant_id, uuid7(), secrets.token_bytes(SECRET_BYTES))
             details = {"name": name, "role": role.value, "token_id": str(token.token_id)}
             event = _system_event(tenant_id, Category.TOKEN_CREATION, details)
-            if not await token_store.create_token(work, token, name, role, event):
-                raise Conflict(f"expected a new name, found a live token {name!r} of tenant {tenant!r}")
+            async with self._database.work() as work:
+                if not await token_store.create_token(work, token, name, role, event):
+                    raise Conflict(f"expected a new name, found a live token {name!r} of tenant {tenant!r}")
         return token
 
     async def revoke_token(self, tenant: str, name: str) -> None:
@@ -77,19 +79,25 @@ class Tenants:
             tenants = await tenant_store.list_tenants(work)
         return [tenant for tenant in tenants if tenant.tenant_id != SYSTEM_TENANT_ID]
 
-    async def _ensure_tenant(self, work: UnitOfWork, name: str) -> UUID:
-        tenant_id = await tenant_store.find_tenant_id(work, name)
+    async def _ensure_tenant(self, name: str) -> UUID:
+        async with self._database.work() as work:
+            tenant_id = await tenant_store.find_tenant_id(work, name)
         if tenant_id is None:
             check_tenant_name(name)
-            candidate = uuid7()
-            data_key = await self._keyring.new_data_key(candidate, uuid7())
-            details = {"name": name, "pool_kbps": self._default_pool_kbps}
-            event = _system_event(candidate, Category.TENANT_CREATION, details)
-            await tenant_store.create_tenant(work, name, self._default_pool_kbps, data_key, event)
-            tenant_id = await tenant_store.find_tenant_id(work, name)
-            assert tenant_id is not None  # noqa: S101 - made here or by whoever was faster
+            tenant_id = await self._create_tenant(name)
         if tenant_id == SYSTEM_TENANT_ID:
             raise Conflict(f"expected a tenant of your own, found {name!r}, which holds what belongs to no tenant")
+        return tenant_id
+
+    async def _create_tenant(self, name: str) -> UUID:
+        candidate = uuid7()
+        data_key = await within_budget(self._database, self._keyring.new_data_key(candidate, uuid7()))
+        details = {"name": name, "pool_kbps": self._default_pool_kbps}
+        event = _system_event(candidate, Category.TENANT_CREATION, details)
+        async with self._database.work() as work:
+            await tenant_store.create_tenant(work, name, self._default_pool_kbps, data_key, event)
+            tenant_id = await tenant_store.find_tenant_id(work, name)
+        assert tenant_id is not None  # noqa: S101 - made here or by whoever was faster
         return tenant_id
 
 
