@@ -81,10 +81,15 @@ class Settings(BaseSettings):
         1.5,
         gt=0,
         le=60,
-        description="How long a request waits for the database in all before it answers 503.",
+        description="How long a request waits for the database and key providers in all before it answers 503.",
     )
     data_dir: Path = Field(
         default_factory=_default_data_dir, description="Where the key file and the embedded database live."
+    )
+    key_provider: Literal["local"] = Field(
+        "local",
+        description="Kind of key provider that wraps new keys. Other kinds are open beside it if settings of theirs "
+        "are given, for the keys that they have wrapped.",
     )
     key_file: Path | None = Field(
         None,

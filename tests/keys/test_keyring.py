@@ -1,4 +1,4 @@
-"""All keys of a device's life, from a key file on disk."""
+"""All keys of a device's life, from key files on disk."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from uuid import UUID
 import pytest
 
 from honeylink.keys import derivation, envelope
-from honeylink.keys.keyring import Keyring
+from honeylink.keys.contexts import data_key_context, device_master_key_context
+from honeylink.keys.keyring import Keyring, SessionKeys, SessionRoots
 from honeylink.keys.local import LocalKeyProvider
-from honeylink.keys.providers import KeyProviderError, data_key_context, device_master_key_context
+from honeylink.keys.providers import KeyProviderError
+from honeylink.keys.secret import Secret
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from honeylink.domain.keys import WrappedDataKey, WrappedKey
@@ -31,6 +34,12 @@ class Keys:
         self.ring = Keyring(self.provider)
         self.data: WrappedDataKey = asyncio.run(self.ring.new_data_key(TENANT, DEK))
         self.master: WrappedKey = asyncio.run(self.ring.new_device_master_key(TENANT, "device-1"))
+        self.session = SessionRoots(self.master, self.data, TENANT, "device-1", SESSION, STREAMS)
+
+    def unwrap(self, wrapped: WrappedKey, context: bytes) -> Secret:
+        [answer] = asyncio.run(self.provider.unwrap([(wrapped, context)]))
+        assert isinstance(answer, Secret)
+        return answer
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +47,31 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
     return Keys(tmp_path_factory.mktemp("keys") / "kek.key")
 
 
+def session_keys(ring: Keyring, sessions: Sequence[SessionRoots]) -> list[SessionKeys | str]:
+    """The keys of each session, or why it has none."""
+
+    async def make() -> list[SessionKeys | str]:
+        made: list[SessionKeys | str] = []
+        with await ring.unwrap_roots(sessions) as roots:
+            for index in range(len(sessions)):
+                try:
+                    made.append(roots.session_keys(index))
+                except KeyProviderError as error:
+                    made.append(error.reason)
+        return made
+
+    return asyncio.run(make())
+
+
 def mac(keys: Keys, tenant_id: UUID = TENANT, device_id: str = "device-1", code: str = "2345-6789-ABCD") -> bytes:
     return asyncio.run(keys.ring.pairing_code_mac(keys.data, tenant_id, device_id, code))
 
 
 def test_the_keys_of_a_session_come_from_the_device_and_are_sealed_for_its_row(keys: Keys) -> None:
-    made = asyncio.run(keys.ring.session_keys(keys.master, keys.data, TENANT, "device-1", SESSION, STREAMS))
-    master = asyncio.run(keys.provider.unwrap(keys.master, device_master_key_context(TENANT, "device-1")))
-    data = asyncio.run(keys.provider.unwrap(keys.data.wrapped, data_key_context(TENANT, DEK)))
+    [made] = session_keys(keys.ring, [keys.session])
+    assert isinstance(made, SessionKeys)
+    master = keys.unwrap(keys.master, device_master_key_context(TENANT, "device-1"))
+    data = keys.unwrap(keys.data.wrapped, data_key_context(TENANT, DEK))
     opened = envelope.open_session_key(envelope.DataKey(DEK, data), made.sealed, TENANT, "device-1", SESSION)
     assert opened.matches(derivation.session_key(master, TENANT, "device-1", SESSION))
     assert [key.reveal() for key in made.stream_keys] == [
@@ -54,15 +80,33 @@ def test_the_keys_of_a_session_come_from_the_device_and_are_sealed_for_its_row(k
     assert len({key.reveal() for key in made.stream_keys}) == len(STREAMS)
 
 
-def test_another_devices_master_key_derives_nothing(keys: Keys) -> None:
-    with pytest.raises(KeyProviderError):
-        asyncio.run(keys.ring.session_keys(keys.master, keys.data, TENANT, "device-2", SESSION, STREAMS))
+def test_keys_that_can_not_be_unwrapped_fail_their_own_session_alone(keys: Keys) -> None:
+    another_devices_master_key = replace(keys.session, device_id="device-2")
+    another_data_key = replace(keys.session, data_key=replace(keys.data, dek_id=UUID(int=99)))
+    first, no_master, no_data, last = session_keys(
+        keys.ring, [keys.session, another_devices_master_key, another_data_key, keys.session]
+    )
+    assert isinstance(first, SessionKeys)
+    assert isinstance(last, SessionKeys)
+    assert no_master == no_data == "a wrapped key does not belong to its row, or was altered"
+    assert [key.reveal() for key in first.stream_keys] == [key.reveal() for key in last.stream_keys]
 
 
-def test_another_tenants_data_key_seals_nothing(keys: Keys) -> None:
-    foreign = replace(keys.data, dek_id=UUID(int=99))
-    with pytest.raises(KeyProviderError):
-        asyncio.run(keys.ring.session_keys(keys.master, foreign, TENANT, "device-1", SESSION, STREAMS))
+def test_each_failure_of_a_shared_key_is_an_error_of_its_own(keys: Keys) -> None:
+    damaged = replace(keys.data, dek_id=UUID(int=99))
+    sessions = [replace(keys.session, data_key=damaged, session_id=UUID(int=number)) for number in (5, 6)]
+
+    async def errors() -> list[KeyProviderError]:
+        caught = []
+        with await keys.ring.unwrap_roots(sessions) as roots:
+            for index in range(len(sessions)):
+                with pytest.raises(KeyProviderError) as raised:
+                    roots.session_keys(index)
+                caught.append(raised.value)
+        return caught
+
+    one, other = asyncio.run(errors())
+    assert one is not other
 
 
 def test_the_mac_of_a_code_is_of_one_device(keys: Keys) -> None:
@@ -76,15 +120,20 @@ def test_the_mac_of_a_code_is_of_one_device(keys: Keys) -> None:
 def test_fresh_keys_differ(keys: Keys) -> None:
     contexts = [device_master_key_context(TENANT, "device-1"), data_key_context(TENANT, DEK)]
     wrapped = [keys.master, keys.data.wrapped]
-    values = [
-        asyncio.run(keys.provider.unwrap(each, context)).reveal()
-        for each, context in zip(wrapped, contexts, strict=True)
-    ]
+    values = [keys.unwrap(each, context).reveal() for each, context in zip(wrapped, contexts, strict=True)]
     assert values[0] != values[1]
     assert {len(value) for value in values} == {32}
 
 
-def test_a_check_unwraps_a_stored_key(keys: Keys) -> None:
-    asyncio.run(keys.ring.check(keys.data, TENANT))
+def test_a_check_unwraps_stored_keys(keys: Keys) -> None:
+    asyncio.run(keys.ring.check([]))
+    asyncio.run(keys.ring.check([(TENANT, keys.data)]))
     with pytest.raises(KeyProviderError):
-        asyncio.run(keys.ring.check(keys.data, OTHER_TENANT))
+        asyncio.run(keys.ring.check([(TENANT, keys.data), (OTHER_TENANT, keys.data)]))
+
+
+def test_a_check_gives_all_reasons_each_once(keys: Keys) -> None:
+    elsewhere = [replace(keys.data, wrapped=replace(keys.data.wrapped, provider=name)) for name in ("one", "other")]
+    with pytest.raises(KeyProviderError) as caught:
+        asyncio.run(keys.ring.check([(TENANT, keys.data), *((TENANT, each) for each in elsewhere * 2)]))
+    assert caught.value.reason.count("one/") == caught.value.reason.count("other/") == 1

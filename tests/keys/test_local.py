@@ -32,11 +32,15 @@ def key_file(tmp_path: Path) -> Path:
 
 
 def wrap(provider: LocalKeyProvider, context: bytes = b"context") -> WrappedKey:
-    return asyncio.run(provider.wrap(Secret(KEY), context))
+    [wrapped] = asyncio.run(provider.wrap([(Secret(KEY), context)]))
+    return wrapped
 
 
 def unwrap(provider: LocalKeyProvider, wrapped: WrappedKey, context: bytes = b"context") -> bytes:
-    return asyncio.run(provider.unwrap(wrapped, context)).reveal()
+    [answer] = asyncio.run(provider.unwrap([(wrapped, context)]))
+    if isinstance(answer, KeyProviderError):
+        raise answer
+    return answer.reveal()
 
 
 def write_key(path: Path, content: bytes, mode: int = 0o600) -> None:

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from honeylink.keys import contexts
 from honeylink.keys.derivation import derive, session_key, stream_key
 from honeylink.keys.envelope import DataKey, pairing_mac_key
-from honeylink.keys.providers import data_key_context, device_master_key_context
 from honeylink.keys.secret import Secret
 
 TENANT = UUID("018f0000-0000-7000-8000-000000000001")
@@ -83,8 +82,8 @@ def test_stream_key() -> None:
 
 
 def test_what_keys_are_wrapped_for() -> None:
-    assert device_master_key_context(TENANT, "device-1") == enc_by_hand("dmk", TENANT.bytes, b"device-1")
-    assert data_key_context(TENANT, DATA_KEY) == enc_by_hand("dek", TENANT.bytes, DATA_KEY.bytes)
+    assert contexts.device_master_key_context(TENANT, "device-1") == enc_by_hand("dmk", TENANT.bytes, b"device-1")
+    assert contexts.data_key_context(TENANT, DATA_KEY) == enc_by_hand("dek", TENANT.bytes, DATA_KEY.bytes)
 
 
 def test_the_key_of_pairing_codes() -> None:

@@ -20,6 +20,7 @@ from honeylink.domain.sessions import Mode, Priority, SessionRequest, StreamRequ
 from honeylink.errors import BandwidthExceeded, ServiceError, StateConflict
 from honeylink.keys.keyring import Keyring
 from honeylink.keys.local import LocalKeyProvider
+from honeylink.keys.providers import KeyProviderError
 from honeylink.services.asking import Asked, OpenedSession
 from honeylink.services.fresh_cache import FreshCache
 from honeylink.services.group_commit import GroupCommit
@@ -276,3 +277,26 @@ def remember(fleet: Fleet, process: Process, known: set[int]) -> None:
 def wipe(answer: OpenedSession | ServiceError) -> None:
     if isinstance(answer, OpenedSession):
         answer.wipe_keys()
+
+
+@pytest.mark.parametrize("known", [set(), {0, 1, 2}])
+def test_one_whose_keys_can_not_be_had_takes_nothing_from_those_after_it(fleet: Fleet, known: set[int]) -> None:
+    fleet.empty(100)
+    [row] = fleet.service.fetch("SELECT dmk_ciphertext FROM devices WHERE device_id = $1", fleet.devices[0])
+    change = "UPDATE devices SET dmk_ciphertext = $2 WHERE device_id = $1"
+    fleet.service.fetch(change, fleet.devices[0], bytes(len(row["dmk_ciphertext"])))
+    try:
+        process = Process(fleet.service)
+        remember(fleet, process, known)
+        asked = [fleet.asked(ask) for ask in (Ask(0, 60, None), Ask(1, 100, 10), Ask(2, 70, None))]
+        answers = dict(fleet.service.loop.run(process.open(asked)))
+    finally:
+        fleet.service.fetch(change, fleet.devices[0], row["dmk_ciphertext"])
+    damaged, second, third = (answers[each] for each in asked)
+    assert isinstance(damaged, KeyProviderError)
+    assert isinstance(second, OpenedSession)
+    assert [stream.bandwidth_kbps for stream in second.streams] == [100]
+    assert isinstance(third, BandwidthExceeded)
+    assert third.available_kbps == 0
+    wipe(second)
+    fleet.check_books()

@@ -12,10 +12,11 @@ import pytest
 
 from honeylink.domain.keys import SealedKey, WrappedKey
 from honeylink.domain.tokens import BearerToken
+from honeylink.keys.contexts import data_key_context, device_master_key_context
 from honeylink.keys.derivation import session_key, stream_key
 from honeylink.keys.envelope import DataKey, UnsealError, open_session_key
 from honeylink.keys.local import LocalKeyProvider
-from honeylink.keys.providers import KeyProviderError, data_key_context, device_master_key_context
+from honeylink.keys.providers import KeyProviderError
 from tests.conftest import PUBLIC_KEY, Device, Service, session_body
 
 if TYPE_CHECKING:
@@ -41,6 +42,13 @@ def provider_of(service: Service) -> LocalKeyProvider:
     return LocalKeyProvider.open(service.settings.kek_file)
 
 
+def unwrap(service: Service, wrapped: WrappedKey, context: bytes) -> Secret:
+    [answer] = service.loop.run(provider_of(service).unwrap([(wrapped, context)]))
+    if isinstance(answer, KeyProviderError):
+        raise answer
+    return answer
+
+
 def data_key(service: Service, session: Record) -> DataKey:
     """The data key that sealed a session's key, unwrapped."""
     [row] = service.fetch(
@@ -48,7 +56,7 @@ def data_key(service: Service, session: Record) -> DataKey:
     )
     wrapped = WrappedKey(row["provider"], row["key_id"], row["key_version"], row["ciphertext"])
     context = data_key_context(row["tenant_id"], row["dek_id"])
-    return DataKey(row["dek_id"], service.loop.run(provider_of(service).unwrap(wrapped, context)))
+    return DataKey(row["dek_id"], unwrap(service, wrapped, context))
 
 
 def device_master_key(service: Service, tenant_id: UUID, device_id: str, context_of: str | None = None) -> Secret:
@@ -56,7 +64,7 @@ def device_master_key(service: Service, tenant_id: UUID, device_id: str, context
     [row] = service.fetch("SELECT * FROM devices WHERE tenant_id = $1 AND device_id = $2", tenant_id, device_id)
     wrapped = WrappedKey(row["dmk_provider"], row["dmk_key_id"], row["dmk_key_version"], row["dmk_ciphertext"])
     context = device_master_key_context(tenant_id, context_of or device_id)
-    return service.loop.run(provider_of(service).unwrap(wrapped, context))
+    return unwrap(service, wrapped, context)
 
 
 def unseal(service: Service, session: Record, sealed_of: Record) -> Secret:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING
 
-__all__ = ["encode"]
+if TYPE_CHECKING:
+    from uuid import UUID
+
+__all__ = ["data_key_context", "device_master_key_context", "encode"]
 
 _MAGIC = b"HL1"
 
@@ -35,3 +39,13 @@ def encode(label: str, *fields: bytes) -> bytes:
             f"expected lengths that fit their prefix, found a label of {len(name)} bytes and {len(fields)} fields"
         ) from None
     return b"".join(parts)
+
+
+def device_master_key_context(tenant_id: UUID, device_id: str) -> bytes:
+    """What a device's master key is wrapped for."""
+    return encode("dmk", tenant_id.bytes, device_id.encode())
+
+
+def data_key_context(tenant_id: UUID, dek_id: UUID) -> bytes:
+    """What a tenant's data key is wrapped for."""
+    return encode("dek", tenant_id.bytes, dek_id.bytes)

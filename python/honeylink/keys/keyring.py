@@ -1,26 +1,43 @@
-"""All that the service does with keys, over whichever provider holds the root."""
+"""All that the service does with keys, over the key providers that are open.
+
+What calls a provider is a coroutine that may take as long as the provider does: nobody may hold a connection to the
+database meanwhile. What derives keys from unwrapped ones is a plain function.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from honeylink.domain.keys import WrappedDataKey
 from honeylink.keys import derivation, envelope
+from honeylink.keys.contexts import data_key_context, device_master_key_context
 from honeylink.keys.envelope import DataKey
-from honeylink.keys.providers import data_key_context, device_master_key_context
+from honeylink.keys.providers import KeyProviderError, KeyProviders
 from honeylink.keys.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from uuid import UUID
 
     from honeylink.domain.keys import SealedKey, WrappedKey
-    from honeylink.keys.providers import KeyProvider
+    from honeylink.keys.providers import KeyProvider, UnwrappedKeys
 
-__all__ = ["Keyring", "SessionKeys"]
+__all__ = ["Keyring", "SessionKeys", "SessionRoots", "UnwrappedRoots"]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRoots:
+    """The wrapped keys that those of a new session come from, and all that these are bound to."""
+
+    device_master_key: WrappedKey
+    data_key: WrappedDataKey
+    tenant_id: UUID
+    device_id: str
+    session_id: UUID
+    stream_ids: Sequence[UUID]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,60 +48,111 @@ class SessionKeys:
     stream_keys: tuple[Secret, ...]
 
 
-class Keyring:
-    """Makes, derives and seals keys. Unwrapped keys live as long as the call that needs them."""
+class UnwrappedRoots:
+    """What the keys of some new sessions come from, unwrapped until the end of a `with` block."""
 
-    def __init__(self, provider: KeyProvider) -> None:
-        self._provider = provider
+    def __init__(
+        self, sessions: Sequence[SessionRoots], keys: Sequence[tuple[WrappedKey, bytes]], unwrapped: UnwrappedKeys
+    ) -> None:
+        self._sessions = sessions
+        self._keys = keys  # of each session its device's master key, then its tenant's data key
+        self._unwrapped = unwrapped
 
-    async def check(self, data_key: WrappedDataKey, tenant_id: UUID) -> None:
-        """Show that the provider works now, and still holds the key that `data_key` was wrapped by.
+    def session_keys(self, index: int) -> SessionKeys:
+        """Derive the keys of one of the sessions.
 
         Raises:
-            KeyProviderError: it does not.
+            KeyProviderError: a key that they come from could not be unwrapped.
         """
-        (await self._unwrap_data_key(data_key, tenant_id)).wipe()
+        session = self._sessions[index]
+        master_key, key = (self._unwrapped[each] for each in self._keys[2 * index : 2 * index + 2])
+        owner = session.tenant_id, session.device_id, session.session_id
+        with derivation.session_key(master_key, *owner) as session_key:
+            sealed = envelope.seal_session_key(DataKey(session.data_key.dek_id, key), session_key, *owner)
+            stream_keys = tuple(
+                derivation.stream_key(session_key, session.session_id, each) for each in session.stream_ids
+            )
+        return SessionKeys(sealed, stream_keys)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._unwrapped.wipe()
+
+
+class Keyring:
+    """Makes, derives and seals keys. Unwrapped keys live as long as the call or the `with` block that needs them.
+
+    Args:
+        current: the provider that wraps what is new.
+        others: providers that unwrap what they have wrapped before.
+    """
+
+    def __init__(self, current: KeyProvider, *others: KeyProvider) -> None:
+        self._providers = KeyProviders(current, *others)
+
+    async def check(self, data_keys: Iterable[tuple[UUID, WrappedDataKey]]) -> None:
+        """Show that the providers work now, and still hold the keys that these tenants' data keys were wrapped by.
+
+        Raises:
+            KeyProviderError: one does not; gives all reasons.
+        """
+        keys = [_wrapped_data_key(data_key, tenant_id) for tenant_id, data_key in data_keys]
+        with await self._providers.unwrap(keys) as unwrapped:
+            if unwrapped.failures:
+                raise KeyProviderError("; ".join(unwrapped.failures))
 
     async def new_data_key(self, tenant_id: UUID, dek_id: UUID) -> WrappedDataKey:
-        """A fresh data key for a tenant, wrapped."""
-        with Secret.random() as key:
-            return WrappedDataKey(dek_id, await self._provider.wrap(key, data_key_context(tenant_id, dek_id)))
+        """A fresh data key for a tenant, wrapped.
+
+        Raises:
+            KeyProviderError: the current provider can't wrap it.
+        """
+        return WrappedDataKey(dek_id, await self._new_key(data_key_context(tenant_id, dek_id)))
 
     async def new_device_master_key(self, tenant_id: UUID, device_id: str) -> WrappedKey:
-        """A fresh master key for a device, wrapped."""
+        """A fresh master key for a device, wrapped.
+
+        Raises:
+            KeyProviderError: the current provider can't wrap it.
+        """
+        return await self._new_key(device_master_key_context(tenant_id, device_id))
+
+    async def _new_key(self, context: bytes) -> WrappedKey:
         with Secret.random() as key:
-            return await self._provider.wrap(key, device_master_key_context(tenant_id, device_id))
+            [wrapped] = await self._providers.wrap([(key, context)])
+        return wrapped
 
     async def pairing_code_mac(self, data_key: WrappedDataKey, tenant_id: UUID, device_id: str, code: str) -> bytes:
-        """What is stored of a pairing code: HMAC-SHA256 under a key of this device alone."""
-        with await self._unwrap_data_key(data_key, tenant_id) as key:
-            mac_key = envelope.pairing_mac_key(DataKey(data_key.dek_id, key), tenant_id, device_id)
+        """What is stored of a pairing code: HMAC-SHA256 under a key of this device alone.
+
+        Raises:
+            KeyProviderError: the data key can't be unwrapped.
+        """
+        key = _wrapped_data_key(data_key, tenant_id)
+        with await self._providers.unwrap([key]) as unwrapped:
+            mac_key = envelope.pairing_mac_key(DataKey(data_key.dek_id, unwrapped[key]), tenant_id, device_id)
         with mac_key:
             return hmac.digest(mac_key.reveal(), code.encode(), hashlib.sha256)
 
-    async def session_keys(
-        self,
-        device_master_key: WrappedKey,
-        data_key: WrappedDataKey,
-        tenant_id: UUID,
-        device_id: str,
-        session_id: UUID,
-        stream_ids: Sequence[UUID],
-    ) -> SessionKeys:
-        """Derive the keys of a new session.
+    async def unwrap_roots(self, sessions: Sequence[SessionRoots]) -> UnwrappedRoots:
+        """Unwrap what the keys of new sessions come from, in one call to each provider.
 
-        Raises:
-            KeyProviderError: a key can't be unwrapped.
+        A key that can't be unwrapped is told when the keys of its session are derived, and fails no other session.
+
+        Example:
+            >>> async def keys_of(keyring: Keyring, session: SessionRoots) -> SessionKeys:
+            ...     with await keyring.unwrap_roots([session]) as roots:
+            ...         return roots.session_keys(0)
         """
-        context = device_master_key_context(tenant_id, device_id)
-        with await self._provider.unwrap(device_master_key, context) as master:
-            session_key = derivation.session_key(master, tenant_id, device_id, session_id)
-        with session_key, await self._unwrap_data_key(data_key, tenant_id) as key:
-            sealed = envelope.seal_session_key(
-                DataKey(data_key.dek_id, key), session_key, tenant_id, device_id, session_id
-            )
-            stream_keys = tuple(derivation.stream_key(session_key, session_id, each) for each in stream_ids)
-        return SessionKeys(sealed, stream_keys)
+        keys: list[tuple[WrappedKey, bytes]] = []
+        for each in sessions:
+            context = device_master_key_context(each.tenant_id, each.device_id)
+            keys += ((each.device_master_key, context), _wrapped_data_key(each.data_key, each.tenant_id))
+        return UnwrappedRoots(sessions, keys, await self._providers.unwrap(keys))
 
-    async def _unwrap_data_key(self, data_key: WrappedDataKey, tenant_id: UUID) -> Secret:
-        return await self._provider.unwrap(data_key.wrapped, data_key_context(tenant_id, data_key.dek_id))
+
+def _wrapped_data_key(data_key: WrappedDataKey, tenant_id: UUID) -> tuple[WrappedKey, bytes]:
+    """A tenant's data key, with its context."""
+    return data_key.wrapped, data_key_context(tenant_id, data_key.dek_id)

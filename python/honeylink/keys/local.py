@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from honeylink.domain.keys import WrappedKey
 from honeylink.errors import SettingsError
 from honeylink.keys.providers import KeyProviderError
-from honeylink.keys.secret import KEY_BYTES, Secret
-from honeylink.telemetry import span
+from honeylink.keys.secret import KEY_BYTES, Secret, wipe_secrets
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 __all__ = ["LocalKeyProvider"]
@@ -35,8 +35,9 @@ class LocalKeyProvider:
     Example:
         >>> import asyncio, tempfile, pathlib
         >>> provider = LocalKeyProvider.open(pathlib.Path(tempfile.mkdtemp()) / "kek.key")
-        >>> wrapped = asyncio.run(provider.wrap(Secret(bytes(32)), b"context"))
-        >>> asyncio.run(provider.unwrap(wrapped, b"context")).matches(Secret(bytes(32)))
+        >>> [wrapped] = asyncio.run(provider.wrap([(Secret(bytes(32)), b"context")]))
+        >>> [key] = asyncio.run(provider.unwrap([(wrapped, b"context")]))
+        >>> key.matches(Secret(bytes(32)))
         True
     """
 
@@ -48,7 +49,7 @@ class LocalKeyProvider:
         self.key_id = hashlib.sha256(b"honeylink/kek-id" + key.reveal()).hexdigest()[:16]
 
     @classmethod
-    def open(cls, path: Path) -> LocalKeyProvider:
+    def open(cls, path: Path) -> Self:
         """Read the key file at `path`, after making it if there is none.
 
         Raises:
@@ -63,26 +64,36 @@ class LocalKeyProvider:
                 f"key file {path}: {error.strerror}; set HONEYLINK_KEY_FILE to a usable path"
             ) from error
 
-    async def wrap(self, key: Secret, context: bytes) -> WrappedKey:
-        """Encrypt `key`; see `KeyProvider.wrap`."""
-        with span("key_provider.wrap", provider=self.name):
-            nonce = os.urandom(_NONCE_BYTES)
-            ciphertext = nonce + self._cipher.encrypt(nonce, key.reveal(), context)
-            return WrappedKey(self.name, self.key_id, 1, ciphertext)
+    async def wrap(self, keys: Sequence[tuple[Secret, bytes]]) -> list[WrappedKey]:
+        """Encrypt keys; see `KeyProvider.wrap`."""
+        return [self._wrap(key, context) for key, context in keys]
 
-    async def unwrap(self, wrapped: WrappedKey, context: bytes) -> Secret:
-        """Decrypt `wrapped`; see `KeyProvider.unwrap`."""
-        with span("key_provider.unwrap", provider=self.name):
-            if (wrapped.provider, wrapped.key_id) != (self.name, self.key_id):
-                raise KeyProviderError(
-                    f"expected a key wrapped by {self.name}/{self.key_id}, found {wrapped.provider}/{wrapped.key_id}; "
-                    "was the key file replaced?",
-                )
-            nonce, ciphertext = wrapped.ciphertext[:_NONCE_BYTES], wrapped.ciphertext[_NONCE_BYTES:]
-            try:
-                return Secret(self._cipher.decrypt(nonce, ciphertext, context))
-            except (InvalidTag, ValueError):
-                raise KeyProviderError("a wrapped key does not belong to its row, or was altered") from None
+    async def unwrap(self, keys: Sequence[tuple[WrappedKey, bytes]]) -> list[Secret | KeyProviderError]:
+        """Decrypt keys; see `KeyProvider.unwrap`."""
+        unwrapped: list[Secret | KeyProviderError] = []
+        try:
+            for wrapped, context in keys:
+                unwrapped.append(self._unwrap(wrapped, context))
+        except BaseException:
+            wipe_secrets(unwrapped)
+            raise
+        return unwrapped
+
+    def _wrap(self, key: Secret, context: bytes) -> WrappedKey:
+        nonce = os.urandom(_NONCE_BYTES)
+        return WrappedKey(self.name, self.key_id, 1, nonce + self._cipher.encrypt(nonce, key.reveal(), context))
+
+    def _unwrap(self, wrapped: WrappedKey, context: bytes) -> Secret | KeyProviderError:
+        if (wrapped.provider, wrapped.key_id) != (self.name, self.key_id):
+            return KeyProviderError(
+                f"expected a key wrapped by {self.name}/{self.key_id}, found {wrapped.provider}/{wrapped.key_id}; "
+                "was the key file replaced?",
+            )
+        nonce, ciphertext = wrapped.ciphertext[:_NONCE_BYTES], wrapped.ciphertext[_NONCE_BYTES:]
+        try:
+            return Secret(self._cipher.decrypt(nonce, ciphertext, context))
+        except (InvalidTag, ValueError):
+            return KeyProviderError("a wrapped key does not belong to its row, or was altered")
 
 
 def _make_if_missing(path: Path) -> None:

@@ -1,27 +1,28 @@
-"""The root of trust: what wraps and unwraps the keys that are stored.
+"""Key providers: they hold the keys that wrap all others.
 
-A provider keeps the key-encryption key (KEK) and never gives it out. Its calls are coroutines because others of its
-kind live across a network.
+A service has several open at once when it moves from one to another: the current one wraps what is new, and each
+unwraps what it has wrapped before. `honeylink.keys.registry` opens those that the settings name.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 from honeylink.errors import DependencyUnavailable
-from honeylink.keys import contexts
+from honeylink.keys.secret import wipe_secrets
+from honeylink.telemetry import span
 
 if TYPE_CHECKING:
-    from uuid import UUID
+    from collections.abc import Iterable, Sequence
 
     from honeylink.domain.keys import WrappedKey
     from honeylink.keys.secret import Secret
 
-__all__ = ["KeyProvider", "KeyProviderError", "data_key_context", "device_master_key_context"]
+__all__ = ["KeyProvider", "KeyProviderError", "KeyProviders", "UnwrappedKeys"]
 
 
 class KeyProviderError(DependencyUnavailable):
-    """The provider can't be reached, or does not hold the key that a wrapped key needs."""
+    """The provider can't be reached or is too slow, or does not hold the key that a wrapped key needs."""
 
     def __init__(self, reason: str) -> None:
         super().__init__("the key provider")
@@ -29,30 +30,140 @@ class KeyProviderError(DependencyUnavailable):
 
 
 class KeyProvider(Protocol):
-    """Wraps and unwraps 32-byte keys. `context` is authenticated: a wrapped key opens in its own context only."""
+    """Wraps and unwraps 32-byte keys, any number in a call.
 
-    async def wrap(self, key: Secret, context: bytes) -> WrappedKey:
-        """Encrypt `key` under the provider's current key.
+    Each key comes with its context, which is authenticated: a wrapped key can be unwrapped in its own context only.
+
+    A call may be cancelled at any time, since it is waited for no longer than a request may take. Whether it is
+    cancelled or raises, it wipes the secrets that it has made.
+    """
+
+    @property
+    def name(self) -> str:
+        """The provider's own name, which it writes into `WrappedKey.provider`."""
+        ...
+
+    async def wrap(self, keys: Sequence[tuple[Secret, bytes]]) -> list[WrappedKey]:
+        """Encrypt keys under the provider's current key: all of them or none.
+
+        Args:
+            keys: each with its context.
+
+        Returns:
+            The wrapped keys, in the same order.
 
         Raises:
             KeyProviderError: the provider can't do it now.
         """
         ...
 
-    async def unwrap(self, wrapped: WrappedKey, context: bytes) -> Secret:
-        """Decrypt `wrapped`.
+    async def unwrap(self, keys: Sequence[tuple[WrappedKey, bytes]]) -> list[Secret | KeyProviderError]:
+        """Decrypt keys, each by itself: one that can't be decrypted fails no other.
+
+        Args:
+            keys: each with its context.
+
+        Returns:
+            In the same order each key, or why it can't be had: its context differs, it was altered, or the provider
+            does not hold the key that wrapped it.
 
         Raises:
-            KeyProviderError: the provider can't do it now, does not hold that key, or the context differs.
+            KeyProviderError: the provider can't decrypt anything now.
         """
         ...
 
 
-def device_master_key_context(tenant_id: UUID, device_id: str) -> bytes:
-    """What a device's master key is wrapped for."""
-    return contexts.encode("dmk", tenant_id.bytes, device_id.encode())
+class UnwrappedKeys:
+    """Keys in the clear until the end of a `with` block, each by its wrapped form and its context."""
+
+    def __init__(self) -> None:
+        self._keys: dict[tuple[WrappedKey, bytes], Secret | KeyProviderError] = {}
+
+    def add(self, keys: Iterable[tuple[WrappedKey, bytes]], answers: Iterable[Secret | KeyProviderError]) -> None:
+        """Take in what a provider has answered."""
+        self._keys.update(zip(keys, answers, strict=True))
+
+    def __getitem__(self, key: tuple[WrappedKey, bytes]) -> Secret:
+        """The key.
+
+        Raises:
+            KeyProviderError: it could not be unwrapped.
+        """
+        answer = self._keys[key]
+        if isinstance(answer, KeyProviderError):
+            # An error for each who asks: raising one writes a traceback into it.
+            raise KeyProviderError(answer.reason)
+        return answer
+
+    @property
+    def failures(self) -> list[str]:
+        """Why keys could not be unwrapped, each reason once."""
+        reasons = [answer.reason for answer in self._keys.values() if isinstance(answer, KeyProviderError)]
+        return list(dict.fromkeys(reasons))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.wipe()
+
+    def wipe(self) -> None:
+        """Overwrite all keys."""
+        wipe_secrets(self._keys.values())
 
 
-def data_key_context(tenant_id: UUID, dek_id: UUID) -> bytes:
-    """What a tenant's data key is wrapped for."""
-    return contexts.encode("dek", tenant_id.bytes, dek_id.bytes)
+class KeyProviders:
+    """The providers that are open.
+
+    Args:
+        current: wraps what is new.
+        others: unwrap what they have wrapped before.
+    """
+
+    def __init__(self, current: KeyProvider, *others: KeyProvider) -> None:
+        self._current = current
+        self._by_name = {provider.name: provider for provider in (current, *others)}
+
+    async def wrap(self, keys: Sequence[tuple[Secret, bytes]]) -> list[WrappedKey]:
+        """Encrypt keys by the current provider; see `KeyProvider.wrap`."""
+        with span("key_provider.wrap", provider=self._current.name, keys=len(keys)):
+            return await self._current.wrap(keys)
+
+    async def unwrap(self, keys: Iterable[tuple[WrappedKey, bytes]]) -> UnwrappedKeys:
+        """Decrypt keys, in one call to each provider that wrapped some of them; each distinct key once.
+
+        Args:
+            keys: each with its context.
+
+        Returns:
+            The keys, to be wiped by whoever asks, and why others can't be had: a provider that is away or not open
+            fails its own keys and no others.
+        """
+        by_provider: dict[str, dict[tuple[WrappedKey, bytes], None]] = {}
+        for key in keys:
+            by_provider.setdefault(key[0].provider, {})[key] = None
+        unwrapped = UnwrappedKeys()
+        try:
+            for name, distinct in by_provider.items():
+                unwrapped.add(distinct, await self._unwrap_by(name, list(distinct)))
+        except BaseException:
+            unwrapped.wipe()
+            raise
+        return unwrapped
+
+    async def _unwrap_by(self, name: str, keys: list[tuple[WrappedKey, bytes]]) -> list[Secret | KeyProviderError]:
+        provider = self._by_name.get(name)
+        if provider is None:
+            return [self._not_open(wrapped) for wrapped, _ in keys]
+        with span("key_provider.unwrap", provider=name, keys=len(keys)):
+            try:
+                return await provider.unwrap(keys)
+            except KeyProviderError as error:
+                return [error] * len(keys)
+
+    def _not_open(self, wrapped: WrappedKey) -> KeyProviderError:
+        return KeyProviderError(
+            f"expected a key wrapped by a provider that is open ({', '.join(self._by_name)}), found one wrapped by "
+            f"{wrapped.provider}/{wrapped.key_id}, version {wrapped.key_version}; "
+            "give the settings of that provider too"
+        )

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from typing import NoReturn, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
-__all__ = ["KEY_BYTES", "Secret"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["KEY_BYTES", "Secret", "wipe_secrets"]
 
 KEY_BYTES = 32
 
@@ -60,3 +63,10 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Secret can't be pickled or copied")
+
+
+def wipe_secrets(values: Iterable[object]) -> None:
+    """Overwrite those of the values that are secrets."""
+    for value in values:
+        if isinstance(value, Secret):
+            value.wipe()

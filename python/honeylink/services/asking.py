@@ -10,6 +10,7 @@ from uuid_utils.compat import uuid7
 
 from honeylink.domain.admission import PoolLevel
 from honeylink.domain.audit import Category
+from honeylink.keys.keyring import SessionRoots
 from honeylink.services.audit import event_by
 from honeylink.store.sessions import NewSession
 
@@ -21,11 +22,10 @@ if TYPE_CHECKING:
     from honeylink.domain.access import Principal
     from honeylink.domain.keys import SealedKey
     from honeylink.domain.sessions import SessionRequest, Stream
-    from honeylink.keys.keyring import Keyring, SessionKeys
     from honeylink.keys.secret import Secret
     from honeylink.services.snapshots import Snapshot
 
-__all__ = ["Asked", "OpenedSession", "make_keys", "new_session", "wipe"]
+__all__ = ["Asked", "OpenedSession", "new_session", "session_roots", "wipe"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +73,11 @@ def wipe(keys: Sequence[Secret]) -> None:
         key.wipe()
 
 
-async def make_keys(keyring: Keyring, asked: Asked, snapshot: Snapshot) -> SessionKeys:
-    """The keys of a session that was asked for: its own, sealed, and its streams', to be shown.
-
-    Raises:
-        DependencyUnavailable: the key provider is away or too slow.
-    """
+def session_roots(asked: Asked, snapshot: Snapshot) -> SessionRoots:
+    """What the keys of a session that was asked for come from."""
     context = snapshot.context
     assert context.device_master_key is not None  # noqa: S101 - a paired device has one, by constraint
-    return await keyring.session_keys(
+    return SessionRoots(
         context.device_master_key,
         context.data_key,
         asked.caller.tenant_id,

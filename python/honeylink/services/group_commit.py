@@ -6,6 +6,9 @@ if all before it in the group came in; and a refusal for want of room counts onl
 anew with the next group, so nobody has less, or nothing, because of a neighbour that gets nothing.
 
 What is known of a device serves to admit its session and never to refuse it, nor to give it less: then it is read.
+
+The keys of all that are admitted are unwrapped in one call to each key provider, between reading and storing: no
+connection is held meanwhile. A session whose keys can't be had does not come in.
 """
 
 from __future__ import annotations
@@ -16,7 +19,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from honeylink.domain.admission import decide, path_changes
 from honeylink.errors import BandwidthExceeded, ClientGone, NotFound, ServiceError
-from honeylink.services.asking import OpenedSession, make_keys, new_session, wipe
+from honeylink.keys.providers import KeyProviderError
+from honeylink.services.asking import OpenedSession, new_session, session_roots, wipe
+from honeylink.services.budget import within_budget
 from honeylink.services.snapshots import Snapshot
 from honeylink.store import sessions as session_store
 from honeylink.store.database import LOCK_WAIT_MS
@@ -32,7 +37,7 @@ if TYPE_CHECKING:
     from honeylink.keys.secret import Secret
     from honeylink.services.asking import Asked
     from honeylink.services.snapshots import KnownDevices
-    from honeylink.store.database import Database, UnitOfWork
+    from honeylink.store.database import Database
     from honeylink.store.sessions import NewSession
 
     Snapshots = dict[tuple[UUID, str], Snapshot]
@@ -45,6 +50,15 @@ Outcomes: TypeAlias = "dict[Asked, OpenedSession | ServiceError]"
 
 @dataclass(slots=True)
 class _Admitted:
+    asked: Asked
+    snapshot: Snapshot
+    streams: Sequence[Stream]
+
+
+@dataclass(slots=True)
+class _WithKeys:
+    """An admitted session that can be stored."""
+
     asked: Asked
     session: NewSession
     stream_keys: tuple[Secret, ...]
@@ -87,6 +101,7 @@ class _Round:
     read: Snapshots
     taken: _Taken = field(default_factory=_Taken)
     admitted: list[_Admitted] = field(default_factory=list)
+    with_keys: list[_WithKeys] = field(default_factory=list)
     short: list[_Short] = field(default_factory=list)
     outcomes: Outcomes = field(default_factory=dict)
 
@@ -106,12 +121,12 @@ class _Round:
 
     def close(self, stored: dict[UUID, tuple[datetime, datetime]], session_endpoint: str) -> None:
         """Take in what the statement says."""
-        came_in = [each.session.session_id in stored for each in self.admitted]
+        came_in = [each.asked.session_id in stored for each in self.admitted]
         first_out = came_in.index(False) if False in came_in else len(came_in)
         for short in self.short:
             if short.behind <= first_out:
                 self.outcomes[short.asked] = short.refusal
-        for each in self.admitted:
+        for each in self.with_keys:
             times = stored.get(each.session.session_id)
             if times is None:
                 wipe(each.stream_keys)
@@ -158,14 +173,15 @@ class GroupCommit:
             DependencyUnavailable: the database is away or too slow; nothing was stored, as far as it is known.
         """
         generation = self._known_devices.generation
+        current = _Round(*await self._snapshots({each.device for each in group}))
+        await self._admit(current, group)
         made: list[tuple[Secret, ...]] = []
         try:
-            async with self._database.work() as work:
-                current = _Round(*await self._snapshots(work, {each.device for each in group}))
-                await self._admit(current, group, made)
-                stored = {}
-                if current.admitted:
-                    sessions = [each.session for each in current.admitted]
+            await self._make_keys(current, made)
+            stored = {}
+            if current.with_keys:
+                sessions = [each.session for each in current.with_keys]
+                async with self._database.work() as work:
                     stored = await session_store.create_sessions(work, sessions, self._session_endpoint, lock_wait_ms)
         except BaseException:  # also while the connection is given back
             for stream_keys in made:
@@ -175,7 +191,7 @@ class GroupCommit:
         self._remember(current, group, generation)
         return current.outcomes
 
-    async def _snapshots(self, work: UnitOfWork, devices: Collection[tuple[UUID, str]]) -> tuple[Snapshots, Snapshots]:
+    async def _snapshots(self, devices: Collection[tuple[UUID, str]]) -> tuple[Snapshots, Snapshots]:
         """What is known of some of the devices, and what the database says of the others."""
         now = asyncio.get_running_loop().time()
         found = {device: self._known_devices.get(device) for device in devices}
@@ -183,38 +199,56 @@ class GroupCommit:
         unknown = devices - known.keys()
         if not unknown:
             return known, {}
-        contexts = await session_store.find_session_contexts(work, unknown)
-        read_at = asyncio.get_running_loop().time()
+        async with self._database.work() as work:
+            contexts = await session_store.find_session_contexts(work, unknown)
+            read_at = asyncio.get_running_loop().time()
         return known, {device: Snapshot(context, read_at) for device, context in contexts.items()}
 
-    async def _admit(self, current: _Round, group: Sequence[Asked], made: list[tuple[Secret, ...]]) -> None:
-        """Decide on each; `made` is given the keys as soon as there are any."""
+    async def _admit(self, current: _Round, group: Sequence[Asked]) -> None:
+        """Decide on each."""
         for index, asked in enumerate(group):
             await self._yield_after(index)
             if not asked.wanted():
                 current.outcomes[asked] = ClientGone()
                 continue
             try:
-                await self._decide(current, asked, made)
+                self._decide(current, asked)
             except ServiceError as refusal:
                 current.refuse(asked, refusal)
 
-    async def _decide(self, current: _Round, asked: Asked, made: list[tuple[Secret, ...]]) -> None:
+    def _decide(self, current: _Round, asked: Asked) -> None:
         snapshot = current.snapshot(asked)
         path = current.taken.path_after(snapshot.context.path)
         status = snapshot.context.device_status
         streams = decide(asked.request, status, path, asked.stream_ids, self._max_streams).streams
         if asked.device in current.known and any(stream.is_short for stream in streams):
             return
-        keys = await make_keys(self._keyring, asked, snapshot)
-        made.append(keys.stream_keys)
-        session = new_session(asked, snapshot, streams, keys.sealed)
-        current.admitted.append(_Admitted(asked, session, keys.stream_keys))
+        current.admitted.append(_Admitted(asked, snapshot, streams))
         current.taken.add(path, streams)
+
+    async def _make_keys(self, current: _Round, made: list[tuple[Secret, ...]]) -> None:
+        """Make what is stored of each that is admitted; `made` is given the keys as soon as there are any."""
+        roots = [session_roots(each.asked, each.snapshot) for each in current.admitted]
+        with await within_budget(self._database, self._keyring.unwrap_roots(roots)) as unwrapped:
+            for index, each in enumerate(current.admitted):
+                await self._yield_after(index)
+                if not each.asked.wanted():  # any more: the key provider may have taken its time
+                    current.outcomes[each.asked] = ClientGone()
+                    continue
+                if len(current.with_keys) < index and any(stream.is_short for stream in each.streams):
+                    continue  # it may have more, as one before it does not come in
+                try:
+                    keys = unwrapped.session_keys(index)
+                except KeyProviderError as failure:
+                    current.refuse(each.asked, failure)
+                    continue
+                made.append(keys.stream_keys)
+                session = new_session(each.asked, each.snapshot, each.streams, keys.sealed)
+                current.with_keys.append(_WithKeys(each.asked, session, keys.stream_keys))
 
     def _remember(self, current: _Round, group: Sequence[Asked], generation: int) -> None:
         """Keep what was read of devices whose sessions got all they asked for, and forget what was of no use."""
-        for each in current.admitted:
+        for each in current.with_keys:
             device = each.asked.device
             if device in current.read and each.asked in current.outcomes and not each.session.is_short:
                 self._known_devices.put(device, current.read[device].with_empty_pools(), generation)

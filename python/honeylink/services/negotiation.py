@@ -21,7 +21,8 @@ from uuid_utils.compat import uuid7
 
 from honeylink.domain.admission import decide
 from honeylink.errors import BandwidthExceeded, ClientGone, DependencyUnavailable, NotFound
-from honeylink.services.asking import OpenedSession, make_keys, new_session, wipe
+from honeylink.services.asking import OpenedSession, new_session, session_roots, wipe
+from honeylink.services.budget import within_budget
 from honeylink.services.snapshots import Snapshot
 from honeylink.store import pools as pool_store
 from honeylink.store import sessions as session_store
@@ -160,8 +161,7 @@ class Negotiation:
         """Open the session; None if others were faster."""
         made: list[Secret] = []
         try:
-            async with self._database.work() as work:
-                admission, opened = await self._look_and_commit(work, asked, made)
+            admission, opened = await self._look_and_commit(asked, made)
         except _RaceLostError:
             wipe(made)
             return None
@@ -171,16 +171,17 @@ class Negotiation:
         SESSIONS.labels("terminated").inc(len(admission.evicted))
         return opened
 
-    async def _look_and_commit(
-        self, work: UnitOfWork, asked: Asked, made: list[Secret]
-    ) -> tuple[Admission, OpenedSession]:
+    async def _look_and_commit(self, asked: Asked, made: list[Secret]) -> tuple[Admission, OpenedSession]:
         """Decide and do it; `made` is given the keys as soon as there are any."""
-        snapshot, rivals, admission = await self.look(work, asked)
-        if not asked.wanted():
-            raise ClientGone
-        keys = await make_keys(self._keyring, asked, snapshot)
+        async with self._database.work() as work:
+            snapshot, rivals, admission = await self.look(work, asked)
+        with await within_budget(self._database, self._keyring.unwrap_roots([session_roots(asked, snapshot)])) as roots:
+            if not asked.wanted():
+                raise ClientGone
+            keys = roots.session_keys(0)
         made += keys.stream_keys
-        return await self._commit(work, asked, snapshot, rivals, admission, keys)
+        async with self._database.work() as work:
+            return await self._commit(work, asked, snapshot, rivals, admission, keys)
 
     async def _commit(
         self,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from honeylink.errors import DependencyUnavailable
 from honeylink.keys.providers import KeyProviderError
+from honeylink.services.budget import within_budget
 from honeylink.store import pools as pool_store
 from honeylink.store import schema as schema_store
 from honeylink.store import tenants as tenant_store
@@ -32,11 +33,13 @@ class Operations:
         """For each thing that a request needs: `ok`, or what is wrong with it."""
         checks = {"database": "ok", "migrations": "ok", "key_provider": "ok"}
         try:
-            async with self._database.work() as work:
-                revision = await schema_store.find_revision(work)
-                checks["migrations"] = await _schema_fault(work, revision) or "ok"
-                if revision is not None:
-                    await self._check_keys(work)
+            with self._database.shared_budget():
+                async with self._database.work() as work:
+                    revision = await schema_store.find_revision(work)
+                    checks["migrations"] = await _schema_fault(work, revision) or "ok"
+                    samples = await tenant_store.list_sample_data_keys(work) if revision is not None else []
+                # A stored key of each wrapping key: the providers work, and hold all that the stored keys need.
+                await within_budget(self._database, self._keyring.check(samples))
         except DatabaseUnprepared as error:
             checks["migrations"] = f"{error.reason}; run: honeylink migrate, and serve as a member of that role"
         except KeyProviderError as error:
@@ -45,11 +48,6 @@ class Operations:
             checks["database"] = str(error)
             checks["migrations"] = checks["key_provider"] = "unknown without the database"
         return checks
-
-    async def _check_keys(self, work: UnitOfWork) -> None:
-        """Unwrap a stored key of each wrapping key: the provider works, and holds all that the stored keys need."""
-        for tenant_id, data_key in await tenant_store.list_sample_data_keys(work):
-            await self._keyring.check(data_key, tenant_id)
 
     async def check_pools(self) -> list[PoolBalance]:
         """Each pool beside what live sessions hold of it.

@@ -11,8 +11,7 @@ from honeylink.domain.access import SYSTEM_TENANT_ID
 from honeylink.domain.admission import Charge
 from honeylink.domain.pools import Force, PoolChange
 from honeylink.errors import Conflict, SettingsError
-from honeylink.keys.keyring import Keyring
-from honeylink.keys.local import LocalKeyProvider
+from honeylink.keys.registry import open_keyring
 from honeylink.services.access import Access
 from honeylink.services.audit import Audit
 from honeylink.services.devices import Devices
@@ -51,7 +50,7 @@ _MAX_DEVICES = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """All use cases over one database and one key provider."""
+    """All use cases over one database and the key providers that are open."""
 
     changes: Changes
     database: Database
@@ -74,7 +73,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     Raises:
         SettingsError: a setting does not fit what it names.
     """
-    keyring = Keyring(LocalKeyProvider.open(settings.kek_file))
+    keyring = open_keyring(settings)
     async with AsyncExitStack() as stack:
         dsn = await stack.enter_async_context(_up_to_date(settings))
         database = Database(

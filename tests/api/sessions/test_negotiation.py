@@ -11,8 +11,8 @@ import asyncpg
 import pytest
 
 from honeylink.domain.access import Principal, Role
+from honeylink.keys.keyring import UnwrappedRoots
 from honeylink.services import negotiation
-from honeylink.services.asking import make_keys
 from honeylink.services.pools import set_node_pool
 from honeylink.store import sessions as session_store
 from tests.conftest import Device, Service, run_service
@@ -412,15 +412,16 @@ def test_keys_of_what_can_not_be_stored_are_wiped(
     service: Service, contest: Contest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[SessionKeys] = []
+    session_keys = UnwrappedRoots.session_keys
 
-    async def noted(*arguments: Any) -> SessionKeys:
-        made.append(await make_keys(*arguments))
+    def noted(*arguments: Any) -> SessionKeys:
+        made.append(session_keys(*arguments))
         return made[-1]
 
     async def fail(*arguments: object, **parameters: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(negotiation, "make_keys", noted)
+    monkeypatch.setattr(UnwrappedRoots, "session_keys", noted)
     monkeypatch.setattr(session_store, "shrink_sessions", fail)
     assert post(service, contest.device, stream(400), setup_priority=2).status_code == 500
     [keys] = made
