@@ -204,7 +204,7 @@ class TestSeveralProviders:
         keys = [*wrap(before), *wrap(after)]
         assert [wrapped.provider for wrapped, _ in keys] == ["archive"] * 3 + ["local"] * 3
         with asyncio.run(after.unwrap(keys)) as unwrapped:
-            assert [unwrapped[key].reveal() for key in keys] == KEYS * 2
+            assert [unwrapped[index].reveal() for index in range(6)] == KEYS * 2
             assert unwrapped.failures == []
 
     def test_each_is_asked_once_and_for_each_key_once(
@@ -221,15 +221,16 @@ class TestSeveralProviders:
             return await unwrap_by(self, keys)
 
         monkeypatch.setattr(LocalKeyProvider, "unwrap", noting)
-        asyncio.run(KeyProviders(local, archive).unwrap(keys + keys)).wipe()
+        with asyncio.run(KeyProviders(local, archive).unwrap(keys + keys)) as unwrapped:
+            assert [unwrapped[index].reveal() for index in range(12)] == KEYS * 4
         assert sorted(asked) == [("archive", 3), ("local", 3)]
 
     def test_a_key_whose_provider_is_not_open(self, local: LocalKeyProvider, archive: ArchiveProvider) -> None:
         mine, [foreign, *_] = wrap(local), wrap(archive)
         with asyncio.run(KeyProviders(local).unwrap([*mine, foreign])) as unwrapped:
-            assert [unwrapped[key].reveal() for key in mine] == KEYS
+            assert [unwrapped[index].reveal() for index in range(3)] == KEYS
             with pytest.raises(KeyProviderError) as caught:
-                unwrapped[foreign]
+                unwrapped[3]
         assert caught.value.reason == (
             "expected a key wrapped by a provider that is open (local), found one wrapped by "
             f"archive/{archive.key_id}, version 1; give the settings of that provider too"
@@ -239,7 +240,7 @@ class TestSeveralProviders:
         away = UnavailableProvider.open(tmp_path / "unavailable.key")
         keys = [*wrap(away), *wrap(local)]
         with asyncio.run(KeyProviders(away, local).unwrap(keys)) as unwrapped:
-            assert [unwrapped[key].reveal() for key in keys[3:]] == KEYS
+            assert [unwrapped[index].reveal() for index in range(3, 6)] == KEYS
             assert unwrapped.failures == ["expected an answer from unavailable, found none"]
 
     def test_keys_are_wiped_when_a_later_provider_is_cancelled(

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 __all__ = ["data_key_context", "device_master_key_context", "encode"]
 
 _MAGIC = b"HL1"
+_u16 = struct.Struct(">H").pack
+_u32 = struct.Struct(">I").pack
 
 
 def encode(label: str, *fields: bytes) -> bytes:
@@ -31,9 +33,9 @@ def encode(label: str, *fields: bytes) -> bytes:
     """
     name = label.encode()
     try:
-        parts = [_MAGIC, struct.pack(">H", len(name)), name, struct.pack(">H", len(fields))]
+        parts = [_MAGIC, _u16(len(name)), name, _u16(len(fields))]
         for value in fields:
-            parts += (struct.pack(">I", len(value)), value)
+            parts += (_u32(len(value)), value)
     except struct.error:
         raise ValueError(
             f"expected lengths that fit their prefix, found a label of {len(name)} bytes and {len(fields)} fields"

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.hashes import SHA512
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.hmac import HMAC
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from honeylink.keys import contexts
 from honeylink.keys.secret import KEY_BYTES, Secret
@@ -20,11 +21,16 @@ if TYPE_CHECKING:
 __all__ = ["SALT", "derive", "session_key", "stream_key"]
 
 SALT = b"honeylink/hkdf/1"
+_SHA512 = SHA512()
+# HKDF-Extract (section 2.2) is an HMAC keyed by the salt, which is the same each time: that much is done once.
+_EXTRACT = HMAC(SALT, _SHA512)
 
 
 def derive(key: Secret, context: bytes) -> Secret:
     """32 bytes of HKDF-SHA512 from `key`, bound to `context`."""
-    return Secret(HKDF(algorithm=SHA512(), length=KEY_BYTES, salt=SALT, info=context).derive(key.reveal()))
+    extract = _EXTRACT.copy()
+    extract.update(key.reveal())
+    return Secret(HKDFExpand(algorithm=_SHA512, length=KEY_BYTES, info=context).derive(extract.finalize()))
 
 
 def session_key(device_master_key: Secret, tenant_id: UUID, device_id: str, session_id: UUID) -> Secret:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Keyring", "SessionKeys", "SessionRoots", "UnwrappedRoots"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SessionRoots:
     """The wrapped keys that those of a new session come from, and all that these are bound to."""
 
@@ -49,14 +49,16 @@ class SessionKeys:
 
 
 class UnwrappedRoots:
-    """What the keys of some new sessions come from, unwrapped until the end of a `with` block."""
+    """What the keys of some new sessions come from, unwrapped until the end of a `with` block.
 
-    def __init__(
-        self, sessions: Sequence[SessionRoots], keys: Sequence[tuple[WrappedKey, bytes]], unwrapped: UnwrappedKeys
-    ) -> None:
+    Args:
+        sessions: those sessions.
+        keys: of each its device's master key, then its tenant's data key.
+    """
+
+    def __init__(self, sessions: Sequence[SessionRoots], keys: UnwrappedKeys) -> None:
         self._sessions = sessions
-        self._keys = keys  # of each session its device's master key, then its tenant's data key
-        self._unwrapped = unwrapped
+        self._keys = keys
 
     def session_keys(self, index: int) -> SessionKeys:
         """Derive the keys of one of the sessions.
@@ -65,7 +67,7 @@ class UnwrappedRoots:
             KeyProviderError: a key that they come from could not be unwrapped.
         """
         session = self._sessions[index]
-        master_key, key = (self._unwrapped[each] for each in self._keys[2 * index : 2 * index + 2])
+        master_key, key = self._keys[2 * index], self._keys[2 * index + 1]
         owner = session.tenant_id, session.device_id, session.session_id
         with derivation.session_key(master_key, *owner) as session_key:
             sealed = envelope.seal_session_key(DataKey(session.data_key.dek_id, key), session_key, *owner)
@@ -78,7 +80,7 @@ class UnwrappedRoots:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._unwrapped.wipe()
+        self._keys.__exit__()
 
 
 class Keyring:
@@ -132,7 +134,7 @@ class Keyring:
         """
         key = _wrapped_data_key(data_key, tenant_id)
         with await self._providers.unwrap([key]) as unwrapped:
-            mac_key = envelope.pairing_mac_key(DataKey(data_key.dek_id, unwrapped[key]), tenant_id, device_id)
+            mac_key = envelope.pairing_mac_key(DataKey(data_key.dek_id, unwrapped[0]), tenant_id, device_id)
         with mac_key:
             return hmac.digest(mac_key.reveal(), code.encode(), hashlib.sha256)
 
@@ -150,7 +152,7 @@ class Keyring:
         for each in sessions:
             context = device_master_key_context(each.tenant_id, each.device_id)
             keys += ((each.device_master_key, context), _wrapped_data_key(each.data_key, each.tenant_id))
-        return UnwrappedRoots(sessions, keys, await self._providers.unwrap(keys))
+        return UnwrappedRoots(sessions, await self._providers.unwrap(keys))
 
 
 def _wrapped_data_key(data_key: WrappedDataKey, tenant_id: UUID) -> tuple[WrappedKey, bytes]:

@@ -13,7 +13,7 @@ from honeylink.keys.secret import wipe_secrets
 from honeylink.telemetry import span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from honeylink.domain.keys import WrappedKey
     from honeylink.keys.secret import Secret
@@ -74,22 +74,18 @@ class KeyProvider(Protocol):
 
 
 class UnwrappedKeys:
-    """Keys in the clear until the end of a `with` block, each by its wrapped form and its context."""
+    """Keys in the clear until the end of a `with` block, in the order in which they were asked for."""
 
-    def __init__(self) -> None:
-        self._keys: dict[tuple[WrappedKey, bytes], Secret | KeyProviderError] = {}
+    def __init__(self, answers: Sequence[Secret | KeyProviderError]) -> None:
+        self._answers = answers
 
-    def add(self, keys: Iterable[tuple[WrappedKey, bytes]], answers: Iterable[Secret | KeyProviderError]) -> None:
-        """Take in what a provider has answered."""
-        self._keys.update(zip(keys, answers, strict=True))
-
-    def __getitem__(self, key: tuple[WrappedKey, bytes]) -> Secret:
-        """The key.
+    def __getitem__(self, index: int) -> Secret:
+        """One of the keys.
 
         Raises:
             KeyProviderError: it could not be unwrapped.
         """
-        answer = self._keys[key]
+        answer = self._answers[index]
         if isinstance(answer, KeyProviderError):
             # An error for each who asks: raising one writes a traceback into it.
             raise KeyProviderError(answer.reason)
@@ -98,18 +94,13 @@ class UnwrappedKeys:
     @property
     def failures(self) -> list[str]:
         """Why keys could not be unwrapped, each reason once."""
-        reasons = [answer.reason for answer in self._keys.values() if isinstance(answer, KeyProviderError)]
-        return list(dict.fromkeys(reasons))
+        return list(dict.fromkeys(each.reason for each in self._answers if isinstance(each, KeyProviderError)))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.wipe()
-
-    def wipe(self) -> None:
-        """Overwrite all keys."""
-        wipe_secrets(self._keys.values())
+        wipe_secrets(self._answers)
 
 
 class KeyProviders:
@@ -129,7 +120,7 @@ class KeyProviders:
         with span("key_provider.wrap", provider=self._current.name, keys=len(keys)):
             return await self._current.wrap(keys)
 
-    async def unwrap(self, keys: Iterable[tuple[WrappedKey, bytes]]) -> UnwrappedKeys:
+    async def unwrap(self, keys: Sequence[tuple[WrappedKey, bytes]]) -> UnwrappedKeys:
         """Decrypt keys, in one call to each provider that wrapped some of them; each distinct key once.
 
         Args:
@@ -139,17 +130,16 @@ class KeyProviders:
             The keys, to be wiped by whoever asks, and why others can't be had: a provider that is away or not open
             fails its own keys and no others.
         """
-        by_provider: dict[str, dict[tuple[WrappedKey, bytes], None]] = {}
-        for key in keys:
-            by_provider.setdefault(key[0].provider, {})[key] = None
-        unwrapped = UnwrappedKeys()
+        distinct = dict.fromkeys(keys)
+        answers: dict[tuple[WrappedKey, bytes], Secret | KeyProviderError] = {}
         try:
-            for name, distinct in by_provider.items():
-                unwrapped.add(distinct, await self._unwrap_by(name, list(distinct)))
+            for name in dict.fromkeys(wrapped.provider for wrapped, _ in distinct):
+                own = [key for key in distinct if key[0].provider == name]
+                answers.update(zip(own, await self._unwrap_by(name, own), strict=True))
         except BaseException:
-            unwrapped.wipe()
+            wipe_secrets(answers.values())
             raise
-        return unwrapped
+        return UnwrappedKeys([answers[key] for key in keys])
 
     async def _unwrap_by(self, name: str, keys: list[tuple[WrappedKey, bytes]]) -> list[Secret | KeyProviderError]:
         provider = self._by_name.get(name)
