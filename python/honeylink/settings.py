@@ -120,7 +120,7 @@ class Settings(BaseSettings):
         ge=0,
         le=_MAX_KBPS,
         description="Capacity of the pool shared by all tenants, set when `honeylink serve` starts. If less than is "
-        "given away, nobody comes in until enough have ended. Unset: as it is; at first there is none.",
+        "reserved, no session is admitted until enough have ended. Unset: as it is; at first there is none.",
     )
     node_pool_charge: Literal["payload", "wire"] = Field(
         "payload",

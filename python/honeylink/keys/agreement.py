@@ -11,7 +11,7 @@ _ANY_KEY = X25519PrivateKey.from_private_bytes(bytes(range(32)))
 
 
 def is_low_order(public_key: bytes) -> bool:
-    """Whether a public key of 32 bytes is a point of low order, in whichever of its spellings.
+    """Whether a public key of 32 bytes is a point of low order, in whichever of its encodings.
 
     Whoever used one would share a secret that everybody knows: all zeros, for which RFC 7748, section 6.1, has
     implementations look. The library does so.

@@ -1,4 +1,4 @@
-"""What an operator asks of a running service: is it ready, and do the books balance?"""
+"""What an operator asks of a running service: is it ready, and do the reservations reconcile?"""
 
 from __future__ import annotations
 

@@ -173,7 +173,7 @@ async def _database_dsn(settings: Settings) -> AsyncIterator[str]:
 async def set_up_node_pool(services: Services, settings: Settings) -> None:
     """Make the node's pool what the settings say, if they do.
 
-    One that becomes too small lets nobody in until enough have ended.
+    One that becomes too small admits no session until enough have ended.
 
     Raises:
         SettingsError: other pools have been promised what it would have to give up.
