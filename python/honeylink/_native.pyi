@@ -1164,6 +1164,22 @@ class Pool:
         """What reserved and withheld may come to, in kbit/s: its capacity, or less where it may borrow little."""
 
     @property
+    def share_kbps(self) -> int:
+        """What it is guaranteed of its parent, in kbit/s."""
+
+    @property
+    def kept_kbps(self) -> int:
+        """The part of its share that others can't have, in kbit/s."""
+
+    @property
+    def committed_kbps(self) -> int:
+        """What is reserved or withheld here, in kbit/s."""
+
+    @property
+    def free_kbps(self) -> int:
+        """What is left up to its ceiling, in kbit/s."""
+
+    @property
     def claim_kbps(self) -> int:
         """What the pool around it keeps free for it beyond what it has reserved, in kbit/s.
 
@@ -1506,4 +1522,40 @@ def plan(
         Admitted(allocations=(5000,), headroom_kbps=(3000, 0))
         >>> plan(path, Request([StreamAsk("video", "burst", 6000)])).counter_offer
         (5000,)
+    """
+
+def wire_kbps(bandwidth_kbps: int, data_shards: int, parity_shards: int) -> int:
+    """What a stream sends, with its parity, rounded up: what a pool charges that charges by wire, in kbit/s.
+
+    Args:
+        bandwidth_kbps: What it carries, in kbit/s.
+        data_shards: k of its FEC.
+        parity_shards: m of its FEC.
+
+    Raises:
+        PlannerError: A number is not from 0 to 2^64 - 1, or there is no such code.
+    """
+
+def charge_path(
+    path: Sequence[Pool], streams: Sequence[StreamAsk], allocations: Sequence[int]
+) -> tuple[tuple[int, int], ...]:
+    """What streams change in each pool of a path.
+
+    Args:
+        path: The pools, from the device up.
+        streams: What was asked for them.
+        allocations: What each of them gets, in kbit/s.
+
+    Returns:
+        For each pool what is reserved there in addition, and what is no longer withheld there, in kbit/s.
+
+    Raises:
+        PlannerError: As `Pool.charged_kbps`.
+    """
+
+def withheld_when_empty(path: Sequence[Pool]) -> tuple[int, ...]:
+    """What each pool of a path would withhold for the path if no session had reserved anything, in kbit/s.
+
+    Args:
+        path: The pools, from the device up.
     """

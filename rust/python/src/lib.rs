@@ -39,6 +39,8 @@ mod _native {
     use crate::packets::{PyPacketDecoder, PyPacketEncoder, PyPacketStats};
     #[pymodule_export]
     use crate::scheduler::{PyActiveSession, PyAdmitted, PyPool, PyRejected, PyRequest, PyStreamAsk, plan};
+    #[pymodule_export]
+    use crate::scheduler::{charge_path, wire_kbps, withheld_when_empty};
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)] // Python's name for it

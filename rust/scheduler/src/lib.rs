@@ -29,8 +29,8 @@ mod cases;
 mod link;
 
 pub use admission::{
-    ActiveSession, Admitted, Charge, Level, PlanError, Pool, Priority, Rejected, Request, Shrunk, StreamAsk,
-    Verdict, plan,
+    ActiveSession, Admitted, Charge, Level, PathCharge, PlanError, Pool, Priority, Rejected, Request, Shrunk,
+    StreamAsk, Verdict, charge_path, plan, wire_kbps, withheld_when_empty,
 };
 pub use link::{
     Aqm, ClassConfig, Columns, Drop, LinkError, LinkOptions, LinkScheduler, LinkStats, StreamConfig,

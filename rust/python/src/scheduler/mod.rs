@@ -1,6 +1,7 @@
 //! The planner's function; its value classes stand beside it.
 
 mod asks;
+mod charging;
 mod pools;
 mod sessions;
 mod verdicts;
@@ -9,6 +10,7 @@ use honeylink_scheduler::{self as planner, Shrunk, Verdict};
 use pyo3::prelude::*;
 
 pub use asks::{PyRequest, PyStreamAsk};
+pub use charging::{charge_path, wire_kbps, withheld_when_empty};
 pub use pools::PyPool;
 pub use sessions::PyActiveSession;
 pub use verdicts::{PyAdmitted, PyRejected};

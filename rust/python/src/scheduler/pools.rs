@@ -3,10 +3,10 @@
 use honeylink_scheduler::{self as planner, Charge, Level};
 use pyo3::{prelude::*, types::PyString};
 
-use super::{PyStreamAsk, asks::asks};
+use super::{PyStreamAsk, charging::each_allocated};
 use crate::{
-    arguments::{Items, text, whole, whole_or_none, wholes, word},
-    errors::{PlannerError, from_planner},
+    arguments::{Items, text, whole, whole_or_none, word},
+    errors::from_planner,
     pickling::{Reduced, reduced},
 };
 
@@ -153,6 +153,30 @@ impl PyPool {
         self.0.ceiling_kbps()
     }
 
+    /// What it is guaranteed of its parent, in kbit/s.
+    #[getter]
+    fn share_kbps(&self) -> u64 {
+        self.0.share_kbps()
+    }
+
+    /// The part of its share that others can't have, in kbit/s.
+    #[getter]
+    fn kept_kbps(&self) -> u64 {
+        self.0.kept_kbps()
+    }
+
+    /// What is reserved or withheld here, in kbit/s.
+    #[getter]
+    fn committed_kbps(&self) -> u128 {
+        self.0.committed_kbps()
+    }
+
+    /// What is left up to its ceiling, in kbit/s.
+    #[getter]
+    fn free_kbps(&self) -> u64 {
+        self.0.free_kbps()
+    }
+
     /// What the pool around it keeps free for it beyond what it has reserved, in kbit/s.
     ///
     /// It is the part of its share that it does not lend, or what it withholds itself if that is more.
@@ -185,12 +209,7 @@ impl PyPool {
         streams: Items<Bound<'_, PyStreamAsk>>,
         allocations: Items<Bound<'_, PyAny>>,
     ) -> PyResult<u128> {
-        let streams = asks(&streams.0);
-        let allocations = wholes("allocations", &allocations.0)?;
-        if streams.len() != allocations.len() {
-            let expected = format!("one for each of {} streams", streams.len());
-            return Err(PlannerError::new_err(("allocations", expected, allocations.len().to_string())));
-        }
+        let (streams, allocations) = each_allocated(&streams.0, &allocations.0)?;
         self.0.charged_kbps(&streams, &allocations).map_err(|error| from_planner(&error))
     }
 

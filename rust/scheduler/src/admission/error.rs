@@ -78,7 +78,7 @@ pub enum PlanError {
     },
     /// Two pools of one id, where active sessions name their pools by it.
     AmbiguousPool {
-        /// Index of the second of the two, in the path or beside it.
+        /// Index of the second of the two, in the path or off it.
         pool: usize,
         /// Whether it is one of the others.
         is_other: bool,

@@ -5,7 +5,7 @@
 //! request and the time it is given: no clock, no I/O, no hidden order.
 //!
 //! # Shares of a pool
-//! A pool may have a share of the pool around it, its `guaranteed_kbps`. Within its share it uses what is its own, and
+//! A pool may have a share of its parent, its `guaranteed_kbps`. Within its share it uses what is its own, and
 //! beyond it borrows what others leave idle: up to its capacity, or by no more than its `borrow_limit_kbps`. Others in
 //! turn borrow what it leaves idle of its share, up to its `lend_limit_kbps`. So of a share
 //!
@@ -13,22 +13,23 @@
 //! - the part that is lent comes back as sessions of the borrowers end, or at once by pre-emption, which in turn takes
 //!   nothing from a pool that has no more than its share.
 //!
-//! What a pool keeps free for the pools inside it is one number, `withheld_kbps`. With it a path can be decided on
-//! however many pools there are beside it, and what is stored can be guarded row by row. What a device keeps is
+//! What a pool keeps free for its children is one number, `withheld_kbps`. With it a path can be decided on
+//! however many siblings its pools have, and what is stored can be guarded row by row. What a device keeps is
 //! withheld by its tenant, and in the tenant's name by the node, so keeping reaches all the way up.
 //!
 //! ```text
 //! share     = min(guaranteed, capacity)            none guaranteed: 0
 //! kept      = share - lend limit                   no limit: 0
 //! ceiling   = min(capacity, share + borrow limit)  no limit: the capacity
-//! claim     = max(withheld, kept - reserved)
-//! withheld  = Σ claims of the pools inside
 //! committed = reserved + withheld, and never more than the ceiling
+//! counted   = max(committed, kept)                 what the parent counts a child for
+//! claim     = counted - reserved
+//! withheld  = Σ claims of the children
 //! ```
 //!
 //! A session of a path finds in a pool what is between `committed` and the ceiling, and besides what the pool withholds
-//! for this very path: what the pools further in have not used of what they keep. That can be told from the numbers
-//! of the path if the pools charge alike; a pool that charges otherwise than the one inside it counts that as 0.
+//! for this very path: what its descendants there have not used of what they keep. That can be told from the numbers
+//! of the path if the pools charge alike; a pool that charges otherwise than its child counts that as 0.
 //!
 //! ```
 //! use honeylink_scheduler::{Level, Pool, Request, StreamAsk, Priority, Verdict, plan};
@@ -57,6 +58,7 @@
 //! A pool charges payload, or what goes over the wire: × (k + m) / k, rounded up for each stream, so that parity is
 //! paid for. Shares count in the charge of the pool that has them.
 
+mod charge;
 mod check;
 mod error;
 mod plan;
@@ -66,6 +68,7 @@ mod request;
 mod room;
 mod share;
 
+pub use charge::{PathCharge, charge_path, wire_kbps, withheld_when_empty};
 pub use error::PlanError;
 pub use plan::{Admitted, Rejected, Shrunk, Verdict, plan};
 pub use pool::{Charge, Level, Pool};

@@ -66,7 +66,7 @@ pub struct Rejected {
 
 /// Decides whether every pool on `path`, given from the device up, has room for all of `request`, or can have it.
 ///
-/// `active` are the sessions that hold bandwidth of these pools, and `others` the pools beside the path that those
+/// `active` are the sessions that hold bandwidth of these pools, and `others` the pools off the path that those
 /// sessions have reserved from too. Sessions that are not given lose nothing and their ends are not known; what is
 /// guaranteed to a pool that is not given is not protected.
 ///
@@ -150,8 +150,8 @@ fn rejected<P: Borrow<Pool>>(
 
 /// When so many of the active sessions have expired that there is room for what costs `least`.
 ///
-/// What a pool beside the path has not used of what it keeps is as good as taken. So a session that ends in such a pool
-/// frees only what that had beyond what it keeps; and so on from each pool to the one around it, if that charges alike.
+/// What a pool off the path has not used of what it keeps is as good as taken. So a session that ends in such a pool
+/// frees only what that had beyond what it keeps; and so on from each pool to its parent, if that charges alike.
 fn free_at_ms<P: Borrow<Pool>>(
     path: &[P],
     left_kbps: &[i128],

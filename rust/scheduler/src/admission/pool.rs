@@ -1,8 +1,8 @@
-//! Bandwidth pools, their levels, and what they have in common with the pools around them.
+//! Bandwidth pools, their levels, and what they have in common with their parents.
 
 use super::{PlanError, StreamAsk, check::check_codes};
 
-/// Where a pool stands: a device's pool is inside its tenant's, and that one inside the node's.
+/// Where a pool stands: a device's pool is a child of its tenant's, and that one a child of the node's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
     /// One device.
@@ -14,7 +14,7 @@ pub enum Level {
 }
 
 impl Level {
-    /// Every level, from the inside out.
+    /// Every level, from the device up.
     pub const ALL: [Self; 3] = [Self::Device, Self::Tenant, Self::Node];
 
     /// The level's word, in lower case.
@@ -78,7 +78,7 @@ pub struct Pool {
     pub reserved_kbps: u64,
     /// What a stream costs here.
     pub charge: Charge,
-    /// Its share of the pool around it. None is a share of 0; above the capacity it counts as the capacity.
+    /// Its share of its parent. None is a share of 0; above the capacity it counts as the capacity.
     pub guaranteed_kbps: Option<u64>,
     /// How far beyond its share it may go. None: as far as its capacity.
     pub borrow_limit_kbps: Option<u64>,
@@ -88,8 +88,8 @@ pub struct Pool {
     pub preemption: bool,
     /// For how long after its opening a session can't.
     pub min_hold_ms: u64,
-    /// What it keeps free for pools inside it: the sum of their [claims](Pool::claim_kbps). This one number stands
-    /// for all of them, so that a decision needs the pools of one path and none beside it.
+    /// What it keeps free for its children: the sum of their [claims](Pool::claim_kbps). This one number stands for
+    /// all of them, so that a decision needs the pools of one path and none of their siblings.
     pub withheld_kbps: u64,
 }
 
@@ -119,11 +119,12 @@ impl Pool {
         borrowing.map_or(self.capacity_kbps, |kbps| kbps.min(self.capacity_kbps))
     }
 
-    /// What the pool around it keeps free for it beyond what it has reserved: the part of its share that it does
-    /// not lend, or what it keeps free itself.
+    /// What its parent keeps free for it beyond what it has reserved: the part of its share that it does not lend, or
+    /// what it keeps free itself.
     #[must_use]
     pub fn claim_kbps(&self) -> u64 {
-        self.kept_kbps().saturating_sub(self.reserved_kbps).max(self.withheld_kbps)
+        let counted_kbps = self.counted_kbps(self.committed_kbps());
+        u64::try_from(counted_kbps - u128::from(self.reserved_kbps)).unwrap_or(u64::MAX)
     }
 
     /// What streams of these asks reserve here at these allocations.
@@ -136,17 +137,33 @@ impl Pool {
         Ok(charged.sum())
     }
 
-    pub(super) fn share_kbps(&self) -> u64 {
+    /// What it is guaranteed of its parent.
+    #[must_use]
+    pub fn share_kbps(&self) -> u64 {
         self.guaranteed_kbps.unwrap_or(0).min(self.capacity_kbps)
     }
 
     /// The part of its share that others can't have.
-    pub(super) fn kept_kbps(&self) -> u64 {
+    #[must_use]
+    pub fn kept_kbps(&self) -> u64 {
         self.lend_limit_kbps.map_or(0, |limit| self.share_kbps().saturating_sub(limit))
     }
 
     /// What is reserved or kept free here.
-    pub(super) fn committed_kbps(&self) -> u128 {
+    #[must_use]
+    pub fn committed_kbps(&self) -> u128 {
         u128::from(self.reserved_kbps) + u128::from(self.withheld_kbps)
+    }
+
+    /// What is left up to its ceiling.
+    #[must_use]
+    pub fn free_kbps(&self) -> u64 {
+        u64::try_from(u128::from(self.ceiling_kbps()).saturating_sub(self.committed_kbps()))
+            .unwrap_or(u64::MAX)
+    }
+
+    /// What it counts for, with so much committed in it, in a parent that charges alike.
+    pub(super) fn counted_kbps(&self, committed_kbps: u128) -> u128 {
+        committed_kbps.max(self.kept_kbps().into())
     }
 }

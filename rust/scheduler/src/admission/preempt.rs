@@ -7,7 +7,7 @@
 //! use to give back at its turn is none at the end: no victim could be spared or keep one kbps more. If nothing less
 //! than all victims makes room, nothing does, so no session is refused that some set of victims would let in.
 //!
-//! What a pool beside the path is guaranteed is not taken from it. How much each of its sessions may lose is settled
+//! What a pool off the path is guaranteed is not taken from it. How much each of its sessions may lose is fixed
 //! beforehand, weakest first, so that all that follows may take them in any order: first by shrinking alone, and only if
 //! that is not enough with evictions too. There a session may be refused that another choice of victims would let in.
 
@@ -204,7 +204,7 @@ struct Borrowed {
     kbps: i128,
 }
 
-/// Lets victims lose no more than the pools beside the path have borrowed.
+/// Lets victims lose no more than the pools off the path have borrowed.
 fn protect_guarantees<P: Borrow<Pool>>(victims: &mut [Victim<'_>], others: &[P]) {
     let with_share = others.iter().map(Borrow::borrow).filter(|pool| pool.share_kbps() > 0);
     let mut borrowed: BTreeMap<&str, Borrowed> = with_share

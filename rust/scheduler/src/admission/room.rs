@@ -108,7 +108,7 @@ pub(super) fn left_kbps<P: Borrow<Pool>>(path: &[P]) -> Vec<i128> {
         left.push(if free_kbps < 0 { free_kbps } else { free_kbps + withheld_for_path_kbps });
 
         let Some(parent) = path.get(index + 1).map(Borrow::borrow) else { break };
-        let unused_kbps = (i128::from(pool.kept_kbps()) - committed_kbps).max(0);
+        let unused_kbps = pool.counted_kbps(pool.committed_kbps()).cast_signed() - committed_kbps;
         withheld_for_path_kbps = if parent.charge == pool.charge {
             (withheld_for_path_kbps + unused_kbps).min(i128::from(parent.withheld_kbps))
         } else {

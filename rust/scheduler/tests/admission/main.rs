@@ -3,6 +3,7 @@
 mod bounds;
 #[path = "../cases/mod.rs"]
 mod cases;
+mod charging;
 mod contests;
 mod examples;
 mod oracle;
