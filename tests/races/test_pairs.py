@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import itertools
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from honeylink import store
 from honeylink.store.database import UnitOfWork
+from honeylink.store.statements import TEXT
 from tests.races import operations as ops
 from tests.races.arena import check, interruptible, outcome_of, set_scene
 from tests.races.operations import OPERATIONS, Operation, State
@@ -103,8 +102,7 @@ def test_the_operations_run_every_statement_that_writes_or_locks(
                 await outcome_of(operation.act(arena.second, scene, 1))
 
     loop.run(run())
-    text = "\n".join(path.read_text() for path in sorted(Path(store.__path__[0], "sql").glob("*.sql")))
-    _, *parts = re.split(r"^-- name: (\w+)[\^!]?$", text, flags=re.MULTILINE)
+    _, *parts = re.split(r"^-- name: (\w+)[\^!]?$", TEXT, flags=re.MULTILINE)
     idle = r"--.*|FOR [A-Z ]+ OF \w+ SKIP LOCKED"  # waits for nobody
     bodies = {name: re.sub(idle, "", body) for name, body in zip(parts[::2], parts[1::2], strict=True)}
     writing = {name for name, body in bodies.items() if re.search(r"\b(INSERT|UPDATE|DELETE|LOCK|_lock)\b", body)}

@@ -12,13 +12,12 @@ import re
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import aiosql
 import asyncpg
 
 from honeylink.errors import DependencyUnavailable, ServiceError
+from honeylink.store.statements import STATEMENTS
 from honeylink.telemetry import span
 
 if TYPE_CHECKING:
@@ -28,22 +27,6 @@ if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
 __all__ = ["LOCK_WAIT_MS", "UNAVAILABLE", "Database", "DatabaseUnprepared", "RowLocked", "UnitOfWork"]
-
-_Statements = dict[str, tuple[str, tuple[str, ...]]]
-
-
-def _load_statements() -> _Statements:
-    """The text of each named statement and the order of its parameters.
-
-    aiosql reads the files; its own calls would cost more than the driver's behind them.
-    """
-    queries = aiosql.from_path(Path(__file__).parent / "sql", "asyncpg", mandatory_parameters=False)
-    order: dict[str, list[str]] = queries.driver_adapter.var_sorted
-    names = [name for name in queries.available_queries if not name.endswith("_cursor")]
-    return {name: (getattr(queries, name).sql, tuple(order[name])) for name in names}
-
-
-_STATEMENTS = _load_statements()
 
 # Before a connection is replaced; the driver's own default would do so, and prepare all anew, every minute under load.
 _MAX_QUERIES = 10_000_000
@@ -113,19 +96,19 @@ class UnitOfWork:
 
     async def fetch(self, statement: str, **parameters: object) -> list[Record]:
         """All rows of a named statement."""
-        sql, order = _STATEMENTS[statement]
+        sql, order = STATEMENTS[statement]
         with span(f"store.{statement}"):
             return await self._connection.fetch(sql, *[parameters[name] for name in order])
 
     async def fetchrow(self, statement: str, **parameters: object) -> Record | None:
         """The one row of a statement whose name ends in `^`, or None."""
-        sql, order = _STATEMENTS[statement]
+        sql, order = STATEMENTS[statement]
         with span(f"store.{statement}"):
             return await self._connection.fetchrow(sql, *[parameters[name] for name in order])
 
     async def execute(self, statement: str, **parameters: object) -> None:
         """Run a statement whose name ends in `!`."""
-        sql, order = _STATEMENTS[statement]
+        sql, order = STATEMENTS[statement]
         with span(f"store.{statement}"):
             await self._connection.execute(sql, *[parameters[name] for name in order])
 

@@ -12,7 +12,8 @@ import asyncpg
 from honeylink.domain.admission import LiveSession, PoolLevel, Rivals
 from honeylink.domain.devices import DeviceStatus
 from honeylink.domain.keys import WrappedDataKey, WrappedKey
-from honeylink.domain.sessions import ExpectedLoss, FecParameters, Mode, Priority, Session, SessionStatus, Stream
+from honeylink.domain.sessions import SessionStatus
+from honeylink.store.columns import session_of, stream_of, written
 from honeylink.store.database import LOCK_WAIT_MS
 from honeylink.store.pools import pool_of
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from honeylink.domain.admission import Pool, Shrunk
     from honeylink.domain.audit import AuditEvent
     from honeylink.domain.keys import SealedKey
-    from honeylink.domain.sessions import SessionRequest
+    from honeylink.domain.sessions import Session, SessionRequest, Stream
     from honeylink.store.database import UnitOfWork
 
 __all__ = [
@@ -74,6 +75,16 @@ class NewSession:
     sealed: SealedKey
     deadline: datetime
     event: AuditEvent
+
+    @property
+    def payload_kbps(self) -> int:
+        """What a pool charges for it that charges payload."""
+        return sum(stream.bandwidth_kbps for stream in self.streams)
+
+    @property
+    def wire_kbps(self) -> int:
+        """What a pool charges for it that charges by wire."""
+        return sum(stream.wire_kbps for stream in self.streams)
 
     @property
     def is_short(self) -> bool:
@@ -128,41 +139,12 @@ async def create_sessions(
     rows = await _fetch_on_pools(
         work,
         "create_sessions",
-        tenant_ids=[session.event.tenant_id for session in sessions],
-        session_ids=[session.session_id for session in sessions],
-        device_ids=[session.request.device_id for session in sessions],
-        tenant_pool_ids=[session.tenant_pool_id for session in sessions],
-        ttls_seconds=[session.request.ttl_seconds for session in sessions],
-        setup_priorities=[session.request.setup_priority for session in sessions],
-        hold_priorities=[session.request.hold_priority for session in sessions],
-        dek_ids=[session.sealed.dek_id for session in sessions],
-        key_nonces=[session.sealed.nonce for session in sessions],
-        key_ciphertexts=[session.sealed.ciphertext for session in sessions],
-        payloads_kbps=[sum(stream.bandwidth_kbps for stream in session.streams) for session in sessions],
-        wires_kbps=[sum(stream.wire_kbps for stream in session.streams) for session in sessions],
-        deadlines=[session.deadline for session in sessions],
-        shorts=[session.is_short for session in sessions],
-        event_ids=[session.event.event_id for session in sessions],
-        actors=[session.event.actor for session in sessions],
-        details=[json.dumps(session.event.details) for session in sessions],
-        trace_ids=[session.event.trace_id for session in sessions],
+        **written("ask", sessions),
+        **written("stream", [stream for _, _, stream in streams]),
+        session_positions=[position for position, _, _ in streams],
+        positions=[place for _, place, _ in streams],
         session_endpoint=session_endpoint,
         lock_wait=f"{lock_wait_ms}ms",
-        stream_positions=[position for position, _, _ in streams],
-        places=[place for _, place, _ in streams],
-        stream_ids=[stream.stream_id for _, _, stream in streams],
-        names=[stream.name for _, _, stream in streams],
-        modes=[stream.mode for _, _, stream in streams],
-        priorities=[stream.priority for _, _, stream in streams],
-        bandwidths_kbps=[stream.bandwidth_kbps for _, _, stream in streams],
-        asked_bandwidths_kbps=[stream.asked_bandwidth_kbps for _, _, stream in streams],
-        min_bandwidths_kbps=[stream.min_bandwidth_kbps for _, _, stream in streams],
-        connection_ids=[stream.connection_id for _, _, stream in streams],
-        data_shards=[stream.fec.data_shards for _, _, stream in streams],
-        parity_shards=[stream.fec.parity_shards for _, _, stream in streams],
-        loss_rates=[stream.loss and stream.loss.loss_rate for _, _, stream in streams],
-        loss_bursts=[stream.loss and stream.loss.loss_burst for _, _, stream in streams],
-        recovery_targets=[stream.loss and stream.loss.recovery_target for _, _, stream in streams],
     )
     return {row["session_id"]: (row["created_at"], row["expires_at"]) for row in rows}
 
@@ -312,7 +294,7 @@ async def list_live_session_ids(work: UnitOfWork, tenant_id: UUID, device_id: st
 async def find_session(work: UnitOfWork, tenant_id: UUID, session_id: UUID) -> Session | None:
     """One session, or None."""
     row = await work.fetchrow("find_session", tenant_id=tenant_id, session_id=session_id)
-    return None if row is None else _session(row)
+    return None if row is None else session_of(row)
 
 
 async def list_sessions(
@@ -339,7 +321,7 @@ async def list_sessions(
         before_id=before_id,
         limit=limit,
     )
-    return [_session(row) for row in rows]
+    return [session_of(row) for row in rows]
 
 
 def _context(row: Record) -> SessionContext:
@@ -352,48 +334,16 @@ def _context(row: Record) -> SessionContext:
     )
 
 
-def _session(row: Record) -> Session:
-    return Session(
-        session_id=row["session_id"],
-        device_id=row["device_id"],
-        status=SessionStatus(row["status"]),
-        created_at=row["created_at"],
-        expires_at=row["expires_at"],
-        ended_at=row["ended_at"],
-        end_reason=row["end_reason"],
-        session_endpoint=row["session_endpoint"],
-        setup_priority=row["setup_priority"],
-        hold_priority=row["hold_priority"],
-        streams=tuple(_stream(stream) for stream in json.loads(row["streams"])),
-    )
-
-
 def _live_session(row: dict[str, Any]) -> LiveSession:
     return LiveSession(
         tenant_id=UUID(row["tenant_id"]),
         session_id=UUID(row["session_id"]),
         device_id=row["device_id"],
         pool_keys=tuple(row["pool_keys"]),
-        streams=tuple(_stream(stream) for stream in row["streams"]),
+        streams=tuple(stream_of(stream) for stream in row["streams"]),
         hold_priority=row["hold_priority"],
         opened_ms=row["opened_ms"],
         expires_ms=row["expires_ms"],
-    )
-
-
-def _stream(row: dict[str, Any]) -> Stream:
-    loss_rate, asked_kbps = row["loss_rate"], row["asked_bandwidth_kbps"]
-    return Stream(
-        stream_id=UUID(row["stream_id"]),
-        name=row["name"],
-        mode=Mode(row["mode"]),
-        priority=Priority(row["priority"]),
-        bandwidth_kbps=row["bandwidth_kbps"],
-        asked_bandwidth_kbps=row["bandwidth_kbps"] if asked_kbps is None else asked_kbps,
-        min_bandwidth_kbps=row["min_bandwidth_kbps"],
-        connection_id=row["connection_id"],
-        fec=FecParameters(row["data_shards"], row["parity_shards"]),
-        loss=None if loss_rate is None else ExpectedLoss(loss_rate, row["loss_burst"], row["recovery_target"]),
     )
 
 

@@ -30,17 +30,7 @@ CROSS JOIN LATERAL (
 -- What a session takes of a pool's kept share the pool around it has withheld for it. So at each level a session adds to what is committed, and hands on to the next level what that adds beyond the kept share; where nothing is kept that is all of it.
 WITH ask AS (
     SELECT *
-    FROM unnest(
-        :tenant_ids::uuid[], :session_ids::uuid[], :device_ids::text[], :tenant_pool_ids::text[],
-        :ttls_seconds::integer[], :setup_priorities::integer[], :hold_priorities::integer[], :dek_ids::uuid[],
-        :key_nonces::bytea[], :key_ciphertexts::bytea[], :payloads_kbps::bigint[], :wires_kbps::bigint[],
-        :deadlines::timestamptz[], :shorts::boolean[], :event_ids::uuid[], :actors::text[], :details::text[],
-        :trace_ids::text[]
-    ) WITH ORDINALITY AS ask (
-        tenant_id, session_id, device_id, tenant_pool_id, ttl_seconds, setup_priority, hold_priority, dek_id,
-        key_nonce, key_ciphertext, payload_kbps, wire_kbps, deadline, is_short, event_id, actor, details, trace_id,
-        position
-    )
+    FROM unnest({ask_arrays}) WITH ORDINALITY AS ask ({ask_columns}, position)
 ),
 hop AS MATERIALIZED (
     -- On its own: of a union, a row whose lock was awaited is not found again.
@@ -166,34 +156,17 @@ reserved AS (
     WHERE pool.tenant_id = total.pool_tenant_id AND pool.level = total.level AND pool.pool_id = total.pool_id
 ),
 session AS (
-    INSERT INTO sessions (
-        tenant_id, session_id, device_id, status, created_at, expires_at, session_endpoint,
-        setup_priority, hold_priority, dek_id, key_nonce, key_ciphertext
-    )
-    SELECT tenant_id, session_id, device_id, 'active', now(), now() + make_interval(secs => ttl_seconds),
-           :session_endpoint::text, setup_priority, hold_priority, dek_id, key_nonce, key_ciphertext
+    INSERT INTO sessions ({session_columns}, status, created_at, expires_at, session_endpoint)
+    SELECT {session_columns}, 'active', now(), now() + make_interval(secs => ttl_seconds), :session_endpoint::text
     FROM admitted
     RETURNING session_id, created_at, expires_at
 ),
 stream AS (
-    INSERT INTO streams (
-        tenant_id, session_id, position, stream_id, name, mode, priority, bandwidth_kbps, asked_bandwidth_kbps,
-        min_bandwidth_kbps, connection_id, data_shards, parity_shards, loss_rate, loss_burst, recovery_target
-    )
-    SELECT admitted.tenant_id, admitted.session_id, stream.place, stream.stream_id, stream.name, stream.mode,
-           stream.priority, stream.bandwidth_kbps, nullif(stream.asked_bandwidth_kbps, stream.bandwidth_kbps),
-           stream.min_bandwidth_kbps, stream.connection_id, stream.data_shards, stream.parity_shards,
-           stream.loss_rate, stream.loss_burst, stream.recovery_target
-    FROM unnest(
-        :stream_positions::bigint[], :places::smallint[], :stream_ids::uuid[], :names::text[], :modes::text[],
-        :priorities::text[], :bandwidths_kbps::bigint[], :asked_bandwidths_kbps::bigint[],
-        :min_bandwidths_kbps::bigint[], :connection_ids::text[], :data_shards::smallint[], :parity_shards::smallint[],
-        :loss_rates::double precision[], :loss_bursts::double precision[], :recovery_targets::double precision[]
-    ) AS stream (
-        position, place, stream_id, name, mode, priority, bandwidth_kbps, asked_bandwidth_kbps, min_bandwidth_kbps,
-        connection_id, data_shards, parity_shards, loss_rate, loss_burst, recovery_target
-    )
-    JOIN admitted ON admitted.position = stream.position
+    INSERT INTO streams (tenant_id, session_id, position, {stream_columns})
+    SELECT admitted.tenant_id, admitted.session_id, stream.position, {stream_values}
+    FROM unnest(:session_positions::bigint[], :positions::smallint[], {stream_arrays})
+        AS stream (session_position, position, {stream_columns})
+    JOIN admitted ON admitted.position = stream.session_position
 ),
 reservation AS (
     INSERT INTO reservations (tenant_id, session_id, level, pool_tenant_id, pool_id, reserved_kbps)
@@ -541,16 +514,14 @@ LIMIT :limit::integer;
 
 -- name: find_session^
 -- One session with its streams.
-SELECT session_id, device_id, status, created_at, expires_at, ended_at, end_reason, session_endpoint,
-       setup_priority, hold_priority, streams
+SELECT {session_fields}
 FROM session_details
 WHERE tenant_id = :tenant_id AND session_id = :session_id;
 
 -- name: list_sessions
 -- A page of a tenant's sessions with their streams, newest first. Ids are UUIDv7, so their order is the order of creation. For live ones alone there is list_live_sessions. Ended ones are most of what is stored; where those of a status are few, they are looked for row by row, since an index of them would make each end dearer.
 -- One plan serves all parameters, so a bound that is not given has a value too: the walk of the index begins there. The filter is a CASE, which the planner takes for even odds; of an OR it expects so few rows that it would rather sort all of the tenant's.
-SELECT session_id, device_id, status, created_at, expires_at, ended_at, end_reason, session_endpoint,
-       setup_priority, hold_priority, streams
+SELECT {session_fields}
 FROM session_details
 WHERE tenant_id = :tenant_id
   AND session_id < coalesce(:before_id::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
@@ -563,8 +534,7 @@ LIMIT :limit::integer;
 SELECT session.*
 FROM reservations AS reservation
 CROSS JOIN LATERAL (
-    SELECT session_id, device_id, status, created_at, expires_at, ended_at, end_reason, session_endpoint,
-       setup_priority, hold_priority, streams
+    SELECT {session_fields}
     FROM session_details
     WHERE tenant_id = reservation.tenant_id AND session_id = reservation.session_id
       AND device_id = reservation.pool_id -- so that whichever index a plan takes leads straight to it
@@ -579,8 +549,7 @@ LIMIT :limit::integer;
 
 -- name: list_device_sessions
 -- The same of one device. A status that few have is looked for row by row; for live ones no further than back to the tenant's oldest.
-SELECT session_id, device_id, status, created_at, expires_at, ended_at, end_reason, session_endpoint,
-       setup_priority, hold_priority, streams
+SELECT {session_fields}
 FROM session_details
 WHERE tenant_id = :tenant_id
   AND device_id = :device_id

@@ -1,0 +1,42 @@
+"""The named statements of `sql/*.sql`, with the lists of columns put in that are declared once (`columns.py`).
+
+aiosql reads them; its own calls would cost more than the driver's behind them.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import aiosql
+
+from honeylink.store.columns import LISTS
+
+__all__ = ["STATEMENTS", "TEXT", "Statement"]
+
+
+class Statement(NamedTuple):
+    """A statement as the server takes it, and the names of its parameters in their order."""
+
+    sql: str
+    parameters: tuple[str, ...]
+
+
+def _text() -> str:
+    files = sorted((Path(__file__).parent / "sql").glob("*.sql"))
+    text = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    return re.sub(r"\{(\w+)\}", lambda name: LISTS[name[1]], text)
+
+
+def _statements() -> dict[str, Statement]:
+    queries = aiosql.from_str(TEXT, "asyncpg", mandatory_parameters=False)
+    parameters: dict[str, list[str]] = queries.driver_adapter.var_sorted
+    names = [name for name in queries.available_queries if not name.endswith("_cursor")]
+    return {name: Statement(getattr(queries, name).sql, tuple(parameters[name])) for name in names}
+
+
+TEXT = _text()
+"""All statements, by `-- name:` and with named parameters, as whoever else runs them reads them."""
+
+STATEMENTS = _statements()
