@@ -12,15 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from honeylink.domain.admission import (
-    Charge,
+    Contenders,
     LiveSession,
     Pool,
     PoolLevel,
-    Rivals,
     Shrunk,
     decide,
-    path_changes,
-    path_emptied,
     plan_shrink,
 )
 from honeylink.domain.devices import DeviceStatus
@@ -171,70 +168,20 @@ def live(
     )
 
 
-def test_what_a_session_reserves_comes_out_of_what_was_withheld_for_its_pool() -> None:
-    # 600 kbps are the device pool's own, and the tenant's pool keeps them free for it.
-    device = pool(PoolLevel.DEVICE, 1000, guaranteed_kbps=600, lend_limit_kbps=0)
-    tenant = pool(PoolLevel.TENANT, 2000, withheld_kbps=600, guaranteed_kbps=700, lend_limit_kbps=0)
-    node = pool(PoolLevel.NODE, 9000, withheld_kbps=700)
-    assert path_changes([device, tenant, node], [stream(250)]) == [(250, 0), (250, 250), (250, 250)]
-    assert path_changes([device, tenant, node], [stream(650)]) == [(650, 0), (650, 600), (650, 650)]
-    assert path_changes([device, tenant, node], [stream(800)]) == [(800, 0), (800, 600), (800, 700)]
-
-
-def test_nothing_is_withheld_for_a_pool_that_charges_otherwise() -> None:
-    device = pool(PoolLevel.DEVICE, 1000, guaranteed_kbps=600, lend_limit_kbps=0)
-    tenant = pool(PoolLevel.TENANT, 2000, withheld_kbps=600, charge=Charge.WIRE)
-    assert path_changes([device, tenant], [stream(200)]) == [(200, 0), (300, 0)]
-
-
-def test_a_path_as_if_nobody_had_reserved_anything() -> None:
-    device = pool(PoolLevel.DEVICE, 1000, 500, guaranteed_kbps=600, lend_limit_kbps=0, withheld_kbps=9)
-    tenant = pool(PoolLevel.TENANT, 2000, 700, withheld_kbps=100)
-    node = pool(PoolLevel.NODE, 9000, 800, charge=Charge.WIRE, withheld_kbps=100)
-    emptied = path_emptied([device, tenant, node])
-    assert [(each.reserved_kbps, each.withheld_kbps) for each in emptied] == [(0, 0), (0, 600), (0, 0)]
-    assert [each.capacity_kbps for each in emptied] == [1000, 2000, 9000]
-    assert path_emptied([]) == ()
-
-
-def test_what_streams_cost_a_pool() -> None:
-    streams = [stream(100), stream(11, parity_shards=1)]
-    assert pool(PoolLevel.NODE, 1).charged_kbps(streams) == 111
-    assert pool(PoolLevel.NODE, 1, charge=Charge.WIRE).charged_kbps(streams) == 150 + 13
-
-
-def test_a_pool_after_a_change_and_what_it_has_given_away() -> None:
-    tenant = pool(PoolLevel.TENANT, 2000, 700, withheld_kbps=100)
-    assert tenant.committed_kbps == 800
-    after = tenant.with_changes(50, 30)
-    assert (after.reserved_kbps, after.withheld_kbps, after.key) == (750, 70, tenant.key)
-    assert tenant.with_changes(50, 130).withheld_kbps == 0
-    assert tenant.key == f"{TENANT}/1/tenant"
-
-
-def test_what_the_pool_around_keeps_free_and_what_a_pool_may_come_to() -> None:
-    keeper = pool(
-        PoolLevel.DEVICE, 1000, 100, guaranteed_kbps=600, borrow_limit_kbps=50, lend_limit_kbps=0, withheld_kbps=7
-    )
-    assert (keeper.claim_kbps, keeper.ceiling_kbps) == (500, 650)
-    passing_on = pool(PoolLevel.TENANT, 1000, 100, withheld_kbps=7)
-    assert (passing_on.claim_kbps, passing_on.ceiling_kbps) == (7, 1000)
-
-
 def test_a_stronger_session_takes_what_weaker_ones_can_spare_and_then_the_weakest() -> None:
     tenant = pool(PoolLevel.TENANT, 1000, 1000, preemption=True)
     weak, weaker = live(2, 500, (tenant,), min_kbps=400, priority=1), live(1, 500, (tenant,))
-    rivals = Rivals((weak, weaker), (), 60_000)
+    contenders = Contenders((weak, weaker), (), 60_000)
     asked = SessionRequest("device-9", (StreamRequest("video", Mode.RELIABLE, Priority.BURST, 80),), 60, 9, 9)
 
-    admission = decide(asked, DeviceStatus.PAIRED, [tenant], ids(1), 16, rivals)
+    admission = decide(asked, DeviceStatus.PAIRED, [tenant], ids(1), 16, contenders)
 
     assert admission.shrunk == (Shrunk(weak, (420,)),)
     assert admission.evicted == ()
     assert admission.victims == (weak,)
     assert admission.headroom_kbps == (0,)
     more = replace(asked, streams=(replace(asked.streams[0], bandwidth_kbps=300),))
-    admission = decide(more, DeviceStatus.PAIRED, [tenant], ids(1), 16, rivals)
+    admission = decide(more, DeviceStatus.PAIRED, [tenant], ids(1), 16, contenders)
     assert weaker in admission.evicted
     assert set(admission.victims) == {*(each.session for each in admission.shrunk), *admission.evicted}
 
@@ -244,22 +191,21 @@ def test_a_session_that_has_just_come_is_left_alone() -> None:
     asked = SessionRequest("device-9", (StreamRequest("video", Mode.RELIABLE, Priority.BURST, 80),), 60, 9, 9)
     sessions = (live(1, 1000, (tenant,)),)
     with pytest.raises(BandwidthExceeded):
-        decide(asked, DeviceStatus.PAIRED, [tenant], ids(1), 16, Rivals(sessions, (), 5_999))
-    assert decide(asked, DeviceStatus.PAIRED, [tenant], ids(1), 16, Rivals(sessions, (), 6_000)).evicted == sessions
+        decide(asked, DeviceStatus.PAIRED, [tenant], ids(1), 16, Contenders(sessions, (), 5_999))
+    assert decide(asked, DeviceStatus.PAIRED, [tenant], ids(1), 16, Contenders(sessions, (), 6_000)).evicted == sessions
 
 
-def test_a_session_that_a_pool_beside_is_guaranteed_is_left_alone() -> None:
-    beside = Pool(TENANT, PoolLevel.DEVICE, "device-1", 1000, 400, guaranteed_kbps=400)
+def test_a_session_that_a_sibling_is_guaranteed_is_left_alone() -> None:
+    sibling = Pool(TENANT, PoolLevel.DEVICE, "device-1", 1000, 400, guaranteed_kbps=400)
     device = Pool(TENANT, PoolLevel.DEVICE, "device-9", 1000, 0)
     tenant = pool(PoolLevel.TENANT, 1000, 1000, preemption=True)
-    guaranteed, other = live(1, 400, (beside, tenant)), live(2, 600, (tenant,))
+    guaranteed, other = live(1, 400, (sibling, tenant)), live(2, 600, (tenant,))
     asked = SessionRequest("device-9", (StreamRequest("video", Mode.RELIABLE, Priority.BURST, 700),), 60, 9, 9)
+    contenders = Contenders((guaranteed, other), (sibling,), 60_000)
     with pytest.raises(BandwidthExceeded):
-        decide(asked, DeviceStatus.PAIRED, [device, tenant], ids(1), 16, Rivals((guaranteed, other), (beside,), 60_000))
+        decide(asked, DeviceStatus.PAIRED, [device, tenant], ids(1), 16, contenders)
     smaller = replace(asked, streams=(replace(asked.streams[0], bandwidth_kbps=600),))
-    admission = decide(
-        smaller, DeviceStatus.PAIRED, [device, tenant], ids(1), 16, Rivals((guaranteed, other), (beside,), 60_000)
-    )
+    admission = decide(smaller, DeviceStatus.PAIRED, [device, tenant], ids(1), 16, contenders)
     assert admission.evicted == (other,)
 
 
@@ -274,13 +220,13 @@ def test_a_refusal_tells_what_would_fit_and_when_there_is_room() -> None:
         60,
     )
     with pytest.raises(BandwidthExceeded) as caught:
-        decide(asked, DeviceStatus.PAIRED, [tenant], ids(2), 16, Rivals((live(1, 700, (tenant,)),), (), 60_000))
+        decide(asked, DeviceStatus.PAIRED, [tenant], ids(2), 16, Contenders((live(1, 700, (tenant,)),), (), 60_000))
     refusal = caught.value
     assert (refusal.requested_kbps, refusal.available_kbps, refusal.admissible_kbps) == (900, 300, 300)
     assert refusal.counter_offer == {"video": 200, "control": 100}
     assert refusal.free_at == datetime(1970, 1, 1, 0, 1, 1, tzinfo=UTC)
     assert refusal.preemption is False
-    nobody = Rivals()
+    nobody = Contenders()
     with pytest.raises(BandwidthExceeded) as caught:
         decide(asked, DeviceStatus.PAIRED, [replace(tenant, preemption=True)], ids(2), 16, nobody)
     assert (caught.value.free_at, caught.value.preemption) == (None, True)
@@ -299,16 +245,16 @@ def test_as_many_streams_as_may_be_are_admitted() -> None:
 
 def test_a_pool_that_is_not_over_its_ceiling_costs_nobody_anything() -> None:
     tenant = pool(PoolLevel.TENANT, 700, 700)
-    assert plan_shrink(tenant, Rivals((live(1, 700, (tenant,), min_kbps=1),), (), 60_000)) == ()
+    assert plan_shrink(tenant, Contenders((live(1, 700, (tenant,), min_kbps=1),), (), 60_000)) == ()
 
 
 @pytest.mark.parametrize("ceiling", [{"capacity_kbps": 500}, {"guaranteed_kbps": 0, "borrow_limit_kbps": 500}])
 def test_sessions_shrink_until_a_pool_is_within_its_ceiling(ceiling: dict[str, Any]) -> None:
     tenant = replace(pool(PoolLevel.TENANT, 700, 700, min_hold_ms=3_600_000), **ceiling)
     sessions = (live(1, 400, (tenant,), min_kbps=100), live(2, 300, (tenant,), min_kbps=100, priority=1))
-    assert plan_shrink(tenant, Rivals(sessions, (), 60_000)) == (Shrunk(sessions[0], (200,)),)
+    assert plan_shrink(tenant, Contenders(sessions, (), 60_000)) == (Shrunk(sessions[0], (200,)),)
     strongest = tuple(replace(each, hold_priority=2**63 - 2) for each in sessions)
-    planned = plan_shrink(tenant, Rivals(strongest, (), 60_000))
+    planned = plan_shrink(tenant, Contenders(strongest, (), 60_000))
     assert planned is not None
     assert (
         sum(sum(each.bandwidths_kbps) for each in planned)
@@ -319,5 +265,5 @@ def test_sessions_shrink_until_a_pool_is_within_its_ceiling(ceiling: dict[str, A
 
 def test_nobody_is_shrunk_where_that_is_not_enough() -> None:
     tenant = pool(PoolLevel.TENANT, 500, 700)
-    assert plan_shrink(tenant, Rivals((live(1, 700, (tenant,), min_kbps=501),), (), 60_000)) is None
-    assert plan_shrink(tenant, Rivals((live(1, 700, (tenant,)),), (), 60_000)) is None
+    assert plan_shrink(tenant, Contenders((live(1, 700, (tenant,), min_kbps=501),), (), 60_000)) is None
+    assert plan_shrink(tenant, Contenders((live(1, 700, (tenant,)),), (), 60_000)) is None

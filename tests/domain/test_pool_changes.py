@@ -15,11 +15,11 @@ from honeylink.errors import PoolConflict
 TENANT = UUID(int=1)
 
 
-def beside(kbps: int) -> dict[PoolLevel, int]:
+def siblings(kbps: int) -> dict[PoolLevel, int]:
     return {PoolLevel.TENANT: kbps, PoolLevel.NODE: 0}
 
 
-NOTHING = Shares(beside(0), inside_kbps=0, kept_inside=False)
+NOTHING = Shares(siblings(0), children_kbps=0, children_keep=False)
 POOL = Pool(TENANT, PoolLevel.DEVICE, "device-1", 1000, 400)
 PARENT = Pool(TENANT, PoolLevel.TENANT, "acme", 2000, 400)
 
@@ -39,9 +39,9 @@ def to(**fields: Any) -> PoolChange:
     )
 
 
-def refused(pool: Pool, change: PoolChange, around: tuple[Pool, ...] = (), shares: Shares = NOTHING) -> str:
+def refused(pool: Pool, change: PoolChange, ancestors: tuple[Pool, ...] = (), shares: Shares = NOTHING) -> str:
     with pytest.raises(PoolConflict) as caught:
-        check_change(pool, change, around, shares)
+        check_change(pool, change, ancestors, shares)
     return str(caught.value)
 
 
@@ -52,26 +52,26 @@ def test_a_pool_is_what_the_change_says_and_keeps_the_rest() -> None:
     )
 
 
-def test_shares_beside_each_other_fit_into_the_pool_around_them() -> None:
-    shares = replace(NOTHING, beside_kbps=beside(1400))
+def test_shares_of_siblings_fit_into_their_parent() -> None:
+    shares = replace(NOTHING, siblings_kbps=siblings(1400))
     check_change(POOL, to(guaranteed_kbps=600), (PARENT,), shares)
     assert "a share of at most 600 kbps of pool tenant:acme, since others have theirs, found 601 kbps" in refused(
         POOL, to(guaranteed_kbps=601), (PARENT,), shares
     )
     assert "at most 0 kbps" in refused(
-        POOL, to(guaranteed_kbps=1), (PARENT,), replace(NOTHING, beside_kbps=beside(2001))
+        POOL, to(guaranteed_kbps=1), (PARENT,), replace(NOTHING, siblings_kbps=siblings(2001))
     )
     check_change(POOL, to(guaranteed_kbps=5000), (), shares)
 
 
 def test_no_more_is_guaranteed_than_the_capacity() -> None:
-    check_change(POOL, to(guaranteed_kbps=5000), (PARENT,), replace(NOTHING, beside_kbps=beside(1000)))
-    refused(POOL, to(guaranteed_kbps=5000), (PARENT,), replace(NOTHING, beside_kbps=beside(1001)))
+    check_change(POOL, to(guaranteed_kbps=5000), (PARENT,), replace(NOTHING, siblings_kbps=siblings(1000)))
+    refused(POOL, to(guaranteed_kbps=5000), (PARENT,), replace(NOTHING, siblings_kbps=siblings(1001)))
 
 
 def test_a_capacity_holds_what_is_guaranteed_inside() -> None:
-    check_change(POOL, to(), (), replace(NOTHING, inside_kbps=1000))
-    told = refused(POOL, to(), (), replace(NOTHING, inside_kbps=1001))
+    check_change(POOL, to(), (), replace(NOTHING, children_kbps=1000))
+    told = refused(POOL, to(), (), replace(NOTHING, children_kbps=1001))
     assert "a ceiling of at least 1001 kbps, which are guaranteed inside it, found 1000 kbps" in told
 
 
@@ -80,9 +80,9 @@ def test_what_sessions_are_charged_by_changes_in_an_empty_pool_only() -> None:
     check_change(empty, to(charge=Charge.WIRE), (), NOTHING)
     told = refused(replace(POOL, reserved_kbps=1), to(charge=Charge.WIRE))
     assert "no sessions in it to charge by wire, found 1 kbps reserved" in told
-    told = refused(empty, to(charge=Charge.WIRE), (), replace(NOTHING, kept_inside=True))
-    assert "no lend limits inside it to charge by wire, found pools that keep what they have" in told
-    check_change(POOL, to(), (), replace(NOTHING, kept_inside=True))
+    told = refused(empty, to(charge=Charge.WIRE), (), replace(NOTHING, children_keep=True))
+    assert "no lend limits of its children to charge by wire, found children that keep what they have" in told
+    check_change(POOL, to(), (), replace(NOTHING, children_keep=True))
 
 
 def test_what_a_pool_keeps_is_charged_as_around_it() -> None:
@@ -92,7 +92,7 @@ def test_what_a_pool_keeps_is_charged_as_around_it() -> None:
     check_change(POOL, to(lend_limit_kbps=0), (node, otherwise), NOTHING)
     check_change(POOL, to(guaranteed_kbps=100, lend_limit_kbps=99), (node,), NOTHING)
     told = refused(POOL, to(guaranteed_kbps=100, lend_limit_kbps=99), (node, otherwise))
-    assert "no lend limit below the share, since a pool around it charges otherwise, found tenant:acme" in told
+    assert "no lend limit below the share, since an ancestor charges otherwise, found tenant:acme" in told
 
 
 def test_a_ceiling_holds_what_is_given_away_unless_force_says_how_it_comes_down() -> None:

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from honeylink.domain.access import SYSTEM_TENANT_ID
-from honeylink.domain.admission import Admission, LiveSession, Pool, PoolLevel, Rivals, decide
+from honeylink.domain.admission import Admission, Contenders, LiveSession, Pool, PoolLevel, decide
 from honeylink.domain.devices import DeviceStatus
 from honeylink.domain.pools import PoolChange, Shares, check_change
 from honeylink.domain.sessions import Mode, Priority, SessionRequest, StreamRequest
@@ -59,14 +59,14 @@ class Tree:
         return max(self.pools[key].share_kbps, sum(map(self.guaranteed_kbps, self.children(key))))
 
     def shares(self, key: Key) -> Shares:
-        around = path_keys(key)
-        beside = {
+        ancestors = path_keys(key)
+        siblings = {
             parent[1]: sum(self.guaranteed_kbps(child) for child in self.children(parent) if child != own)
-            for own, parent in itertools.pairwise(around)
+            for own, parent in itertools.pairwise(ancestors)
         }
-        return Shares(beside, sum(map(self.guaranteed_kbps, self.children(key))), kept_inside=False)
+        return Shares(siblings, sum(map(self.guaranteed_kbps, self.children(key))), children_keep=False)
 
-    def settled(self) -> Tree:
+    def withholding(self) -> Tree:
         """The same with what is reserved and withheld counted anew."""
         tree = Tree(dict(self.pools), self.sessions)
         for key in sorted(tree.pools, key=lambda key: key[1]):
@@ -78,12 +78,12 @@ class Tree:
 
     def changed(self, key: Key, change: PoolChange) -> Tree:
         """The tree after a change, or as it is if the change is refused: by the rules, or since something is in use."""
-        pool, *around = self.path(key)
+        pool, *ancestors = self.path(key)
         try:
-            check_change(pool, change, around, self.shares(key))
+            check_change(pool, change, ancestors, self.shares(key))
         except PoolConflict:
             return self
-        after = Tree({**self.pools, key: change.of(pool)}, self.sessions).settled()
+        after = Tree({**self.pools, key: change.of(pool)}, self.sessions).withholding()
         fits = all(pool.committed_kbps <= pool.ceiling_kbps for pool in after.pools.values())
         return after if fits else self
 
@@ -95,18 +95,20 @@ class Tree:
             return self
         keys = tuple(pool.key for pool in self.path(key))
         session = LiveSession(key[0], uuid4(), key[2], keys, streams, hold_priority=0, opened_ms=0, expires_ms=10**6)
-        return Tree(self.pools, [*self.sessions, session]).settled()
+        return Tree(self.pools, [*self.sessions, session]).withholding()
 
-    def ask(self, key: Key, kbps: int, rivals: Rivals | None = None) -> Admission:
-        """Ask for a session of a device, by pre-emption if there are rivals."""
+    def ask(self, key: Key, kbps: int, contenders: Contenders | None = None) -> Admission:
+        """Ask for a session of a device, by pre-emption if there are contenders."""
         ask = StreamRequest("stream", Mode.RELIABLE, Priority.NORMAL, kbps)
-        request = SessionRequest(key[2], (ask,), 60, setup_priority=0 if rivals is None else 9)
-        rivals = rivals or Rivals()
-        return decide(request, DeviceStatus.PAIRED, self.path(key), [uuid4()], 16, rivals)
+        request = SessionRequest(key[2], (ask,), 60, setup_priority=0 if contenders is None else 9)
+        contenders = contenders or Contenders()
+        return decide(request, DeviceStatus.PAIRED, self.path(key), [uuid4()], 16, contenders)
 
-    def rivals(self, key: Key) -> Rivals:
+    def contenders(self, key: Key) -> Contenders:
         path = self.path(key)
-        return Rivals(tuple(self.sessions), tuple(pool for pool in self.pools.values() if pool not in path), now_ms=1)
+        return Contenders(
+            tuple(self.sessions), tuple(pool for pool in self.pools.values() if pool not in path), now_ms=1
+        )
 
 
 def any_change(rng: random.Random, pool: Pool) -> PoolChange:
@@ -149,7 +151,7 @@ def test_what_is_guaranteed_can_be_had_or_taken_back(seed: int) -> None:
             left_kbps = tenant.share_kbps - tenant.committed_kbps
             for kbps in (device.share_kbps - device.reserved_kbps, min(left_kbps, room_kbps)):
                 if kbps > 0:
-                    admission = tree.ask(key, kbps, tree.rivals(key))
+                    admission = tree.ask(key, kbps, tree.contenders(key))
                     had += 1
                     taken += len(admission.victims) > 0
     assert had > 20
@@ -162,9 +164,9 @@ def guaranteeing(tree: Tree, key: Key, kbps: int) -> PoolChange:
 
 
 def shortfall(tree: Tree, key: Key, change: PoolChange) -> tuple[int, int, str]:
-    pool, *around = tree.path(key)
+    pool, *ancestors = tree.path(key)
     with pytest.raises(GuaranteeExceeded) as caught:
-        check_change(pool, change, around, tree.shares(key))
+        check_change(pool, change, ancestors, tree.shares(key))
     refusal = caught.value
     return refusal.requested_kbps, refusal.available_kbps, refusal.limiting_pool
 
@@ -172,14 +174,14 @@ def shortfall(tree: Tree, key: Key, change: PoolChange) -> tuple[int, int, str]:
 def test_what_a_device_is_guaranteed_counts_against_the_node() -> None:
     tree = Tree.of_node(20)
     one, other = map(tenant_key, TENANTS[:2])
-    device, beside = ((TENANTS[1], PoolLevel.DEVICE, name) for name in DEVICES)
+    device, sibling = ((TENANTS[1], PoolLevel.DEVICE, name) for name in DEVICES)
     tree = tree.changed(one, guaranteeing(tree, one, 12))
     assert shortfall(tree, device, guaranteeing(tree, device, 9)) == (9, 8, "node:node")
     tree = tree.changed(device, guaranteeing(tree, device, 8))
     assert tree.pools[device].share_kbps == 8
     assert shortfall(tree, one, guaranteeing(tree, one, 13)) == (13, 12, "node:node")
     assert shortfall(tree, NODE, PoolChange.to_capacity(tree.pools[NODE], 19)) == (20, 19, "node:node")
-    assert shortfall(tree, beside, guaranteeing(tree, beside, 1)) == (1, 0, "node:node")
+    assert shortfall(tree, sibling, guaranteeing(tree, sibling, 1)) == (1, 0, "node:node")
     # A share of the tenant's own covers what is guaranteed inside it.
     assert tree.changed(other, guaranteeing(tree, other, 8)).pools[other].share_kbps == 8
 

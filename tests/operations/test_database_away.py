@@ -40,7 +40,7 @@ def device(service: Service) -> Iterator[Device]:
     """A device whose books must balance when the test is over."""
     yield service.new_device()
     balances = service.loop.run(service.services.operations.check_pools())
-    assert [balance for balance in balances if not balance.balanced] == []
+    assert [balance for balance in balances if not balance.reconciles] == []
 
 
 def stored_sessions(service: Service) -> int:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from honeylink.store.pools import PoolBalance
+    from honeylink.store.pools import ReconciledPool
     from tests.conftest import LoopThread
 
 CLIENTS = 200
@@ -92,8 +92,8 @@ class Fleet:
         reserved: int = row["reserved_kbps"]
         return reserved
 
-    def _balances(self) -> list[PoolBalance]:
-        async def check() -> list[PoolBalance]:
+    def _balances(self) -> list[ReconciledPool]:
+        async def check() -> list[ReconciledPool]:
             async with open_services(Settings(**self.settings)) as services:
                 return await services.operations.check_pools()
 
@@ -101,7 +101,7 @@ class Fleet:
 
     def check_books(self) -> None:
         """Every pool counts what its live sessions hold, and the trail tells of each session once."""
-        assert [balance for balance in self._balances() if not balance.balanced] == []
+        assert [balance for balance in self._balances() if not balance.reconciles] == []
         unpaired = self.fetch(
             """
             SELECT session_id, count(event_id)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from honeylink.domain.access import Principal, Role
-from honeylink.domain.admission import Pool, PoolLevel, decide, path_changes
+from honeylink.domain.admission import Pool, PoolLevel, decide
 from honeylink.domain.devices import DeviceStatus
 from honeylink.domain.sessions import Mode, Priority, SessionRequest, StreamRequest
 from honeylink.errors import BandwidthExceeded, ServiceError, StateConflict
@@ -155,8 +155,8 @@ class Fleet:
     def close(self) -> None:
         self.service.loop.run(self._connection.close())
 
-    def check_books(self) -> None:
-        assert all(each.balanced for each in self.service.loop.run(self.service.services.operations.check_pools()))
+    def check_reconciled(self) -> None:
+        assert all(each.reconciles for each in self.service.loop.run(self.service.services.operations.check_pools()))
 
 
 async def _now() -> float:
@@ -180,13 +180,11 @@ class Model:
     def open(self, asked: Asked) -> list[int]:
         """What its streams get."""
         path = self._paths[asked.request.device_id]
-        streams = decide(asked.request, DeviceStatus.PAIRED, path, asked.stream_ids, 16).streams
-        changed = {
-            pool.key: pool.with_changes(*change) for pool, change in zip(path, path_changes(path, streams), strict=True)
-        }
+        admission = decide(asked.request, DeviceStatus.PAIRED, path, asked.stream_ids, 16)
+        changed = {pool.key: pool.with_charge(*charge) for pool, charge in zip(path, admission.charges, strict=True)}
         for device_id, other in self._paths.items():
             self._paths[device_id] = [changed.get(pool.key, pool) for pool in other]
-        return [stream.bandwidth_kbps for stream in streams]
+        return [stream.bandwidth_kbps for stream in admission.streams]
 
 
 @settings(max_examples=60)
@@ -256,7 +254,7 @@ def check_exact(
                 refusal.value.available_kbps,
                 refusal.value.admissible_kbps,
             )
-    fleet.check_books()
+    fleet.check_reconciled()
 
 
 def remember(fleet: Fleet, process: Process, known: set[int]) -> None:

@@ -238,4 +238,4 @@ def test_a_deadline_at_any_moment_leaves_the_books_balanced(make_settings: Calla
 
         assert 0 < service.loop.run(run()) < 300
         service.loop.run(service.services.sessions.open(caller, request(device, 1)))
-        assert all(balance.balanced for balance in service.loop.run(service.services.operations.check_pools()))
+        assert all(balance.reconciles for balance in service.loop.run(service.services.operations.check_pools()))

@@ -107,7 +107,7 @@ def test_the_books_show_who_holds_what(service: Service) -> None:
         client.post("/sessions", json=session_body(device, 70, 30))
     balances = service.loop.run(service.services.operations.check_pools())
     [balance] = [balance for balance in balances if balance.pool_id == device.device_id]
-    assert balance.balanced
+    assert balance.reconciles
     assert (balance.tenant, balance.capacity_kbps, balance.reserved_kbps, balance.live_kbps) == (
         "acme",
         100_000,
@@ -135,10 +135,12 @@ def test_books_that_do_not_balance(service: Service) -> None:
         ),
     ):
         service.fetch(wrong, device.device_id)
-        unbalanced = [each for each in service.loop.run(service.services.operations.check_pools()) if not each.balanced]
+        unbalanced = [
+            each for each in service.loop.run(service.services.operations.check_pools()) if not each.reconciles
+        ]
         assert device.device_id in {balance.pool_id for balance in unbalanced}
         service.fetch(right, device.device_id)
-        assert all(each.balanced for each in service.loop.run(service.services.operations.check_pools()))
+        assert all(each.reconciles for each in service.loop.run(service.services.operations.check_pools()))
 
 
 def test_metrics_are_read_from_the_pools(service: Service) -> None:

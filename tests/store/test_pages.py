@@ -185,7 +185,7 @@ def live_ids(tenant_id: UUID, device_id: str) -> Callable[[UnitOfWork], Awaitabl
 
 def rivals(device_id: str, weaker_than: int | None) -> Callable[[UnitOfWork], Awaitable[list[Any]]]:
     async def read(work: UnitOfWork) -> list[Any]:
-        _, found = await sessions.find_rivals(work, MIXED, device_id, weaker_than, 0, RIVALS)
+        _, found = await sessions.find_contenders(work, MIXED, device_id, weaker_than, 0, RIVALS)
         return list(found.sessions)
 
     return read

@@ -159,8 +159,8 @@ def test_every_statement_names_the_tenant_except_those_over_all_tenants() -> Non
         "list_tenants",
         "make_node_pool",
         "notify",
-        "settle_node",
         "sum_pools",
+        "withhold_in_node",
     }
 
 

@@ -1,4 +1,4 @@
-"""What pools keep for those inside them: the statements agree with the planner, kbps for kbps."""
+"""What pools keep for their children: the statements agree with the planner, kbps for kbps."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ import asyncpg
 import pytest
 
 from honeylink.domain.access import Role
-from honeylink.domain.admission import Charge, decide, path_changes
+from honeylink.domain.admission import Charge, decide
 from honeylink.domain.audit import AuditEvent, Category, Outcome
+from honeylink.domain.devices import DeviceStatus
 from honeylink.domain.keys import SealedKey
 from honeylink.domain.sessions import Mode, Priority, SessionRequest, StreamRequest
 from honeylink.errors import BandwidthExceeded
@@ -24,7 +25,7 @@ from honeylink.store.sessions import EndingSession, NewSession
 from tests.conftest import run_service
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from honeylink.domain.admission import Pool
     from honeylink.settings import Settings
@@ -35,7 +36,7 @@ TENANTS = ("acme", "other")
 DEVICES = ("device-1", "device-2", "device-3")
 
 # Of tenants too, whose claims follow from those of their devices.
-SETTLE = """
+WITHHOLD = """
 WITH tenant AS (
     UPDATE pools AS tenant SET withheld_kbps = coalesce((
         SELECT sum(claim_kbps(device)) FROM pools AS device
@@ -60,7 +61,7 @@ def shared(make_settings: Callable[..., Settings]) -> Iterator[Service]:
         yield service
 
 
-class Books:
+class Ledger:
     """The pools of some tenants, and sessions that are opened and ended in them by the store alone."""
 
     def __init__(self, service: Service) -> None:
@@ -91,7 +92,7 @@ class Books:
                     rng.choice([None, rng.randint(0, 400)]),
                     rng.choice([None, 0, rng.randint(0, 130)]),
                 )
-        self._service.fetch(SETTLE)
+        self._service.fetch(WITHHOLD)
         self._service.fetch("UPDATE pools AS pool SET draining_kbps = greatest(0, withheld_kbps - ceiling_kbps(pool))")
 
     def contexts(self, devices: list[tuple[UUID, str]]) -> dict[tuple[UUID, str], SessionContext]:
@@ -120,6 +121,9 @@ class Books:
         deadline = datetime.now(UTC) + timedelta(minutes=5)
         return NewSession(uuid4(), request, streams, path[1].pool_id, SealedKey(dek_id, b"", b""), deadline, event)
 
+    def charges(self, request: SessionRequest, path: Sequence[Pool]) -> tuple[tuple[int, int], ...]:
+        return decide(request, DeviceStatus.PAIRED, path, [uuid4() for _ in request.streams], 16).charges
+
     def create(self, sessions: list[NewSession]) -> list[NewSession]:
         """Store them; returns those that were."""
 
@@ -140,7 +144,7 @@ class Books:
 
     def check(self) -> None:
         balances = self._service.loop.run(self._service.services.operations.check_pools())
-        assert [each for each in balances if not each.balanced] == []
+        assert [each for each in balances if not each.reconciles] == []
         assert self._service.fetch("SELECT FROM pools WHERE draining_kbps > 0 AND reserved_kbps > 0") == []
 
 
@@ -153,57 +157,57 @@ def _boundless(pool: Pool) -> Pool:
 def test_groups_are_stored_as_they_were_planned(shared: Service, seed: int, charges: list[Charge]) -> None:
     """What the planner lets in is stored; what it does not let in is not, nor disturbs the rest."""
     rng = random.Random(seed)
-    books = Books(shared)
-    books.reset(rng, charges)
+    ledger = Ledger(shared)
+    ledger.reset(rng, charges)
     live: list[NewSession] = []
     for _ in range(8):
-        asks = [books.any_ask(rng) for _ in range(rng.randint(1, 8))]
-        paths = {key: each.path for key, each in books.contexts([(t, r.device_id) for t, r in asks]).items()}
+        asks = [ledger.any_ask(rng) for _ in range(rng.randint(1, 8))]
+        paths = {key: each.path for key, each in ledger.contexts([(t, r.device_id) for t, r in asks]).items()}
         after: dict[str, Pool] = {}
         planned: list[NewSession] = []
         wanted: NewSession | None = None
         for tenant_id, request in asks:
             path = tuple(after.get(pool.key, pool) for pool in paths[tenant_id, request.device_id])
             try:
-                new = books.new(tenant_id, request, path, planned=True)
+                new = ledger.new(tenant_id, request, path, planned=True)
             except BandwidthExceeded:
-                wanted = books.new(tenant_id, request, path, planned=False)
+                wanted = ledger.new(tenant_id, request, path, planned=False)
                 continue
             planned.append(new)
             after |= {
-                pool.key: pool.with_changes(*change)
-                for pool, change in zip(path, path_changes(path, new.streams), strict=True)
+                pool.key: pool.with_charge(*charge)
+                for pool, charge in zip(path, ledger.charges(request, path), strict=True)
             }
         place = rng.randint(0, len(planned))
         group = planned if wanted is None else [*planned[:place], wanted, *planned[place:]]
-        stored = books.create(group)
-        books.check()
+        stored = ledger.create(group)
+        ledger.check()
         assert all(each in stored for each in planned[:place])
         if wanted is not None and wanted in stored:
             assert place < len(planned)
-            books.end([wanted])
+            ledger.end([wanted])
         # Behind one that found no room some may have to ask again, and then there is room.
         missing = [each for each in planned if each not in stored]
-        assert books.create(missing) == missing
+        assert ledger.create(missing) == missing
         stored = planned
-        books.check()
+        ledger.check()
         live += stored
         rng.shuffle(live)
         ending, live = live[: len(live) // 2], live[len(live) // 2 :]
-        books.end(ending)
-        books.check()
-    books.end(live)
-    books.check()
+        ledger.end(ending)
+        ledger.check()
+    ledger.end(live)
+    ledger.check()
 
 
 def test_pools_that_change_while_their_locks_are_awaited_are_found_all_the_same(shared: Service) -> None:
-    books = Books(shared)
-    books.reset(random.Random(1), [Charge.PAYLOAD])
+    ledger = Ledger(shared)
+    ledger.reset(random.Random(1), [Charge.PAYLOAD])
     shared.fetch(
         "UPDATE pools SET guaranteed_kbps = NULL, borrow_limit_kbps = NULL, capacity_kbps = 100000, withheld_kbps = 0,"
         " draining_kbps = 0"
     )
-    tenant_id, request = books.any_ask(random.Random(2))
+    tenant_id, request = ledger.any_ask(random.Random(2))
     # As many as make the planner look them up by a join that it would not take for a few.
     shared.fetch(
         "INSERT INTO pools (tenant_id, level, pool_id, capacity_kbps, accepting)"
@@ -212,14 +216,14 @@ def test_pools_that_change_while_their_locks_are_awaited_are_found_all_the_same(
         TENANTS,
     )
     shared.fetch("ANALYZE pools")
-    path = books.contexts([(tenant_id, request.device_id)])[tenant_id, request.device_id].path
-    new = books.new(tenant_id, request, path, planned=True)
+    path = ledger.contexts([(tenant_id, request.device_id)])[tenant_id, request.device_id].path
+    new = ledger.new(tenant_id, request, path, planned=True)
     with all_pools_changing(shared):
-        assert books.create([new]) == [new]
-    books.check()
+        assert ledger.create([new]) == [new]
+    ledger.check()
     with all_pools_changing(shared):
-        books.end([new])
-    books.check()
+        ledger.end([new])
+    ledger.check()
 
 
 @contextmanager

@@ -158,12 +158,12 @@ def list_tenants() -> None:
 @pools.command("check")
 def check_pools() -> None:
     """Prove that each pool counts what live sessions hold, and withholds what is claimed; exit 1 if one is off."""
-    balances = _with_services(lambda services: services.operations.check_pools())
+    reconciled = _with_services(lambda services: services.operations.check_pools())
     table = Table("tenant", "level", "pool", "capacity", "reserved", "live", "withheld", "claimed", "")
     for column in table.columns[3:8]:
         column.justify = "right"
-    for each in balances:
-        mark = "[green]ok[/green]" if each.balanced else "[red]OFF[/red]"
+    for each in reconciled:
+        mark = "[green]ok[/green]" if each.reconciles else "[red]OFF[/red]"
         figures = (
             each.capacity_kbps or 0,
             each.reserved_kbps,
@@ -174,7 +174,7 @@ def check_pools() -> None:
         table.add_row(
             escape(each.tenant), each.level.label, escape(each.pool_id), *(f"{figure:,}" for figure in figures), mark
         )
-    off = sum(not each.balanced for each in balances)
+    off = sum(not each.reconciles for each in reconciled)
     rows = [
         {
             "tenant": each.tenant,
@@ -186,9 +186,10 @@ def check_pools() -> None:
             "stale_kbps": each.stale_kbps,
             "withheld_kbps": each.withheld_kbps,
             "claimed_kbps": each.claimed_kbps,
-            "balanced": each.balanced,
+            "reconciles": each.reconciles,
+            "balanced": each.reconciles,  # its former name, for one release
         }
-        for each in balances
+        for each in reconciled
     ]
     _show({"pools": rows, "off": off}, table)
     raise typer.Exit(1 if off else 0)

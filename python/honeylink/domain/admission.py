@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Literal
 
 from honeylink import _native
@@ -23,13 +22,12 @@ if TYPE_CHECKING:
 __all__ = [
     "Admission",
     "Charge",
+    "Contenders",
     "LiveSession",
     "Pool",
     "PoolLevel",
-    "Rivals",
     "Shrunk",
     "decide",
-    "path_changes",
     "path_emptied",
     "plan_fec",
     "plan_shrink",
@@ -40,7 +38,7 @@ _PLANNED_DATA_SHARDS = 10
 
 
 class PoolLevel(IntEnum):
-    """The pools that a session reserves from, in the order of their locks: device inside tenant inside node."""
+    """The pools that a session reserves from, each the child of the next, in the order of their locks."""
 
     DEVICE = 0
     TENANT = 1
@@ -96,14 +94,18 @@ class Pool:
 
     @property
     def share_kbps(self) -> int:
-        """What it is guaranteed of the pool around it."""
-        return min(self.guaranteed_kbps or 0, self.capacity_kbps)
+        """What it is guaranteed of its parent."""
+        return self.native().share_kbps
+
+    @property
+    def kept_kbps(self) -> int:
+        """The part of its share that others can't have."""
+        return self.native().kept_kbps
 
     @property
     def claim_kbps(self) -> int:
-        """What the pool around it keeps free for it, if that charges alike."""
-        # Without a share of its own it only hands on what those inside claim; most pools are such.
-        return self.withheld_kbps if self.guaranteed_kbps is None else self.native().claim_kbps
+        """What its parent keeps free for it, if that charges alike."""
+        return self.native().claim_kbps
 
     @property
     def ceiling_kbps(self) -> int:
@@ -113,16 +115,20 @@ class Pool:
     @property
     def committed_kbps(self) -> int:
         """What is reserved or withheld."""
-        return self.reserved_kbps + self.withheld_kbps
+        return self.native().committed_kbps
+
+    @property
+    def free_kbps(self) -> int:
+        """What is left up to its ceiling."""
+        return self.native().free_kbps
 
     def charged_kbps(self, streams: Sequence[Stream]) -> int:
         """What streams reserve here with what they have."""
-        if self.charge is Charge.WIRE:
-            return sum(stream.wire_kbps for stream in streams)
-        return sum(stream.bandwidth_kbps for stream in streams)
+        asks = [_native_ask(stream, stream.fec) for stream in streams]
+        return self.native().charged_kbps(asks, [stream.bandwidth_kbps for stream in streams])
 
-    def with_changes(self, reserved_kbps: int, used_kbps: int) -> Pool:
-        """The same with so much more reserved, and less withheld."""
+    def with_charge(self, reserved_kbps: int, used_kbps: int) -> Pool:
+        """The same with so much more reserved, and less withheld: one of `Admission.charges`, or several added up."""
         return replace(
             self,
             reserved_kbps=self.reserved_kbps + reserved_kbps,
@@ -166,27 +172,17 @@ class LiveSession:
 
     def native(self) -> _native.ActiveSession:
         """As the planner takes it."""
-        streams = [
-            _native.StreamAsk(
-                stream.name,
-                stream.priority.value,
-                stream.bandwidth_kbps,
-                stream.min_bandwidth_kbps,
-                stream.fec.data_shards,
-                stream.fec.parity_shards,
-            )
-            for stream in self.streams
-        ]
+        streams = [_native_ask(stream, stream.fec) for stream in self.streams]
         return _native.ActiveSession(
             str(self.session_id), self.pool_keys, streams, self.hold_priority, self.opened_ms, self.expires_ms
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Rivals:
-    """What deciding takes besides the path, where that is short: who holds its pools, and the pools beside it.
+class Contenders:
+    """What deciding takes besides the path, where that is short: who holds its pools, and what else those are in.
 
-    No session is touched that is not given, and none that is guaranteed what it has by one of the pools beside.
+    No session is touched that is not given, and none that is guaranteed what it has by one of those other pools.
     """
 
     sessions: tuple[LiveSession, ...] = ()
@@ -204,10 +200,14 @@ class Shrunk:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What a session gets, what each pool of its path then has left, and what it costs others, the weakest first."""
+    """What a session gets, what each pool of its path then has left, and what it costs others, the weakest first.
+
+    `charges` says for each pool of the path how much more it then has reserved, and how much less it withholds.
+    """
 
     streams: tuple[Stream, ...]
     headroom_kbps: tuple[int, ...]
+    charges: tuple[tuple[int, int], ...]
     shrunk: tuple[Shrunk, ...] = ()
     evicted: tuple[LiveSession, ...] = ()
 
@@ -217,7 +217,7 @@ class Admission:
         return tuple(each.session for each in self.shrunk) + self.evicted
 
 
-_NO_RIVALS = Rivals()
+_NOBODY = Contenders()
 
 
 def decide(
@@ -226,7 +226,7 @@ def decide(
     path: Sequence[Pool],
     stream_ids: Sequence[UUID],
     max_streams: int,
-    rivals: Rivals = _NO_RIVALS,
+    contenders: Contenders = _NOBODY,
 ) -> Admission:
     """Admit a session's streams, all or none, in request order.
 
@@ -236,7 +236,7 @@ def decide(
         path: the pools from the device up, as a snapshot saw them.
         stream_ids: one fresh id for each stream.
         max_streams: how many streams one session may have.
-        rivals: who may have to give way, and whose ends are known.
+        contenders: who may have to give way, and whose ends are known.
 
     Raises:
         StateConflict: the device is not paired.
@@ -253,9 +253,9 @@ def decide(
     verdict = _native.plan(
         pools,
         _native.Request(asks, request.setup_priority),
-        [session.native() for session in rivals.sessions],
-        rivals.now_ms,
-        [pool.native() for pool in rivals.pools],
+        [session.native() for session in contenders.sessions],
+        contenders.now_ms,
+        [pool.native() for pool in contenders.pools],
     )
     if isinstance(verdict, _native.Rejected):
         raise _refusal(request, dict(zip(map(id, pools), path, strict=True))[id(verdict.limiting_pool)], verdict)
@@ -276,11 +276,12 @@ def decide(
             zip(request.streams, fecs, stream_ids, verdict.allocations, strict=True),
         )
     )
-    shrunk, evicted = _victims(rivals, verdict)
-    return Admission(streams, verdict.headroom_kbps, shrunk, evicted)
+    shrunk, evicted = _victims(contenders, verdict)
+    charges = _native.charge_path(pools, asks, verdict.allocations)
+    return Admission(streams, verdict.headroom_kbps, charges, shrunk, evicted)
 
 
-def plan_shrink(pool: Pool, rivals: Rivals) -> tuple[Shrunk, ...] | None:
+def plan_shrink(pool: Pool, contenders: Contenders) -> tuple[Shrunk, ...] | None:
     """Which sessions have to do with less, and how much, so that a pool that is over its ceiling no longer is.
 
     Returns:
@@ -288,7 +289,7 @@ def plan_shrink(pool: Pool, rivals: Rivals) -> tuple[Shrunk, ...] | None:
 
     Example:
         >>> from uuid import UUID
-        >>> plan_shrink(Pool(UUID(int=1), PoolLevel.TENANT, "acme", capacity_kbps=5, reserved_kbps=5), Rivals())
+        >>> plan_shrink(Pool(UUID(int=1), PoolLevel.TENANT, "acme", capacity_kbps=5, reserved_kbps=5), Contenders())
         ()
     """
     # As if a stream came that is stronger than all, for which there would be just room.
@@ -296,12 +297,12 @@ def plan_shrink(pool: Pool, rivals: Rivals) -> tuple[Shrunk, ...] | None:
     if pool.borrow_limit_kbps is not None:
         wider = replace(wider, borrow_limit_kbps=pool.borrow_limit_kbps + 1)
     one = _native.Request([_native.StreamAsk("", "latency", 1)], _STRONGEST)
-    sessions = [session.native() for session in rivals.sessions]
-    others = [other.native() for other in rivals.pools]
-    verdict = _native.plan([wider.native()], one, sessions, rivals.now_ms, others)
+    sessions = [session.native() for session in contenders.sessions]
+    others = [other.native() for other in contenders.pools]
+    verdict = _native.plan([wider.native()], one, sessions, contenders.now_ms, others)
     if isinstance(verdict, _native.Rejected) or verdict.evicted:
         return None
-    return _victims(rivals, verdict)[0]
+    return _victims(contenders, verdict)[0]
 
 
 _STRONGEST = 2**63 - 1
@@ -321,37 +322,19 @@ def _refusal(request: SessionRequest, short: Pool, verdict: _native.Rejected) ->
     )
 
 
-def _victims(rivals: Rivals, verdict: _native.Admitted) -> tuple[tuple[Shrunk, ...], tuple[LiveSession, ...]]:
-    by_id = {str(session.session_id): session for session in rivals.sessions}
+def _victims(contenders: Contenders, verdict: _native.Admitted) -> tuple[tuple[Shrunk, ...], tuple[LiveSession, ...]]:
+    by_id = {str(session.session_id): session for session in contenders.sessions}
     shrunk = tuple(Shrunk(by_id[name], kbps) for name, kbps in verdict.shrunk)
     return shrunk, tuple(by_id[name] for name in verdict.evicted)
 
 
-def path_changes(path: Sequence[Pool], streams: Sequence[Stream]) -> list[tuple[int, int]]:
-    """What streams reserve of each pool of a path, and what of that was withheld there for the pool before it."""
-    changes = []
-    claimed_kbps = 0
-    for pool, around in zip_longest(path, path[1:]):
-        reserved_kbps = pool.charged_kbps(streams)
-        used_kbps = min(claimed_kbps, pool.withheld_kbps)
-        changes.append((reserved_kbps, used_kbps))
-        claimed_kbps = 0
-        if around is not None and around.charge is pool.charge and pool.claim_kbps:
-            claimed_kbps = pool.claim_kbps - pool.with_changes(reserved_kbps, used_kbps).claim_kbps
-    return changes
-
-
 def path_emptied(path: Sequence[Pool]) -> tuple[Pool, ...]:
-    """The pools of a path as if nobody had reserved anything, and nobody beside it kept anything."""
-    emptied: list[Pool] = []
-    for pool in path:
-        inside = emptied[-1] if emptied else None
-        withheld_kbps = inside.claim_kbps if inside is not None and inside.charge is pool.charge else 0
-        emptied.append(replace(pool, reserved_kbps=0, withheld_kbps=withheld_kbps))
-    return tuple(emptied)
+    """The pools of a path as if no session had reserved anything, and none of their siblings kept anything."""
+    withheld = _native.withheld_when_empty([pool.native() for pool in path])
+    return tuple(replace(pool, reserved_kbps=0, withheld_kbps=kbps) for pool, kbps in zip(path, withheld, strict=True))
 
 
-def _native_ask(ask: StreamRequest, fec: FecParameters) -> _native.StreamAsk:
+def _native_ask(ask: StreamRequest | Stream, fec: FecParameters) -> _native.StreamAsk:
     return _native.StreamAsk(
         ask.name,
         ask.priority.value,

@@ -1,4 +1,4 @@
-"""What an operator may make of a pool: rules between a pool, those inside it and those around it."""
+"""What an operator may make of a pool: rules between a pool, its ancestors, its siblings and its children."""
 
 from __future__ import annotations
 
@@ -58,40 +58,40 @@ class PoolChange:
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """What is guaranteed to others of the pools around a pool, and inside it.
+    """What is guaranteed to siblings of a pool and of its ancestors, and to its children.
 
-    A pool is guaranteed its share, or what those inside it are if that is more. What it keeps is a part of that.
+    A pool is guaranteed its share, or what its children are if that is more. What it keeps is a part of that.
 
     Attributes:
-        beside_kbps: by level of a pool around: to those in it that the path does not lead through.
-        inside_kbps: to the pools inside.
-        kept_inside: whether those keep some of it for themselves.
+        siblings_kbps: by level of an ancestor: to those of its children that are not on the path.
+        children_kbps: to the pool's own children.
+        children_keep: whether those keep some of it for themselves.
     """
 
-    beside_kbps: Mapping[PoolLevel, int]
-    inside_kbps: int
-    kept_inside: bool
+    siblings_kbps: Mapping[PoolLevel, int]
+    children_kbps: int
+    children_keep: bool
 
 
-def check_change(pool: Pool, change: PoolChange, around: Sequence[Pool], shares: Shares) -> None:
+def check_change(pool: Pool, change: PoolChange, ancestors: Sequence[Pool], shares: Shares) -> None:
     """Let only a change pass that leaves every promise possible.
 
-    The promise: of each pool, what is guaranteed inside it comes to no more than its ceiling. So whatever a pool is
-    guaranteed can be had all the way up, or taken back from those who have borrowed it.
+    The promise: of each pool, what is guaranteed to its children comes to no more than its ceiling. So whatever a
+    pool is guaranteed can be had all the way up, or taken back from those who have borrowed it.
 
     Args:
         pool: as it is.
         change: what it shall be.
-        around: the pools that it is in, the innermost first.
-        shares: of the pools beside and inside it.
+        ancestors: the pools that it is in, its parent first.
+        shares: of its siblings and children.
 
     Raises:
         PoolConflict: says which promise could not be kept, and what would have been possible.
         GuaranteeExceeded: likewise, by how much.
     """
     after = change.of(pool)
-    _check_charge(pool, change, around, shares)
-    _check_guarantees(pool, after, around, shares)
+    _check_charge(pool, change, ancestors, shares)
+    _check_guarantees(pool, after, ancestors, shares)
     is_lowered = after.ceiling_kbps < pool.ceiling_kbps
     if change.force is None and is_lowered and pool.committed_kbps > after.ceiling_kbps:
         raise PoolConflict(
@@ -101,33 +101,33 @@ def check_change(pool: Pool, change: PoolChange, around: Sequence[Pool], shares:
         )
 
 
-def _check_charge(pool: Pool, change: PoolChange, around: Sequence[Pool], shares: Shares) -> None:
+def _check_charge(pool: Pool, change: PoolChange, ancestors: Sequence[Pool], shares: Shares) -> None:
     if change.charge is not pool.charge:
         if pool.reserved_kbps:
             raise PoolConflict(
                 pool.name, f"no sessions in it to charge by {change.charge}", f"{pool.reserved_kbps} kbps reserved"
             )
-        if shares.kept_inside:
+        if shares.children_keep:
             raise PoolConflict(
-                pool.name, f"no lend limits inside it to charge by {change.charge}", "pools that keep what they have"
+                pool.name,
+                f"no lend limits of its children to charge by {change.charge}",
+                "children that keep what they have",
             )
-    share_kbps = change.of(pool).share_kbps
-    keeps = change.lend_limit_kbps is not None and share_kbps > change.lend_limit_kbps
-    otherwise = [each.name for each in around if each.charge is not change.charge]
-    if keeps and otherwise:
+    otherwise = [each.name for each in ancestors if each.charge is not change.charge]
+    if change.of(pool).kept_kbps and otherwise:
         raise PoolConflict(
-            pool.name, "no lend limit below the share, since a pool around it charges otherwise", otherwise[0]
+            pool.name, "no lend limit below the share, since an ancestor charges otherwise", otherwise[0]
         )
 
 
-def _check_guarantees(pool: Pool, after: Pool, around: Sequence[Pool], shares: Shares) -> None:
-    if shares.inside_kbps > after.ceiling_kbps:
-        raise GuaranteeExceeded(pool.name, shares.inside_kbps, after.ceiling_kbps, pool.name)
-    if after.share_kbps <= max(pool.share_kbps, shares.inside_kbps):
+def _check_guarantees(pool: Pool, after: Pool, ancestors: Sequence[Pool], shares: Shares) -> None:
+    if shares.children_kbps > after.ceiling_kbps:
+        raise GuaranteeExceeded(pool.name, shares.children_kbps, after.ceiling_kbps, pool.name)
+    if after.share_kbps <= max(pool.share_kbps, shares.children_kbps):
         return  # nothing more is promised, so a share can always be lowered
     others_kbps = 0
-    for each in around:
-        others_kbps += shares.beside_kbps[each.level]
+    for each in ancestors:
+        others_kbps += shares.siblings_kbps[each.level]
         available_kbps = max(each.ceiling_kbps - others_kbps, 0)
         if after.share_kbps > available_kbps:
             raise GuaranteeExceeded(pool.name, after.share_kbps, available_kbps, each.name)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from honeylink import _native
+
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
@@ -142,8 +144,7 @@ class Stream:
     @property
     def wire_kbps(self) -> int:
         """What it sends, with its parity, rounded up: what a pool charges that charges `wire`."""
-        shards = self.fec.data_shards + self.fec.parity_shards
-        return -(-self.bandwidth_kbps * shards // self.fec.data_shards)
+        return _native.wire_kbps(self.bandwidth_kbps, self.fec.data_shards, self.fec.parity_shards)
 
     @property
     def fec_rule(self) -> FecRule:

@@ -17,7 +17,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from honeylink.domain.admission import decide, path_changes
+from honeylink.domain.admission import decide
 from honeylink.errors import BandwidthExceeded, ClientGone, NotFound, ServiceError
 from honeylink.keys.providers import KeyProviderError
 from honeylink.services.asking import OpenedSession, new_session, session_roots, wipe
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from honeylink.domain.admission import Pool
-    from honeylink.domain.sessions import Stream
     from honeylink.keys.keyring import Keyring
     from honeylink.keys.secret import Secret
     from honeylink.services.asking import Asked
@@ -83,12 +82,12 @@ class _Taken:
         """The pools as they will be for the next of the group."""
         changes = [self._changes.get(pool.key) for pool in path]
         return [
-            pool if change is None else pool.with_changes(*change) for pool, change in zip(path, changes, strict=True)
+            pool if change is None else pool.with_charge(*change) for pool, change in zip(path, changes, strict=True)
         ]
 
-    def add(self, path: Sequence[Pool], streams: Sequence[Stream]) -> None:
-        """Count one more session, whose pools were like that before it."""
-        for pool, (reserved_kbps, used_kbps) in zip(path, path_changes(path, streams), strict=True):
+    def add(self, path: Sequence[Pool], charges: Sequence[tuple[int, int]]) -> None:
+        """Count one more session by what it is charged on its path."""
+        for pool, (reserved_kbps, used_kbps) in zip(path, charges, strict=True):
             reserved_before_kbps, used_before_kbps = self._changes.get(pool.key, (0, 0))
             self._changes[pool.key] = reserved_before_kbps + reserved_kbps, used_before_kbps + used_kbps
 
@@ -220,11 +219,12 @@ class GroupCommit:
         snapshot = current.snapshot(asked)
         path = current.taken.path_after(snapshot.context.path)
         status = snapshot.context.device_status
-        streams = decide(asked.request, status, path, asked.stream_ids, self._max_streams).streams
+        admission = decide(asked.request, status, path, asked.stream_ids, self._max_streams)
+        streams = admission.streams
         if asked.device in current.known and any(stream.is_short for stream in streams):
             return
         current.admitted.append(_Admitted(asked, snapshot, streams))
-        current.taken.add(path, streams)
+        current.taken.add(path, admission.charges)
 
     async def _make_keys(self, current: _Round, made: list[tuple[Secret, ...]]) -> None:
         """Make what is stored of each that is admitted; `made` is given the keys as soon as there are any."""

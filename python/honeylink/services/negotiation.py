@@ -32,7 +32,7 @@ from honeylink.telemetry import SESSIONS, current_trace_id
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from honeylink.domain.admission import Admission, Pool, Rivals
+    from honeylink.domain.admission import Admission, Contenders, Pool
     from honeylink.keys.keyring import Keyring, SessionKeys
     from honeylink.keys.secret import Secret
     from honeylink.services.asking import Asked
@@ -72,7 +72,7 @@ class Negotiation:
         """Whether one more would have to wait."""
         return self._turns.locked()
 
-    async def look(self, work: UnitOfWork, asked: Asked) -> tuple[Snapshot, Rivals, Admission]:
+    async def look(self, work: UnitOfWork, asked: Asked) -> tuple[Snapshot, Contenders, Admission]:
         """Decide, and change nothing.
 
         Returns:
@@ -87,7 +87,7 @@ class Negotiation:
         snapshot, rivals = await self._read(work, asked)
         return snapshot, rivals, self._decide(asked, snapshot, rivals)
 
-    async def _read(self, work: UnitOfWork, asked: Asked) -> tuple[Snapshot, Rivals]:
+    async def _read(self, work: UnitOfWork, asked: Asked) -> tuple[Snapshot, Contenders]:
         tenant_id, device_id = asked.device
         contexts = await session_store.find_session_contexts(work, [asked.device])
         if asked.device not in contexts:
@@ -98,12 +98,12 @@ class Negotiation:
         weaker_than = (asked.request.setup_priority or None) if may_take else None
         # Of sessions of other devices. Those of its own are few, and read whatever their age.
         min_hold_ms = min((pool.min_hold_ms for pool in context.path[1:] if pool.preemption), default=0)
-        path, rivals = await session_store.find_rivals(
+        path, rivals = await session_store.find_contenders(
             work, tenant_id, device_id, weaker_than, min_hold_ms, _RIVALS_MAX
         )
         return Snapshot(replace(context, path=path), read_at), rivals
 
-    def _decide(self, asked: Asked, snapshot: Snapshot, rivals: Rivals) -> Admission:
+    def _decide(self, asked: Asked, snapshot: Snapshot, rivals: Contenders) -> Admission:
         context = snapshot.context
         return decide(asked.request, context.device_status, context.path, asked.stream_ids, self._max_streams, rivals)
 
@@ -188,7 +188,7 @@ class Negotiation:
         work: UnitOfWork,
         asked: Asked,
         snapshot: Snapshot,
-        rivals: Rivals,
+        rivals: Contenders,
         admission: Admission,
         keys: SessionKeys,
     ) -> tuple[Admission, OpenedSession]:
@@ -204,7 +204,9 @@ class Negotiation:
         times = stored[new.session_id]
         return admission, OpenedSession(new.session_id, *times, self._session_endpoint, new.streams, keys.stream_keys)
 
-    def _decide_again(self, asked: Asked, snapshot: Snapshot, rivals: Rivals, locked: Mapping[str, Pool]) -> Admission:
+    def _decide_again(
+        self, asked: Asked, snapshot: Snapshot, rivals: Contenders, locked: Mapping[str, Pool]
+    ) -> Admission:
         """With the pools as they are under their locks, so that nobody loses what is not needed or not to be had."""
         context = snapshot.context
         path = [locked[pool.key] for pool in context.path]
@@ -225,7 +227,7 @@ class Negotiation:
         shrinking = [(each, uuid7()) for each in admission.shrunk]
         if await session_store.shrink_sessions(work, shrinking, **told) < len(shrinking):
             raise _RaceLostError
-        await pool_store.settle(work, {session.tenant_id for session in admission.victims})
+        await pool_store.withhold_claims(work, {session.tenant_id for session in admission.victims})
 
 
 def _pool_keys(snapshot: Snapshot, admission: Admission) -> set[str]:

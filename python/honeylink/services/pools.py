@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from uuid_utils.compat import uuid7
 
 from honeylink.domain.access import SYSTEM_TENANT_ID, Permission
-from honeylink.domain.admission import Pool, PoolLevel, Rivals, plan_shrink
+from honeylink.domain.admission import Contenders, Pool, PoolLevel, plan_shrink
 from honeylink.domain.audit import AuditEvent, Category, Outcome
 from honeylink.domain.paging import Cursor, Page
 from honeylink.domain.pools import Force, PoolChange, check_change
@@ -202,13 +202,13 @@ async def _change_locked(
     work: UnitOfWork, path: Sequence[Pool], change: PoolChange, event: AuditEvent, shrunk: Sequence[Shrunk] = ()
 ) -> Pool:
     """Change the innermost pool of a path whose locks are held; `event` is told from what to what."""
-    pool, *around = path
-    check_change(pool, change, around, await pool_store.find_shares(work, pool))
+    pool, *ancestors = path
+    check_change(pool, change, ancestors, await pool_store.find_shares(work, pool))
     if shrunk:
         told = {"reason": "pool lowered", "actor": event.actor, "trace_id": event.trace_id}
         if await session_store.shrink_sessions(work, [(each, uuid7()) for each in shrunk], **told) < len(shrunk):
             raise _RaceLostError
-        await pool_store.settle(work, {each.session.tenant_id for each in shrunk})
+        await pool_store.withhold_claims(work, {each.session.tenant_id for each in shrunk})
     if not await pool_store.change_pool(work, pool, change, replace(event, details=_details(pool, change))):
         raise _RaceLostError  # others came in after it was planned who is to shrink
     device_id = pool.pool_id if pool.level is PoolLevel.DEVICE else None
@@ -220,11 +220,11 @@ async def _plan_shrink(work: UnitOfWork, pool: Pool, change: PoolChange) -> tupl
     after = change.of(pool)
     if change.force is not Force.SHRINK or pool.committed_kbps <= after.ceiling_kbps:
         return ()
-    rivals = await _sessions_of(work, pool)
-    shrunk = plan_shrink(after, rivals)
+    contenders = await _sessions_of(work, pool)
+    shrunk = plan_shrink(after, contenders)
     if shrunk is not None:
         return shrunk
-    read_kbps = sum(pool.charged_kbps(each.streams) for each in rivals.sessions if pool.key in each.pool_keys)
+    read_kbps = sum(pool.charged_kbps(each.streams) for each in contenders.sessions if pool.key in each.pool_keys)
     if read_kbps < pool.reserved_kbps:
         raise PoolConflict(
             pool.name,
@@ -238,10 +238,12 @@ async def _plan_shrink(work: UnitOfWork, pool: Pool, change: PoolChange) -> tupl
     )
 
 
-async def _sessions_of(work: UnitOfWork, pool: Pool) -> Rivals:
+async def _sessions_of(work: UnitOfWork, pool: Pool) -> Contenders:
     device_id = pool.pool_id if pool.level is PoolLevel.DEVICE else ""
-    _, rivals = await session_store.find_rivals(work, pool.tenant_id, device_id, _STRONGER_THAN_ALL, 0, _SHRINK_MAX)
-    return rivals
+    _, contenders = await session_store.find_contenders(
+        work, pool.tenant_id, device_id, _STRONGER_THAN_ALL, 0, _SHRINK_MAX
+    )
+    return contenders
 
 
 async def _path(work: UnitOfWork, caller: Principal, device_id: str | None) -> list[Pool]:

@@ -160,7 +160,7 @@ class Sessions:
         snapshot, admission = await self._negotiation.preview(asked)
         path = snapshot.context.path
         if isinstance(admission, BandwidthExceeded):
-            left_kbps = [max(pool.ceiling_kbps - pool.committed_kbps, 0) for pool in path]
+            left_kbps = [pool.free_kbps for pool in path]
             told = _headroom_of_own(path, left_kbps, admission.limiting_pool)
             return Preview(path=path, headroom_kbps=told, refusal=admission)
         victims = [

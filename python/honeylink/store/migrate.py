@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["HEAD_REVISION", "OLDEST_REVISION", "MigrationError", "migrate"]
 
-HEAD_REVISION = "0005"
+HEAD_REVISION = "0006"
 """The newest script's revision: the schema that this code makes."""
 
-OLDEST_REVISION = "0005"
+OLDEST_REVISION = "0006"
 """The oldest schema that this code works with. Newer ones say themselves which code they are for."""
 
 _CONNECT_SECONDS = 10

@@ -29,7 +29,7 @@ _NODE_KEY = f"{SYSTEM_TENANT_ID}/{PoolLevel.NODE}/node"
 
 __all__ = [
     "LevelTotal",
-    "PoolBalance",
+    "ReconciledPool",
     "change_pool",
     "check_pools",
     "ensure_node_pool",
@@ -38,14 +38,14 @@ __all__ = [
     "list_pools",
     "lock_pools",
     "pool_of",
-    "settle",
     "sum_pools",
+    "withhold_claims",
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class PoolBalance:
-    """A pool beside what sessions hold of it, and what it withholds beside what the pools inside it claim.
+class ReconciledPool:
+    """A pool beside what sessions hold of it, and what it withholds beside what its children claim.
 
     `capacity_kbps` is None if reservations name a pool that is gone.
     """
@@ -61,7 +61,7 @@ class PoolBalance:
     claimed_kbps: int
 
     @property
-    def balanced(self) -> bool:
+    def reconciles(self) -> bool:
         """Whether the pool exists, counts exactly what live sessions hold, and withholds exactly what is claimed."""
         return (
             self.capacity_kbps is not None
@@ -80,9 +80,9 @@ class LevelTotal:
     reserved_kbps: int
 
 
-async def check_pools(work: UnitOfWork) -> list[PoolBalance]:
+async def check_pools(work: UnitOfWork) -> list[ReconciledPool]:
     """Every pool of every tenant, in one snapshot."""
-    return [PoolBalance(**{**row, "level": PoolLevel(row["level"])}) for row in await work.fetch("check_pools")]
+    return [ReconciledPool(**{**row, "level": PoolLevel(row["level"])}) for row in await work.fetch("check_pools")]
 
 
 async def sum_pools(work: UnitOfWork) -> list[LevelTotal]:
@@ -94,17 +94,17 @@ async def sum_pools(work: UnitOfWork) -> list[LevelTotal]:
 
 
 async def find_path(work: UnitOfWork, tenant_id: UUID, device_id: str | None) -> list[Pool]:
-    """The pools of a device's path, or without a device those of its tenant's, from the inside out."""
+    """The pools of a device's path, or without a device those of its tenant's, from the device up."""
     rows = await work.fetch("find_path", tenant_id=tenant_id, device_id=device_id)
     return [pool_of(json.loads(row["pool"])) for row in rows]
 
 
 async def find_shares(work: UnitOfWork, pool: Pool) -> Shares:
-    """What is guaranteed beside a pool and inside it; the locks of its path are held."""
+    """What is guaranteed to siblings of a path's pools, and to a pool's children; the locks of its path are held."""
     row = await work.fetchrow("find_shares", tenant_id=pool.tenant_id, level=pool.level, pool_id=pool.pool_id)
     assert row is not None  # noqa: S101 - sums have a row
-    beside_kbps = {PoolLevel.TENANT: row["other_devices_kbps"], PoolLevel.NODE: row["other_tenants_kbps"]}
-    return Shares(beside_kbps, row["inside_kbps"], row["kept_inside"])
+    siblings_kbps = {PoolLevel.TENANT: row["other_devices_kbps"], PoolLevel.NODE: row["other_tenants_kbps"]}
+    return Shares(siblings_kbps, row["children_kbps"], row["children_keep"])
 
 
 async def list_pools(work: UnitOfWork, tenant_id: UUID, before: PoolBefore, limit: int) -> list[tuple[Pool, datetime]]:
@@ -117,13 +117,13 @@ async def list_pools(work: UnitOfWork, tenant_id: UUID, before: PoolBefore, limi
 
 
 async def change_pool(work: UnitOfWork, pool: Pool, change: PoolChange, event: AuditEvent) -> bool:
-    """Make a pool what it shall be, with its audit event, and settle what is claimed; the path's locks are held.
+    """Make a pool what it shall be, with its audit event, and withhold what it claims; the path's locks are held.
 
     Returns:
         Whether what it has given away fits into it. If not, the transaction can only be rolled back.
 
     Raises:
-        PoolConflict: the pool around it has not so much left to keep; likewise.
+        PoolConflict: an ancestor has not so much left to keep; likewise.
     """
     try:
         await work.fetchrow(
@@ -146,11 +146,11 @@ async def change_pool(work: UnitOfWork, pool: Pool, change: PoolChange, event: A
             raise
         return False
     try:
-        await settle(work, [pool.tenant_id])
+        await withhold_claims(work, [pool.tenant_id])
     except asyncpg.CheckViolationError as error:
         if error.constraint_name != "pools_capacity":
             raise
-        expected = "a pool around it that has left what it would keep; let others end or shrink first"
+        expected = "an ancestor that has left what it would keep; let others end or shrink first"
         raise PoolConflict(pool.name, expected, "too little") from None
     return True
 
@@ -178,14 +178,14 @@ async def lock_pools(work: UnitOfWork, keys: Collection[str]) -> dict[str, Pool]
     return {pool.key: pool for pool in locked}
 
 
-async def settle(work: UnitOfWork, tenant_ids: Collection[UUID]) -> None:
+async def withhold_claims(work: UnitOfWork, tenant_ids: Collection[UUID]) -> None:
     """Withhold what is claimed, after pools of these tenants have changed; the locks of theirs and the node's are held.
 
     Raises:
         asyncpg.CheckViolationError: of `pools_capacity`: a pool has not so much left.
     """
-    await work.execute("settle_tenants", tenant_ids=list(tenant_ids))
-    await work.execute("settle_node")
+    await work.execute("withhold_in_tenants", tenant_ids=list(tenant_ids))
+    await work.execute("withhold_in_node")
 
 
 def pool_of(row: Mapping[str, Any]) -> Pool:

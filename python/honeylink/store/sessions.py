@@ -9,7 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
-from honeylink.domain.admission import LiveSession, PoolLevel, Rivals
+from honeylink.domain.admission import Contenders, LiveSession, PoolLevel
 from honeylink.domain.devices import DeviceStatus
 from honeylink.domain.keys import WrappedDataKey, WrappedKey
 from honeylink.domain.sessions import SessionStatus
@@ -37,7 +37,7 @@ __all__ = [
     "create_sessions",
     "end_sessions",
     "expire_sessions",
-    "find_rivals",
+    "find_contenders",
     "find_session",
     "find_session_contexts",
     "list_due_sessions",
@@ -216,9 +216,9 @@ async def shrink_sessions(
     return len(rows)
 
 
-async def find_rivals(
+async def find_contenders(
     work: UnitOfWork, tenant_id: UUID, device_id: str, weaker_than: int | None, min_hold_ms: int, limit: int
-) -> tuple[tuple[Pool, ...], Rivals]:
+) -> tuple[tuple[Pool, ...], Contenders]:
     """The pools of a device's path, and who holds them, in one snapshot; see the statement for which sessions.
 
     Args:
@@ -230,7 +230,7 @@ async def find_rivals(
         limit: how many of each kind.
     """
     row = await work.fetchrow(
-        "find_rivals",
+        "find_contenders",
         tenant_id=tenant_id,
         device_id=device_id,
         weaker_than=weaker_than,
@@ -245,9 +245,9 @@ async def find_rivals(
         if pool.level == PoolLevel.NODE
         or (pool.tenant_id == tenant_id and (pool.level == PoolLevel.TENANT or pool.pool_id == device_id))
     )
-    beside = tuple(pool for pool in pools.values() if pool not in path)
+    others = tuple(pool for pool in pools.values() if pool not in path)
     sessions = tuple(_live_session(session) for session in json.loads(row["sessions"] or "[]"))
-    return path, Rivals(sessions, beside, row["now_ms"])
+    return path, Contenders(sessions, others, row["now_ms"])
 
 
 async def _fetch_on_pools(work: UnitOfWork, statement: str, **parameters: object) -> list[Record]:

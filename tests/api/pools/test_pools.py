@@ -85,7 +85,7 @@ def end(service: Service, session: dict[str, Any], operator: str | None = None) 
 
 def check_books(service: Service) -> None:
     balances = service.loop.run(service.services.operations.check_pools())
-    assert [each for each in balances if not each.balanced] == []
+    assert [each for each in balances if not each.reconciles] == []
 
 
 def refused_start(service: Service, **settings: object) -> str:
@@ -301,8 +301,8 @@ def test_a_lend_limit_needs_one_charge_all_the_way_up(service: Service) -> None:
     assert "charges otherwise" in answer.json()["message"]
     changed(service, own, 1000, charge="wire", guaranteed_kbps=10, lend_limit_kbps=10)
     changed(service, own, 1000, guaranteed_kbps=10, lend_limit_kbps=0)
-    assert "no lend limits inside" in put(service, "/tenants/acme", NODE_KBPS, charge="wire").json()["message"]
-    assert refused_start(service, node_pool_charge="wire").endswith("found pools that keep what they have")
+    assert "no lend limits of its children" in put(service, "/tenants/acme", NODE_KBPS, charge="wire").json()["message"]
+    assert refused_start(service, node_pool_charge="wire").endswith("found children that keep what they have")
 
 
 def test_what_a_tenant_keeps_is_there_for_it_and_for_nobody_else(service: Service) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from honeylink.domain.admission import Admission, Rivals
+    from honeylink.domain.admission import Admission, Contenders
     from honeylink.keys.keyring import SessionKeys
     from honeylink.services.asking import Asked
     from honeylink.services.snapshots import Snapshot
@@ -84,7 +84,7 @@ def new_device(service: Service, kbps: int, **pool: object) -> Device:
 
 def check_books(service: Service) -> None:
     balances = service.loop.run(service.services.operations.check_pools())
-    assert [each for each in balances if not each.balanced] == []
+    assert [each for each in balances if not each.reconciles] == []
 
 
 def everything(service: Service) -> list[object]:
@@ -374,7 +374,7 @@ class Contest:
         await connection.execute("UPDATE pools SET preemption = false WHERE pool_id = $1", self.device.device_id)
         await connection.close()
 
-    async def _look_and_lose(self, work: UnitOfWork, asked: Asked) -> tuple[Snapshot, Rivals, Admission]:
+    async def _look_and_lose(self, work: UnitOfWork, asked: Asked) -> tuple[Snapshot, Contenders, Admission]:
         found = await self._look(work, asked)
         self.victims.append({each.session_id for each in found[2].victims})
         meanwhile, self._meanwhile = self._meanwhile, None

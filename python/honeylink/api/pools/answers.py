@@ -54,7 +54,7 @@ class PoolAnswer(AnswerModel):
             min_hold_ms=pool.min_hold_ms,
             reserved_kbps=pool.reserved_kbps if own else None,
             withheld_kbps=pool.withheld_kbps if own else None,
-            available_kbps=max(pool.ceiling_kbps - pool.committed_kbps, 0) if own else None,
+            available_kbps=pool.free_kbps if own else None,
             draining_kbps=pool.draining_kbps if own else None,
         )
 

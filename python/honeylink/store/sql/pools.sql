@@ -1,5 +1,5 @@
 -- name: check_pools
--- Each pool beside what live sessions hold of it, and what it withholds beside what the pools inside it claim; each two must be equal. Also reservations of pools that are gone and of sessions that have ended.
+-- Each pool beside what live sessions hold of it, and what it withholds beside what its children claim; each two must be equal. Also reservations of pools that are gone and of sessions that have ended.
 WITH held AS (
     SELECT reservation.pool_tenant_id AS tenant_id, reservation.level, reservation.pool_id,
            sum(reservation.reserved_kbps) FILTER (WHERE session.status = 'active') AS live_kbps,
@@ -44,7 +44,7 @@ WHERE (pool.tenant_id, pool.level, pool.pool_id) IN (
 ORDER BY pool.level, pool.pool_id, pool.tenant_id
 FOR NO KEY UPDATE OF pool;
 
--- name: settle_tenants!
+-- name: withhold_in_tenants!
 -- Withhold in tenants' pools what their devices' pools claim, after those or the tenants' own have changed. Their locks are held.
 UPDATE pools AS tenant
 SET withheld_kbps = claimed.kbps,
@@ -61,7 +61,7 @@ FROM (
 ) AS claimed
 WHERE tenant.tenant_id = claimed.tenant_id AND tenant.level = 1;
 
--- name: settle_node!
+-- name: withhold_in_node!
 -- Withhold in the node's pool, if there is one, what tenants' pools claim, after some of those or its own have changed. Its lock is held.
 UPDATE pools AS node
 SET withheld_kbps = claimed.kbps,
@@ -98,7 +98,7 @@ ORDER BY created_at DESC, level DESC, pool_id DESC
 LIMIT :limit::integer;
 
 -- name: find_path
--- The pools of a device's path, or without a device those of its tenant's, from the inside out.
+-- The pools of a device's path, or without a device those of its tenant's, from the device up.
 SELECT to_json(pool)::text AS pool
 FROM pools AS pool
 WHERE (tenant_id = :tenant_id AND (level = 1 OR level = 0 AND pool_id = :device_id::text))
@@ -106,9 +106,9 @@ WHERE (tenant_id = :tenant_id AND (level = 1 OR level = 0 AND pool_id = :device_
 ORDER BY level;
 
 -- name: find_shares^
--- What is guaranteed to others of the pool around a pool, and of the next one; and inside it. A tenant's pool is guaranteed its share, or what its devices' pools are if that is more. A tenant's pool keeps something too if its devices' do.
+-- What is guaranteed to siblings of a pool, and to siblings of its parent; and to its children. A tenant's pool is guaranteed its share, or what its devices' pools are if that is more. A tenant's pool keeps something too if its devices' do.
 WITH share AS (
-    SELECT pool.tenant_id, pool.level, pool.pool_id, least(pool.guaranteed_kbps, pool.capacity_kbps) AS kbps,
+    SELECT pool.tenant_id, pool.level, pool.pool_id, share_kbps(pool) AS kbps,
            kept_kbps(pool) AS kept_kbps
     FROM pools AS pool
     WHERE pool.guaranteed_kbps IS NOT NULL AND pool.level < 2
@@ -126,14 +126,14 @@ total AS (
 )
 SELECT CASE :level::smallint WHEN 0 THEN coalesce(of_devices_kbps, 0) - coalesce(own_kbps, 0) END::bigint AS other_devices_kbps,
        CASE WHEN :level < 2 THEN coalesce(of_tenants_kbps, 0) - coalesce(of_tenant_kbps, 0) END::bigint AS other_tenants_kbps,
-       coalesce(CASE :level WHEN 1 THEN of_devices_kbps WHEN 2 THEN of_tenants_kbps END, 0)::bigint AS inside_kbps,
+       coalesce(CASE :level WHEN 1 THEN of_devices_kbps WHEN 2 THEN of_tenants_kbps END, 0)::bigint AS children_kbps,
        EXISTS (
            SELECT FROM share WHERE level < :level AND kept_kbps > 0 AND (:level = 2 OR tenant_id = :tenant_id)
-       ) AS kept_inside
+       ) AS children_keep
 FROM total;
 
 -- name: change_pool^
--- Make a pool what it shall be, tell every process and write the audit event. Its lock is held; what it claims is settled after.
+-- Make a pool what it shall be, tell every process and write the audit event. Its lock is held; what it claims is withheld after.
 WITH pool AS (
     UPDATE pools AS pool
     SET capacity_kbps = :capacity_kbps, charge = :charge::text, guaranteed_kbps = :guaranteed_kbps::bigint,
@@ -142,7 +142,7 @@ WITH pool AS (
         draining_kbps = CASE
             WHEN :drain::boolean THEN greatest(
                 pool.reserved_kbps + pool.withheld_kbps
-                    - least(:capacity_kbps, coalesce(:guaranteed_kbps::bigint, 0) + :borrow_limit_kbps::bigint),
+                    - ceiling_kbps(:capacity_kbps::bigint, :guaranteed_kbps::bigint, :borrow_limit_kbps::bigint),
                 0
             )
             ELSE 0

@@ -27,7 +27,7 @@ CROSS JOIN LATERAL (
 
 -- name: create_sessions
 -- Store a group of sessions with their streams, reservations and audit events. Each is stored whole, provided that every pool on its path accepts sessions and has room for it after those before it in the group, that its deadline has not passed, and if it has less than it asked for that all before it are stored; or nothing of it is. Returns those that were stored.
--- What a session takes of a pool's kept share the pool around it has withheld for it. So at each level a session adds to what is committed, and hands on to the next level what that adds beyond the kept share; where nothing is kept that is all of it.
+-- What a session takes of a pool's kept share the parent has withheld for it. So at each level a session adds to what is committed, and charges the next level what that adds beyond the kept share; where nothing is kept that is all of it.
 WITH ask AS (
     SELECT *
     FROM unnest({ask_arrays}) WITH ORDINALITY AS ask ({ask_columns}, position)
@@ -67,7 +67,7 @@ in_device AS (
     JOIN locked ON locked.at < ask.deadline
     JOIN held AS pool ON pool.level = 0 AND pool.tenant_id = ask.tenant_id AND pool.pool_id = ask.device_id
     CROSS JOIN LATERAL (
-        SELECT CASE pool.charge WHEN 'wire' THEN ask.wire_kbps ELSE ask.payload_kbps END AS kbps
+        SELECT charge_kbps(pool.charge, ask.payload_kbps, ask.wire_kbps) AS kbps
     ) AS asked
 ),
 in_tenant AS (
@@ -80,13 +80,11 @@ in_tenant AS (
                device.accepting AND device.after_kbps <= device.ceiling_kbps AND pool.accepting AS fits,
                device.keeps OR pool.keeps AS keeps,
                pool.charge, pool.kept_kbps, pool.ceiling_kbps, pool.committed_kbps,
-               CASE pool.charge WHEN 'wire' THEN device.wire_kbps ELSE device.payload_kbps END AS tenant_kbps,
-               CASE pool.charge
-                   WHEN device.charge THEN greatest(device.after_kbps, device.kept_kbps)
-                                         - greatest(device.after_kbps - device.more_kbps, device.kept_kbps)
-                   WHEN 'wire' THEN device.wire_kbps
-                   ELSE device.payload_kbps
-               END AS more_kbps
+               charge_kbps(pool.charge, device.payload_kbps, device.wire_kbps) AS tenant_kbps,
+               parent_charge_kbps(
+                   pool.charge, device.charge, device.kept_kbps, device.after_kbps - device.more_kbps, device.after_kbps,
+                   device.payload_kbps, device.wire_kbps
+               ) AS more_kbps
         FROM in_device AS device
         JOIN held AS pool ON pool.level = 1 AND pool.tenant_id = device.tenant_id
     ) AS step
@@ -100,20 +98,18 @@ in_node AS (
                tenant.fits AND tenant.after_kbps <= tenant.ceiling_kbps AND coalesce(pool.accepting, true) AS fits,
                tenant.keeps OR coalesce(pool.keeps, false) AS keeps,
                pool.ceiling_kbps, pool.committed_kbps,
-               CASE pool.charge WHEN 'wire' THEN tenant.wire_kbps WHEN 'payload' THEN tenant.payload_kbps END AS node_kbps,
-               CASE pool.charge
-                   WHEN tenant.charge THEN greatest(tenant.after_kbps, tenant.kept_kbps)
-                                         - greatest(tenant.after_kbps - tenant.more_kbps, tenant.kept_kbps)
-                   WHEN 'wire' THEN tenant.wire_kbps
-                   WHEN 'payload' THEN tenant.payload_kbps
-               END AS node_more_kbps
+               charge_kbps(pool.charge, tenant.payload_kbps, tenant.wire_kbps) AS node_kbps,
+               parent_charge_kbps(
+                   pool.charge, tenant.charge, tenant.kept_kbps, tenant.after_kbps - tenant.more_kbps, tenant.after_kbps,
+                   tenant.payload_kbps, tenant.wire_kbps
+               ) AS node_more_kbps
         FROM in_tenant AS tenant
         LEFT JOIN held AS pool ON pool.level = 2
     ) AS step
 ),
 placed AS (
     -- The sums count those before in the group whether they fit or not. Where nothing is kept that is too much at worst,
-    -- and one that would fit is asked again; else what a session hands on is right only if all before it came in. So is
+    -- and one that would fit is asked again; else what a session charges the next level is right only if all before it came in. So is
     -- what a session has that has less than it asked for.
     SELECT node.*, room.enough,
            count(*) FILTER (WHERE room.enough) OVER (ORDER BY node.position) = node.position AS all_in
@@ -242,8 +238,8 @@ tenant_claimed AS (
     -- What devices keep, and have given back, their tenant withholds again.
     SELECT tenant.tenant_id, tenant.level, tenant.pool_id,
            sum(
-               greatest(device.kept_kbps - device.reserved_kbps + given.kbps, 0)
-               - greatest(device.kept_kbps - device.reserved_kbps, 0)
+               claim_kbps(device.kept_kbps, device.reserved_kbps - given.kbps, device.withheld_kbps)
+               - claim_kbps(device.kept_kbps, device.reserved_kbps, device.withheld_kbps)
            )::bigint AS kbps
     FROM given
     JOIN held AS device USING (tenant_id, level, pool_id)
@@ -254,9 +250,9 @@ tenant_claimed AS (
 node_claimed AS (
     SELECT node.tenant_id, node.level, node.pool_id,
            sum(
-               greatest(
-                   tenant.withheld_kbps + coalesce(claimed.kbps, 0), tenant.kept_kbps - tenant.reserved_kbps + given.kbps
-               ) - greatest(tenant.withheld_kbps, tenant.kept_kbps - tenant.reserved_kbps)
+               claim_kbps(
+                   tenant.kept_kbps, tenant.reserved_kbps - given.kbps, tenant.withheld_kbps + coalesce(claimed.kbps, 0)
+               ) - claim_kbps(tenant.kept_kbps, tenant.reserved_kbps, tenant.withheld_kbps)
            )::bigint AS kbps
     FROM given
     JOIN held AS tenant USING (tenant_id, level, pool_id)
@@ -303,7 +299,7 @@ FROM asked
 LEFT JOIN ended ON ended.tenant_id = asked.tenant_id AND ended.session_id = asked.session_id;
 
 -- name: shrink_sessions
--- Leave live sessions with less of what they had, and write an audit event for each; the locks of their pools are held, and what those withhold is settled after. Returns each session that was live and still had that; the others stay as they are.
+-- Leave live sessions with less of what they had, and write an audit event for each; the locks of their pools are held, and what those withhold is recomputed after. Returns each session that was live and still had that; the others stay as they are.
 WITH asked AS (
     SELECT *
     FROM unnest(:tenant_ids::uuid[], :session_ids::uuid[], :were_kbps::bigint[], :event_ids::uuid[])
@@ -332,7 +328,7 @@ stream AS (
 ),
 total AS (
     SELECT tenant_id, session_id, sum(bandwidth_kbps)::bigint AS payload_kbps,
-           sum((bandwidth_kbps * (data_shards + parity_shards) + data_shards - 1) / data_shards)::bigint AS wire_kbps
+           sum(wire_kbps(bandwidth_kbps, data_shards, parity_shards))::bigint AS wire_kbps
     FROM stream
     GROUP BY tenant_id, session_id
 ),
@@ -340,7 +336,7 @@ freed AS (
     UPDATE reservations AS reservation
     SET reserved_kbps = held.now_kbps
     FROM (
-        SELECT was.*, CASE pool.charge WHEN 'wire' THEN total.wire_kbps ELSE total.payload_kbps END AS now_kbps
+        SELECT was.*, charge_kbps(pool.charge, total.payload_kbps, total.wire_kbps) AS now_kbps
         FROM total
         JOIN reservations AS was ON was.tenant_id = total.tenant_id AND was.session_id = total.session_id
         JOIN pools AS pool
@@ -353,7 +349,7 @@ freed AS (
 returned AS (
     UPDATE pools AS pool
     SET reserved_kbps = pool.reserved_kbps - given.kbps,
-        -- Around devices it follows from what is withheld, once that is settled.
+        -- In a device's ancestors it follows from what is withheld, once that is recomputed.
         draining_kbps = CASE pool.level
             WHEN 0 THEN least(pool.draining_kbps, greatest(pool.reserved_kbps - given.kbps - ceiling_kbps(pool), 0))
             ELSE pool.draining_kbps
@@ -378,7 +374,7 @@ event AS (
 )
 SELECT session_id FROM live;
 
--- name: find_rivals^
+-- name: find_contenders^
 -- Live sessions that hold bandwidth of the pools of a device's path, with all pools that they or the path are in: of the device, of its tenant, and where there is a node's pool of all tenants. However many there are, this looks at some: at the device's newest, at the tenant's oldest, at those that end soonest, and where it is given at the weakest below a priority that are old enough to be taken from, in the tenant and in all others, of each of which a tenth of them may come.
 -- How many is a parameter, and the planner takes one for a tenth of all rows. So what was chosen is looked up one by one, in laterals with a limit; joined, it would be looked for in whole tables.
 WITH node AS (
