@@ -1533,7 +1533,7 @@ def wire_kbps(bandwidth_kbps: int, data_shards: int, parity_shards: int) -> int:
         parity_shards: m of its FEC.
 
     Raises:
-        PlannerError: A number is not from 0 to 2^64 - 1, or there is no such code.
+        PlannerError: A number, or the result, is not from 0 to 2^64 - 1, or there is no such code.
     """
 
 def charge_path(
@@ -1550,7 +1550,7 @@ def charge_path(
         For each pool what is reserved there in addition, and what is no longer withheld there, in kbit/s.
 
     Raises:
-        PlannerError: As `Pool.charged_kbps`.
+        PlannerError: As `Pool.charged_kbps`, or they come to more than 2^64 - 1 kbit/s.
     """
 
 def withheld_when_empty(path: Sequence[Pool]) -> tuple[int, ...]:

@@ -114,6 +114,8 @@ def test_streams_that_no_pool_can_charge() -> None:
         _native.wire_kbps(1, 0, 1)
     with pytest.raises(PlannerError, match="bandwidth_kbps"):
         _native.wire_kbps(-1, 1, 1)
+    with pytest.raises(PlannerError, match="total"):
+        _native.wire_kbps(2**64 - 1, 1, 1)
     ask = _native.StreamAsk("", "normal", 1)
     with pytest.raises(PlannerError, match="one for each of 1 streams"):
         _native.charge_path([], [ask], [])

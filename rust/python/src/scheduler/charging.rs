@@ -17,13 +17,13 @@ use crate::{
 ///     parity_shards: m of its FEC.
 ///
 /// Raises:
-///     PlannerError: A number is not from 0 to 2^64 - 1, or there is no such code.
+///     PlannerError: A number, or the result, is not from 0 to 2^64 - 1, or there is no such code.
 #[pyfunction]
 pub fn wire_kbps(
     bandwidth_kbps: &Bound<'_, PyAny>,
     data_shards: &Bound<'_, PyAny>,
     parity_shards: &Bound<'_, PyAny>,
-) -> PyResult<u128> {
+) -> PyResult<u64> {
     let bandwidth_kbps = whole("bandwidth_kbps", bandwidth_kbps)?;
     let (data_shards, parity_shards) =
         (whole("data_shards", data_shards)?, whole("parity_shards", parity_shards)?);
@@ -41,7 +41,7 @@ pub fn wire_kbps(
 ///     For each pool what is reserved there in addition, and what is no longer withheld there, in kbit/s.
 ///
 /// Raises:
-///     PlannerError: As `Pool.charged_kbps`.
+///     PlannerError: As `Pool.charged_kbps`, or they come to more than 2^64 - 1 kbit/s.
 #[pyfunction]
 #[allow(clippy::needless_pass_by_value)] // a Python sequence can only be read into an owned one
 pub fn charge_path<'py>(

@@ -12,26 +12,28 @@ use super::{Charge, PlanError, Pool, Priority, StreamAsk, check::check_codes, ro
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PathCharge {
     /// What is reserved there in addition.
-    pub reserved_kbps: u128,
+    pub reserved_kbps: u64,
     /// What is no longer withheld there, since it is reserved now.
-    pub used_kbps: u128,
+    pub used_kbps: u64,
 }
 
 /// What a stream sends, with its parity, rounded up to whole kbps: what a pool charges that charges by wire.
 ///
 /// # Errors
-/// [`PlanError::DataShards`] or [`PlanError::ParityShards`] when there is no such code.
-pub fn wire_kbps(bandwidth_kbps: u64, data_shards: u64, parity_shards: u64) -> Result<u128, PlanError> {
+/// [`PlanError::DataShards`] or [`PlanError::ParityShards`] when there is no such code, [`PlanError::TotalOverflow`] when
+/// it is more than 2⁶⁴ - 1.
+pub fn wire_kbps(bandwidth_kbps: u64, data_shards: u64, parity_shards: u64) -> Result<u64, PlanError> {
     let plain = StreamAsk::new("", Priority::Normal, bandwidth_kbps);
     let stream = StreamAsk { data_shards, parity_shards, ..plain };
     check_codes(None, slice::from_ref(&stream))?;
-    Ok(stream.charged_kbps(Charge::Wire, bandwidth_kbps))
+    whole(stream.charged_kbps(Charge::Wire, bandwidth_kbps))
 }
 
 /// What streams of these asks change in each pool of a path at these allocations, in path order.
 ///
 /// # Errors
-/// [`PlanError::DataShards`] or [`PlanError::ParityShards`] when a stream has FEC that can't be.
+/// [`PlanError::DataShards`] or [`PlanError::ParityShards`] when a stream has FEC that can't be,
+/// [`PlanError::TotalOverflow`] when they come to more than 2⁶⁴ - 1.
 pub fn charge_path<P: Borrow<Pool>>(
     path: &[P],
     streams: &[StreamAsk],
@@ -51,9 +53,13 @@ pub fn charge_path<P: Borrow<Pool>>(
             }
             _ => 0,
         };
-        PathCharge { reserved_kbps, used_kbps }
+        Ok(PathCharge { reserved_kbps: whole(reserved_kbps)?, used_kbps: whole(used_kbps)? })
     });
-    Ok(charges.collect())
+    charges.collect()
+}
+
+fn whole(kbps: u128) -> Result<u64, PlanError> {
+    u64::try_from(kbps).map_err(|_| PlanError::TotalOverflow { session: None })
 }
 
 /// What each pool of a path would withhold for the path if no session had reserved anything, in path order.

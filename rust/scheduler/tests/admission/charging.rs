@@ -38,7 +38,7 @@ fn streams_go_over_the_wire_with_their_parity_rounded_up() {
     for case in table("wire") {
         let of = |name| kbps(&case, name);
         let found = wire_kbps(of("bandwidth_kbps"), of("data_shards"), of("parity_shards"));
-        assert_eq!(found, Ok(of("wire_kbps").into()), "{case}");
+        assert_eq!(found, Ok(of("wire_kbps")), "{case}");
     }
 }
 
@@ -64,8 +64,8 @@ fn what_a_session_charges_its_path() {
         let streams: Vec<StreamAsk> = streams.collect();
         let allocations: Vec<u64> = streams.iter().map(|stream| stream.bandwidth_kbps).collect();
         let expected = case["charges"].as_array().expect("charges").iter().map(|charge| PathCharge {
-            reserved_kbps: kbps(charge, "reserved_kbps").into(),
-            used_kbps: kbps(charge, "used_kbps").into(),
+            reserved_kbps: kbps(charge, "reserved_kbps"),
+            used_kbps: kbps(charge, "used_kbps"),
         });
         assert_eq!(charge_path(&path(&case), &streams, &allocations), Ok(expected.collect()), "{case}");
     }
