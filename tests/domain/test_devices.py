@@ -16,8 +16,8 @@ from honeylink.domain.devices import (
     PairingAttempt,
     check_paired,
     check_pairing,
+    generate_pairing_code,
     normalize_pairing_code,
-    spell_pairing_code,
 )
 from honeylink.errors import Forbidden, StateConflict
 
@@ -31,19 +31,19 @@ def test_a_code_has_no_letters_that_look_alike() -> None:
         offered.update(alphabet)
         return alphabet[-1]
 
-    assert CODE.fullmatch(spell_pairing_code(choose))
+    assert CODE.fullmatch(generate_pairing_code(choose))
     assert len(offered) == 30
     assert offered.isdisjoint("01ILOUilou")
 
 
 def test_a_code_spells_what_was_chosen_in_order() -> None:
     letters = itertools.cycle("23456789ABCD")
-    assert spell_pairing_code(lambda _: next(letters)) == "2345-6789-ABCD"
+    assert generate_pairing_code(lambda _: next(letters)) == "2345-6789-ABCD"
 
 
 @given(st.integers(0, 2**12 - 1), st.lists(st.sampled_from(["", " ", "-", "\t"]), min_size=13, max_size=13))
 def test_a_code_is_read_however_it_is_typed(lower: int, between: list[str]) -> None:
-    code = spell_pairing_code(secrets.choice)
+    code = generate_pairing_code(secrets.choice)
     letters = code.replace("-", "")
     typed = "".join(
         gap + (letter.lower() if lower >> position & 1 else letter)

@@ -34,9 +34,9 @@ __all__ = [
     "check_paired",
     "check_pairing",
     "floats_in",
+    "generate_pairing_code",
     "metadata_bytes",
     "normalize_pairing_code",
-    "spell_pairing_code",
 ]
 
 DEVICE_ID_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{3,63}$"
@@ -47,7 +47,7 @@ PAIRING_TTL_SECONDS = 600
 PAIRING_MAX_TRIES = 5
 
 # 30 letters and digits that can't be taken for one another when read aloud or off a label: no 0 or O, no 1, I or L, no
-# U beside V. 12 of them make 58.9 bits: with 5 tries in 10 minutes, a guess succeeds once in 10^17.
+# U next to V. 12 of them make 58.9 bits: with 5 tries in 10 minutes, a guess succeeds once in 10^17.
 _ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 _GROUPS, _GROUP_LENGTH = 3, 4
 
@@ -127,18 +127,18 @@ def check_pairing(device_id: str, attempt: PairingAttempt) -> None:
     )
 
 
-def spell_pairing_code(choose: Callable[[str], str]) -> str:
+def generate_pairing_code(choose: Callable[[str], str]) -> str:
     """A new code `XXXX-XXXX-XXXX`, each letter taken by `choose` (a source of randomness).
 
     Example:
-        >>> spell_pairing_code(lambda alphabet: alphabet[0])
+        >>> generate_pairing_code(lambda alphabet: alphabet[0])
         '2222-2222-2222'
     """
     return "-".join("".join(choose(_ALPHABET) for _ in range(_GROUP_LENGTH)) for _ in range(_GROUPS))
 
 
 def normalize_pairing_code(text: str) -> str:
-    """A code as people type it, with or without hyphens and in any case, as it was spelled.
+    """A code as people type it, with or without hyphens and in any case, as it was generated.
 
     Example:
         >>> normalize_pairing_code(" abcd efgh-2345 ")

@@ -1,7 +1,7 @@
 """Keyset pages: a cursor says after which row a page starts, so a page costs the same however deep it lies.
 
 A cursor is opaque to clients: base64url of a JSON array of the last row's sort key. It holds nothing that its holder
-has not just been shown, so it needs no signature; one that was tampered with only moves the start, inside the tenant.
+has not just been shown, so it needs no signature; one that was tampered with only moves the start, within the tenant.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ class Cursor:
 
     @classmethod
     def decode(cls, text: str) -> Cursor:
-        """The cursor that `text` spells.
+        """The cursor that `text` encodes.
 
         Raises:
-            ValidationFailed: it spells none; cursors come from `next_cursor`.
+            ValidationFailed: it encodes none; cursors come from `next_cursor`.
 
         Example:
             >>> from datetime import UTC, datetime

@@ -2,7 +2,7 @@
 
 Two rules, each in this one place. *No text at all* holds control characters or lone surrogates: PostgreSQL takes no
 NUL, no UTF-8 carries a surrogate, and the rest only moves a terminal's cursor. *A name*, and any text that is shown to
-people beside others, holds no format characters or line separators either: invisible ones make two names look the same,
+people next to others, holds no format characters or line separators either: invisible ones make two names look alike,
 and bidirectional ones make a line of a log read as another (Unicode Technical Report 36).
 
 The characters are listed rather than asked of `unicodedata`, so that every Python and the OpenAPI document agree.
@@ -64,7 +64,7 @@ TEXT_PATTERN = f"^[^{_class(*_CONTROL)}]*$"
 NAME_PATTERN = f"^[^{_class(*_CONTROL, *_FORMAT)}]*$"
 """What every name is, likewise."""
 UUID_PATTERN = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
-"""A UUID in the one spelling that is read: as RFC 9562 prints it."""
+"""A UUID in the one form that is read: as RFC 9562 prints it."""
 
 _SURROGATES = (0xD800, 0xDFFF)
 _UNFIT_FOR_TEXT = re.compile(f"[{_class(*_CONTROL, _SURROGATES)}]")
@@ -98,10 +98,10 @@ def _first(unfit: re.Pattern[str], text: str) -> str | None:
 
 
 def parse_uuid(text: str) -> UUID:
-    """The UUID that `text` spells as RFC 9562 prints it: lower case, with hyphens. No other spelling is read.
+    """The UUID in `text`, as RFC 9562 prints it: lower case, with hyphens. No other form is read.
 
     Raises:
-        ValueError: it spells none, or otherwise: with braces, a `urn:`, capitals, no hyphens.
+        ValueError: it is none, or in another form: with braces, a `urn:`, capitals, no hyphens.
 
     Example:
         >>> parse_uuid("01999e2c-6a00-7000-8000-000000000001")

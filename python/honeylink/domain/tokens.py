@@ -44,7 +44,7 @@ class BearerToken:
 
     @classmethod
     def decode(cls, text: str) -> BearerToken | None:
-        """The token that `text` spells, or None if it spells none.
+        """The token that `text` encodes, or None if it encodes none.
 
         Example:
             >>> token = BearerToken(UUID(int=1), UUID(int=2), bytes(32))

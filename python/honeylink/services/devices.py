@@ -14,8 +14,8 @@ from honeylink.domain.audit import Category, Outcome
 from honeylink.domain.devices import (
     DeviceStatus,
     check_pairing,
+    generate_pairing_code,
     normalize_pairing_code,
-    spell_pairing_code,
 )
 from honeylink.domain.paging import Cursor, Page
 from honeylink.domain.tokens import SECRET_BYTES, BearerToken
@@ -88,7 +88,7 @@ class Devices:
         await self._access.require(caller, Permission.REGISTER_DEVICE)
         device_id = registration.device_id
         token = BearerToken(caller.tenant_id, uuid7(), secrets.token_bytes(SECRET_BYTES))
-        code = spell_pairing_code(secrets.choice)
+        code = generate_pairing_code(secrets.choice)
         mac = await self._pairing_code_mac(caller, device_id, code)
         registered_at, pairing_expires_at = await self._locked_rows.patiently(
             (caller.tenant_id, device_id), lambda: self._register(caller, registration, mac, token)

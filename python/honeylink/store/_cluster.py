@@ -224,7 +224,7 @@ class Cluster:
 
     def _init(self, programs: Path, account: Account) -> None:
         _log.info("database.init", path=str(self.path))
-        # Beside its place and then renamed, so that a cluster is either complete or absent.
+        # Next to its place and then renamed, so that a cluster is either complete or absent.
         unfinished = self.path.with_name("postgres.new")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)

@@ -167,5 +167,5 @@ def run(command: Sequence[str | Path], account: Account) -> None:
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace").strip()[-2000:]
         raise DatabaseStartError(
-            f"{command[0]} to succeed", f"status {error.returncode}: {said}", "mend that"
+            f"{command[0]} to succeed", f"status {error.returncode}: {said}", "fix that"
         ) from error

@@ -62,7 +62,7 @@ _TENANT_ROW = re.compile(r"FROM ONLY .*\b(tenants|data_keys)\b.* FOR KEY SHARE")
 
 
 class DatabaseUnprepared(DependencyUnavailable):
-    """The server lets the user in, but has no tables for the service, or no role that the user may take on."""
+    """The server grants the user access, but has no tables for the service, or no role that the user may take on."""
 
     def __init__(self, reason: str) -> None:
         super().__init__("the database")

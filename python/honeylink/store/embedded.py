@@ -168,7 +168,7 @@ class EmbeddedPostgres:
                 raise DatabaseStartError(
                     "PostgreSQL to start",
                     await asyncio.to_thread(self._cluster.last_words),
-                    f"mend that (disk space, permissions, memory?) or see {self._cluster.log}",
+                    f"fix that (disk space, permissions, memory?) or see {self._cluster.log}",
                 )
             await asyncio.sleep(_POLL_SECONDS)
         _log.info("database.ready", socket_dir=str(self._cluster.socket_dir))

@@ -5,11 +5,11 @@
 //! is. That is greedy and takes too much, so it is followed by giving back, strongest first: who was evicted may
 //! return with his least, and then each has as much as is free. Room only shrinks while that goes on, so what was no
 //! use to give back at its turn is none at the end: no victim could be spared or keep one kbps more. If nothing less
-//! than all victims makes room, nothing does, so no session is refused that some set of victims would let in.
+//! than all victims makes room, nothing does, so no session is refused that some set of victims would have admitted.
 //!
 //! What a pool off the path is guaranteed is not taken from it. How much each of its sessions may lose is fixed
 //! beforehand, weakest first, so that all that follows may take them in any order: first by shrinking alone, and only if
-//! that is not enough with evictions too. There a session may be refused that another choice of victims would let in.
+//! that is not enough with evictions too. There a session may be refused that another choice of victims would have admitted.
 
 use core::{borrow::Borrow, cmp::Reverse};
 use std::collections::BTreeMap;
