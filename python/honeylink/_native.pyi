@@ -25,10 +25,13 @@ __all__ = [
     "Request",
     "StreamAsk",
     "__version__",
+    "charge_path",
     "engine",
     "engines",
     "plan",
     "plan_parity",
+    "wire_kbps",
+    "withheld_when_empty",
 ]
 
 _Bytes: TypeAlias = bytes | bytearray | memoryview | NDArray[np.uint8]
