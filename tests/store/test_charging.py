@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
 from honeylink.domain.admission import PoolLevel
@@ -14,6 +16,7 @@ from honeylink.domain.audit import AuditEvent, Category, Outcome
 from honeylink.domain.keys import SealedKey
 from honeylink.domain.sessions import Mode, Priority, SessionRequest, Stream
 from honeylink.store.sessions import EndingSession, NewSession, create_sessions, end_sessions
+from honeylink.store.statements import STATEMENTS
 from tests.conftest import run_service
 from tests.domain.test_charging import PATHS, TABLE, fec_of
 
@@ -83,6 +86,30 @@ def test_what_a_session_charges_its_path(service: Service, name: str) -> None:
     charges = [(charge["reserved_kbps"], charge["used_kbps"]) for charge in case["charges"]]
     assert [(a[0] - b[0], b[1] - a[1]) for a, b in zip(after, before, strict=True)] == charges
     assert amounts(service) == before
+
+
+def test_the_planner_puts_each_rule_in_its_place(service: Service) -> None:
+    """A function that it can't inline would be called for each row, and have its own plan."""
+    charging = [name for name, (sql, _) in STATEMENTS.items() if re.search(r"\w_kbps\(", sql)]
+    assert {"create_sessions", "end_sessions", "shrink_sessions", "change_pool", "check_pools"} <= set(charging)
+    plans = service.loop.run(plans_of(service.dsn, charging))
+    assert {name: re.findall(r"\w+_kbps\(", plan) for name, plan in plans.items()} == {name: [] for name in charging}
+
+
+async def plans_of(dsn: str, names: list[str]) -> dict[str, str]:
+    """The plans that serve all parameters, with the expressions that they compute."""
+    connection = await asyncpg.connect(dsn, server_settings={"plan_cache_mode": "force_generic_plan"})
+    try:
+        plans = {}
+        for name in names:
+            sql, parameters = STATEMENTS[name]
+            await connection.execute(f"PREPARE {name} AS {sql}")
+            arguments = f"({', '.join(['NULL'] * len(parameters))})" if parameters else ""
+            lines = await connection.fetch(f"EXPLAIN (VERBOSE) EXECUTE {name} {arguments}")
+            plans[name] = "\n".join(line[0] for line in lines)
+        return plans
+    finally:
+        await connection.close()
 
 
 def amounts(service: Service) -> list[tuple[int, int]]:
