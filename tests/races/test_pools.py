@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from honeylink.store.pools import ReconciledPool
+    from honeylink.store.pools import PoolReconciliation
     from tests.conftest import LoopThread
 
 CLIENTS = 200
@@ -92,8 +92,8 @@ class Fleet:
         reserved: int = row["reserved_kbps"]
         return reserved
 
-    def _balances(self) -> list[ReconciledPool]:
-        async def check() -> list[ReconciledPool]:
+    def _balances(self) -> list[PoolReconciliation]:
+        async def check() -> list[PoolReconciliation]:
             async with open_services(Settings(**self.settings)) as services:
                 return await services.operations.check_pools()
 

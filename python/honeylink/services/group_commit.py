@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from honeylink.domain.admission import Pool
+    from honeylink.domain.sessions import Stream
     from honeylink.keys.keyring import Keyring
     from honeylink.keys.secret import Secret
     from honeylink.services.asking import Asked

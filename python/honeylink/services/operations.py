@@ -17,7 +17,7 @@ from honeylink.telemetry import POOL_CAPACITY_KBPS, POOL_RESERVED_KBPS
 if TYPE_CHECKING:
     from honeylink.keys.keyring import Keyring
     from honeylink.store.database import Database, UnitOfWork
-    from honeylink.store.pools import ReconciledPool
+    from honeylink.store.pools import PoolReconciliation
 
 __all__ = ["Operations"]
 
@@ -49,7 +49,7 @@ class Operations:
             checks["migrations"] = checks["key_provider"] = "unknown without the database"
         return checks
 
-    async def check_pools(self) -> list[ReconciledPool]:
+    async def check_pools(self) -> list[PoolReconciliation]:
         """Each pool beside what live sessions hold of it.
 
         Raises:

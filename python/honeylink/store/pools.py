@@ -29,7 +29,7 @@ _NODE_KEY = f"{SYSTEM_TENANT_ID}/{PoolLevel.NODE}/node"
 
 __all__ = [
     "LevelTotal",
-    "ReconciledPool",
+    "PoolReconciliation",
     "change_pool",
     "check_pools",
     "ensure_node_pool",
@@ -44,7 +44,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class ReconciledPool:
+class PoolReconciliation:
     """A pool beside what sessions hold of it, and what it withholds beside what its children claim.
 
     `capacity_kbps` is None if reservations name a pool that is gone.
@@ -80,9 +80,9 @@ class LevelTotal:
     reserved_kbps: int
 
 
-async def check_pools(work: UnitOfWork) -> list[ReconciledPool]:
+async def check_pools(work: UnitOfWork) -> list[PoolReconciliation]:
     """Every pool of every tenant, in one snapshot."""
-    return [ReconciledPool(**{**row, "level": PoolLevel(row["level"])}) for row in await work.fetch("check_pools")]
+    return [PoolReconciliation(**{**row, "level": PoolLevel(row["level"])}) for row in await work.fetch("check_pools")]
 
 
 async def sum_pools(work: UnitOfWork) -> list[LevelTotal]:
