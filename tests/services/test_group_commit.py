@@ -300,7 +300,7 @@ def open_beside_one_without_keys(fleet: Fleet, known: set[int], group: list[Ask]
         else:
             assert isinstance(answer, KeyProviderError)
             found.append("no key")
-    fleet.check_books()
+    fleet.check_reconciled()
     return found
 
 
