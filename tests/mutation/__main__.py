@@ -65,7 +65,7 @@ AREAS = (
             "tests/api/sessions/test_sessions.py",
         ),
     ),
-    Area("load", ("services/load_limit.py",), ("tests/services/test_load_limit.py",)),
+    Area("load", ("services/load_shedding/*.py",), ("tests/services/load_shedding",)),
 )
 
 

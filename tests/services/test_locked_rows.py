@@ -17,6 +17,7 @@ from honeylink.domain.pools import Force, PoolChange
 from honeylink.domain.sessions import Mode, Priority, SessionRequest, SessionStatus, StreamRequest
 from honeylink.errors import DependencyUnavailable, Overloaded
 from honeylink.services import expiry
+from honeylink.services.load_shedding.states import Event
 from honeylink.store.database import RowLocked
 from tests.conftest import run_service
 
@@ -176,16 +177,18 @@ def test_no_more_come_back_when_it_is_free_than_may_be_in_progress(
         stuck = new_device(service, "stuck")
 
         async def meet() -> None:
-            sessions, load = service.services.sessions, service.services.sessions._opening._load
+            sessions, gate = service.services.sessions, service.services.gate
             async with holding(service, DEVICE_POOL, stuck.device_id):
                 waiting = [asyncio.create_task(open_all(service, [stuck])) for _ in range(2)]
                 while sessions._locked_rows._waiting < len(waiting):  # noqa: ASYNC110 - no event
                     await asyncio.sleep(0)
-                load.enter(asyncio.get_running_loop().time())
+                other = gate.arrive()
+                other.move(Event.COMPLETE)
+                gate.open(other, asyncio.get_running_loop().time())
             opened, refused = await asyncio.gather(*waiting, return_exceptions=True)
             assert isinstance(opened, list)
             assert isinstance(refused, Overloaded)
-            load.give_up()
+            other.move(Event.ABANDON)
             await open_all(service, [stuck] * 2)
 
         run(service, meet())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import uvicorn
 
 from honeylink.api.app import create_app
-from honeylink.api.connection.load_shedding import Overload
+from honeylink.api.connection.load_shedding import LoadShedding
 from honeylink.api.connection.protocol import Connection
 
 if TYPE_CHECKING:
@@ -37,16 +37,10 @@ class Server(uvicorn.Server):
 
     def __init__(self, settings: Settings, services: Services, exposition: Exposition | None = None) -> None:
         app = create_app(settings, services, exposition)
-        overload = Overload(
-            app,
-            services.sessions.overloaded,
-            services.sessions.has_room_beside,
-            services.sessions.expecting,
-            services.access.recognizes,
-        )
+        load_shedding = LoadShedding(app, services.gate, services.access.recognizes)
         config = uvicorn.Config(
-            overload,
-            http=cast("type[asyncio.Protocol]", partial(Connection, settings, overload)),
+            load_shedding,
+            http=cast("type[asyncio.Protocol]", partial(Connection, settings, load_shedding)),
             ws="none",
             lifespan="off",
             access_log=False,

@@ -15,47 +15,39 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING
 
 import structlog
 
-from honeylink.errors import BandwidthExceeded, DependencyUnavailable, Overloaded
+from honeylink.errors import BandwidthExceeded, DependencyUnavailable
 from honeylink.services.asking import Asked, OpenedSession
 from honeylink.services.group_commit import GroupCommit
-from honeylink.services.load_limit import LoadLimit
+from honeylink.services.load_shedding.states import Event
 from honeylink.store.database import LOCK_WAIT_MS, RowLocked
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
-    from types import TracebackType
+    from collections.abc import Callable, Sequence
 
     from honeylink.domain.access import Principal
     from honeylink.domain.sessions import SessionRequest
     from honeylink.keys.keyring import Keyring
     from honeylink.services.group_commit import Outcomes
+    from honeylink.services.load_shedding.gate import AdmissionGate
+    from honeylink.services.load_shedding.in_flight import InFlight
     from honeylink.services.locked_rows import LockedRows
     from honeylink.services.negotiation import Negotiation
     from honeylink.services.snapshots import KnownDevices
     from honeylink.store.database import Database
 
-__all__ = ["Expected", "Opening"]
+__all__ = ["Opening"]
 
 # What fits a commit's time at full load. A larger group would only make its first member wait for its last.
 _GROUP_MAX = 64
-# Of a group, in one pass of the event loop: some milliseconds in which nobody else is served, and a quarter of that
-# while others wait to be refused.
-_AT_ONCE_MAX = 16
-_AT_ONCE_MAX_REFUSING = 4
 # If nobody holds what a group has waited for, the database is slow, and hurrying makes it slower.
 _LOCK_WAIT_PATIENT_MS = 4 * LOCK_WAIT_MS
 
 _log = structlog.get_logger(__name__)
-
-_T = TypeVar("_T")
-
-_expected: ContextVar[Expected | None] = ContextVar("expected", default=None)
 
 
 @dataclass(slots=True, eq=False)
@@ -81,50 +73,6 @@ class _Waiting:
             self.result.result().wipe_keys()
 
 
-class Expected:
-    """One request on its way: what is done inside `with` leads to it, or to nothing.
-
-    It counts from `begin`, or else from when the client has been waited for, and only while it is the service that it
-    waits for.
-
-    Args:
-        count: adds so many to those that count.
-    """
-
-    def __init__(self, count: Callable[[int], None]) -> None:
-        self._count = count
-        self._counts = False
-
-    def __enter__(self) -> Self:
-        _expected.set(self)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.arrive()
-
-    def begin(self) -> None:
-        """It is on its way from now on."""
-        self._set(counts=True)
-
-    def arrive(self) -> None:
-        """It is there, or won't come."""
-        self._set(counts=False)
-
-    async def apart(self, client: Awaitable[_T]) -> _T:
-        """Wait for what is up to the client, who may take its time; and count on."""
-        self._set(counts=False)
-        answer = await client
-        self._set(counts=True)
-        return answer
-
-    def _set(self, *, counts: bool) -> None:
-        if counts != self._counts:
-            self._count(counts - self._counts)
-            self._counts = counts
-
-
 class Opening:
     """Opens sessions in groups.
 
@@ -134,10 +82,10 @@ class Opening:
         known_devices: what is kept between two sessions of a device.
         negotiation: takes over those that find no room.
         locked_rows: where those wait that need a row which is held.
+        gate: says how many requests may be in progress; one more is refused at once, for it would only wait to be too
+            late.
         session_endpoint: part of each answer.
         max_streams: how many streams one session may have.
-        max_opening: how many requests may be in progress; beyond, or past what can be done in time, one is refused at
-            once, for it would only wait to be too late.
     """
 
     def __init__(
@@ -147,10 +95,10 @@ class Opening:
         known_devices: KnownDevices,
         negotiation: Negotiation,
         locked_rows: LockedRows,
+        gate: AdmissionGate,
         *,
         session_endpoint: str,
         max_streams: int,
-        max_opening: int,
     ) -> None:
         self._database = database
         self._negotiation = negotiation
@@ -161,37 +109,24 @@ class Opening:
             known_devices,
             session_endpoint=session_endpoint,
             max_streams=max_streams,
-            yield_after=self._yield_after,
+            yield_after=gate.turns.yield_after,
         )
-        self._load = LoadLimit(max_opening)
-        self._coming = 0
+        self._gate = gate
         self._waiting: deque[_Waiting] = deque()
         self._group: asyncio.Task[None] | None = None
         self._slow: deque[list[_Waiting]] = deque()
         self._slow_group: asyncio.Task[None] | None = None
 
-    def overloaded(self) -> bool:
-        """Whether one more request is to be refused, beside those expected; it counts as one more to do then."""
-        return self._load.refuses(asyncio.get_running_loop().time(), self._coming)
-
-    def has_room_beside(self, others: int) -> bool:
-        """Whether one more request would find room, beside those expected and these others; counts nothing."""
-        return not self._load.is_full(asyncio.get_running_loop().time(), self._coming + others)
-
-    def expecting(self) -> Expected:
-        """One more request that is on its way here."""
-        return Expected(self._count_coming)
-
-    def _count_coming(self, more: int) -> None:
-        self._coming += more
-
-    async def open(self, caller: Principal, request: SessionRequest, wanted: Callable[[], bool]) -> OpenedSession:
+    async def open(
+        self, caller: Principal, request: SessionRequest, wanted: Callable[[], bool], in_flight: InFlight | None
+    ) -> OpenedSession:
         """Open a session with the next group.
 
         Args:
             caller: who asks.
             request: for what.
             wanted: whether somebody still waits for the answer; if not, nothing is committed.
+            in_flight: the request, if it has passed the admission gate.
 
         Raises:
             NotFound: the tenant has no such device.
@@ -203,19 +138,17 @@ class Opening:
             DependencyUnavailable: database or key provider are away or too slow.
         """
         now = asyncio.get_running_loop().time()
-        if expected := _expected.get():
-            expected.arrive()
+        in_flight = in_flight or self._gate.arrive()
+        in_flight.move(Event.COMPLETE)
         asked = Asked.now(caller, request, now + self._database.remaining_seconds(), wanted)
-        return await self._locked_rows.patiently(asked.device, lambda: self._open(asked))
+        return await self._locked_rows.patiently(asked.device, lambda: self._open(asked, in_flight))
 
-    async def _open(self, asked: Asked) -> OpenedSession:
+    async def _open(self, asked: Asked, in_flight: InFlight) -> OpenedSession:
         loop = asyncio.get_running_loop()
-        entered = loop.time()
-        if self._load.refuses(entered):
-            raise Overloaded
+        started = loop.time()
+        self._gate.open(in_flight, started)
         waiting = _Waiting(asked, loop.create_future())
         self._waiting.append(waiting)
-        self._load.enter(entered)
         self._dispatch()
         opened = None
         try:
@@ -232,19 +165,11 @@ class Opening:
         finally:
             if opened is None:
                 waiting.abandon()
-            self._database.spend(loop.time() - entered)
-            self._leave(entered, loop.time(), opened is not None)
-
-    def _leave(self, entered: float, now: float, opened: bool) -> None:
-        if not opened:
-            self._load.give_up()
-            return
-        reduced = self._load.reduced
-        self._load.leave(entered, now)
-        if self._load.reduced and not reduced:
-            _log.warning("opening.overloaded", limit=self._load.limit)
-        elif reduced and not self._load.reduced:
-            _log.info("opening.recovered", limit=self._load.limit)
+            self._database.spend(loop.time() - started)
+            if opened is None:
+                in_flight.move(Event.ABANDON)
+            else:
+                self._gate.opened(in_flight, started, loop.time())
 
     def _dispatch(self) -> None:
         """Send a group on its way, if none is and there is somebody to go."""
@@ -305,7 +230,7 @@ class Opening:
         again = []
         try:
             for index, each in enumerate(group):
-                await self._yield_after(index)
+                await self._gate.turns.yield_after(index)
                 if each.asked in outcomes:
                     each.settle(outcomes.pop(each.asked))
                 else:
@@ -349,12 +274,6 @@ class Opening:
             return
         _log.error("opening.group_failed", sessions=len(group), exc_info=error)
         self._set_apart(*([alone] for alone in group))
-
-    async def _yield_after(self, index: int) -> None:
-        """Let others use the event loop, every few of a group."""
-        at_once_max = _AT_ONCE_MAX_REFUSING if self._load.refusing else _AT_ONCE_MAX
-        if index % at_once_max == at_once_max - 1:
-            await asyncio.sleep(0)
 
 
 def _refuse(group: Sequence[_Waiting], error: Exception) -> None:

@@ -17,6 +17,7 @@ from honeylink.services.audit import Audit
 from honeylink.services.devices import Devices
 from honeylink.services.expiry import Expiry
 from honeylink.services.fresh_cache import FreshCache
+from honeylink.services.load_shedding.gate import AdmissionGate
 from honeylink.services.locked_rows import LockedRows
 from honeylink.services.negotiation import Negotiation
 from honeylink.services.news import forget
@@ -55,6 +56,7 @@ class Services:
     changes: Changes
     database: Database
     access: Access
+    gate: AdmissionGate
     audit: Audit
     devices: Devices
     sessions: Sessions
@@ -91,15 +93,16 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             database, keyring, session_endpoint=settings.session_endpoint, max_streams=settings.max_streams
         )
         locked_rows = LockedRows(database, settings.max_opening_sessions)
+        gate = AdmissionGate(settings.max_opening_sessions)
         opening = Opening(
             database,
             keyring,
             known_devices,
             negotiation,
             locked_rows,
+            gate,
             session_endpoint=settings.session_endpoint,
             max_streams=settings.max_streams,
-            max_opening=settings.max_opening_sessions,
         )
         access = Access(
             database,
@@ -111,6 +114,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             changes=changes,
             database=database,
             access=access,
+            gate=gate,
             audit=Audit(database, access),
             devices=Devices(database, keyring, access, locked_rows, settings.device_pool_kbps),
             sessions=Sessions(

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from honeylink.domain.sessions import Session, SessionRequest, Stream
     from honeylink.services.access import Access
     from honeylink.services.asking import OpenedSession
+    from honeylink.services.load_shedding.in_flight import InFlight
     from honeylink.services.locked_rows import LockedRows
     from honeylink.services.negotiation import Negotiation
-    from honeylink.services.opening import Expected, Opening
+    from honeylink.services.opening import Opening
     from honeylink.store.database import Database, UnitOfWork
 
 __all__ = ["Preview", "Sessions", "Victim"]
@@ -100,20 +101,12 @@ class Sessions:
         self._locked_rows = locked_rows
         self._device_priority_max = device_priority_max
 
-    def overloaded(self) -> bool:
-        """Whether one more is to be refused, beside those expected; costs next to nothing."""
-        return self._opening.overloaded()
-
-    def has_room_beside(self, others: int) -> bool:
-        """Whether one more would find room, beside those expected and these others; a refusal for it is not counted."""
-        return self._opening.has_room_beside(others)
-
-    def expecting(self) -> Expected:
-        """Makes what counts one request among those still to come, until it opens a session or ends."""
-        return self._opening.expecting()
-
     async def open(
-        self, caller: Principal, request: SessionRequest, wanted: Callable[[], bool] = lambda: True
+        self,
+        caller: Principal,
+        request: SessionRequest,
+        wanted: Callable[[], bool] = lambda: True,
+        in_flight: InFlight | None = None,
     ) -> OpenedSession:
         """Admit, key and store a session with its audit event, all or nothing.
 
@@ -121,6 +114,7 @@ class Sessions:
             caller: who asks.
             request: for what.
             wanted: whether somebody still waits for the answer.
+            in_flight: the request, if it has passed the admission gate.
 
         Raises:
             ClientGone: nobody waits for the answer any more, and nothing was stored.
@@ -135,7 +129,7 @@ class Sessions:
         await self._access.require(caller, Permission.OPEN_SESSION, request.device_id)
         await self._check_priorities(caller, request)
         try:
-            opened = await self._opening.open(caller, request, wanted)
+            opened = await self._opening.open(caller, request, wanted, in_flight)
         except _REFUSALS as refusal:
             async with self._database.work() as work:
                 await self._record_refused(work, caller, request, refusal)

@@ -14,6 +14,7 @@ from weakref import WeakSet
 import pytest
 
 from honeylink.api.connection.protocol import MAX_HEADER_BYTES, MAX_HEADER_FIELDS, Connection
+from honeylink.services.load_shedding.states import Event
 from tests.api.connection.holding import holding, no_session_opens
 from tests.api.peer import (
     MAX_BODY_BYTES,
@@ -247,19 +248,22 @@ def unbusy(make_settings: Callable[..., Settings]) -> Iterator[dict[int, Service
 def full(service: Service) -> Iterator[None]:
     """As many sessions are in progress as may be."""
 
-    async def fill(number: int) -> None:
-        load = service.services.sessions._opening._load
-        for _ in range(number):
-            load.enter(service.loop._loop.time())
-        for _ in range(-number):
-            load.give_up()
+    requests = [service.services.gate.arrive() for _ in range(service.settings.max_opening_sessions)]
 
-    number = service.settings.max_opening_sessions
-    service.loop.run(fill(number))
+    async def fill() -> None:
+        for each in requests:
+            each.move(Event.COMPLETE)
+            service.services.gate.open(each, service.loop._loop.time())
+
+    async def leave() -> None:
+        for each in requests:
+            each.move(Event.ABANDON)
+
+    service.loop.run(fill())
     try:
         yield
     finally:
-        service.loop.run(fill(-number))
+        service.loop.run(leave())
 
 
 def check_alive_without_database(service: Service) -> None:
@@ -274,7 +278,7 @@ def check_none_is_forgotten(service: Service) -> None:
     async def check() -> None:
         for each in connections_here(service):
             is_closing = each._transport.is_closing()
-            assert is_closing or each._serving is not None or each._awaited is not None, (each._at, each._message)
+            assert is_closing or each._serving is not None or each._read_deadline.awaited is not None, each._phase
 
     check_alive(service)  # on another connection, so what came before has been read
     service.loop.run(check())

@@ -23,6 +23,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from honeylink.api.app import create_app
+from honeylink.services.load_shedding.states import Event
 from tests.conftest import LoopThread, Service, run_service
 
 if TYPE_CHECKING:
@@ -70,7 +71,9 @@ def overloaded(make_settings: Callable[..., Settings], rested: Service) -> Itera
 
         async def fill() -> None:
             for _ in range(MAX_OPENING):
-                running.services.sessions._opening._load.enter(asyncio.get_running_loop().time())
+                request = running.services.gate.arrive()
+                request.move(Event.COMPLETE)
+                running.services.gate.open(request, asyncio.get_running_loop().time())
 
         running.loop.run(fill())
         yield target_of(running)

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from honeylink.api.connection.load_shedding import Overload
+from honeylink.api.connection.load_shedding import LoadShedding
 from honeylink.domain.access import Role
-from honeylink.services.opening import Expected
+from honeylink.services.load_shedding.gate import AdmissionGate
+from honeylink.services.load_shedding.states import State
 from tests.api.connection.holding import holding, no_session_opens
 from tests.api.peer import Peer, check_alive, check_problem, head
 from tests.conftest import run_service, session_body
@@ -51,7 +52,7 @@ def wait_until_full(service: Service) -> None:
     """Until as many sessions are in progress as may be. One that waits for its body only counts again after it."""
 
     async def is_full() -> bool:
-        return service.services.sessions._opening._load._in_progress == MAX_OPENING
+        return service.services.gate._counts[State.OPENING] == MAX_OPENING
 
     deadline = time.monotonic() + 20
     while not service.loop.run(is_full()):
@@ -266,7 +267,7 @@ def test_who_hangs_up_while_waiting_gets_no_session(service: Service) -> None:
     assert pool_row["reserved_kbps"] == 0
 
 
-def test_of_those_that_arrive_together_no_more_are_let_in_than_may_be_in_progress(small: Service) -> None:
+def test_of_those_that_arrive_together_no_more_are_admitted_than_may_be_in_progress(small: Service) -> None:
     body = "[]"
     wrong = head(small, "Content-Type: application/json", f"Content-Length: {len(body)}")
     peers = [Peer(small) for _ in range(5 * MAX_OPENING)]
@@ -277,7 +278,7 @@ def test_of_those_that_arrive_together_no_more_are_let_in_than_may_be_in_progres
         with nothing_is_read(small):
             for peer in peers:
                 peer.send(wrong, body)
-        # What is wrong with it is only found once it is let in.
+        # What is wrong with it is only found once it is admitted.
         assert sorted(peer.answer().status_code for peer in peers) == [400] * MAX_OPENING + [503] * 4 * MAX_OPENING
     finally:
         for peer in peers:
@@ -320,7 +321,7 @@ def test_refusing_the_unknown_says_nothing_of_what_there_is_to_do(small: Service
     """So it makes the limit no smaller for those who are known, however many unknown ones are refused."""
 
     async def refused() -> int:
-        return small.services.sessions._opening._load._refused
+        return small.services.gate._limit._refused
 
     before = small.loop.run(refused())
     unknown = small.operator[:-2] + "AA"
@@ -335,22 +336,27 @@ def test_refusing_the_unknown_says_nothing_of_what_there_is_to_do(small: Service
     assert small.loop.run(refused()) == before + 1
 
 
-def test_who_is_on_the_way_counts_before_it_is_in_progress() -> None:
-    """From when it was let in, or if its token was not known, from when it has been authenticated."""
-    counted: list[int] = []
+def on_the_way(gate: AdmissionGate) -> int:
+    """Requests with known tokens that wait for the service, before their sessions are being opened."""
+    return gate._counts[State.KNOWN]
+
+
+def test_a_request_counts_before_its_session_is_being_opened() -> None:
+    """From when it was admitted, or if its token was not known, from when it has been authenticated."""
+    gate = AdmissionGate(9)
     seen: dict[str, int] = {}
 
     async def app(scope: Scope, receive: Receive, _: Send) -> None:
         await receive()
-        seen[scope["path"]] = sum(counted)
+        seen[scope["path"]] = on_the_way(gate)
 
     async def run(*, known: bool) -> None:
-        overload = Overload(app, lambda: False, lambda _: True, lambda: Expected(counted.append), lambda _: known)
+        shedding = LoadShedding(app, gate, lambda _: known)
         scope = opening_scope("/sessions" if known else "/api/v1/sessions")
-        assert overload.refusal(scope, keep_alive=True) is None
-        assert sum(counted) == known
-        await overload(scope, receive_nothing, send_nothing)
-        assert sum(counted) == 0
+        assert not shedding.refuses(scope, ignore, keep_alive=True)
+        assert on_the_way(gate) == known
+        await shedding(scope, receive_nothing, send_nothing)
+        assert on_the_way(gate) == 0
 
     asyncio.run(run(known=True))
     asyncio.run(run(known=False))
@@ -373,18 +379,18 @@ def test_who_waits_for_a_slow_client_does_not_count(small: Service) -> None:
             peer.leave()
 
 
-def serve_crowd(
+def serve_at_once(
     app: Callable[[Scope, Receive, Send], Awaitable[None]],
-    count: Callable[[int], None],
+    gate: AdmissionGate,
     receive: Receive,
     send: Send,
     size: int = 100,
 ) -> list[asyncio.Task[None]]:
     """So many that ask for sessions at the same moment."""
-    overload = Overload(app, lambda: False, lambda _: True, lambda: Expected(count), lambda _: True)
+    shedding = LoadShedding(app, gate, lambda _: True)
     scopes = [opening_scope("/sessions", number=number) for number in range(size)]
-    assert not any(overload.refusal(scope, keep_alive=True) for scope in scopes)
-    return [asyncio.create_task(overload(scope, receive, send)) for scope in scopes]
+    assert not any(shedding.refuses(scope, ignore, keep_alive=True) for scope in scopes)
+    return [asyncio.create_task(shedding(scope, receive, send)) for scope in scopes]
 
 
 def opening_scope(path: str, **fields: object) -> Scope:
@@ -400,57 +406,56 @@ async def send_nothing(_: Message) -> None:
     return
 
 
-def test_a_crowd_begins_a_few_at_a_time_in_the_order_in_which_it_came() -> None:
+def ignore(_: bytes) -> None:
+    return
+
+
+def test_a_burst_begins_a_few_at_a_time_in_the_order_in_which_it_came() -> None:
     begun: list[int] = []
-    counted: list[int] = []
+    gate = AdmissionGate(1000)
 
     async def app(scope: Scope, _: Receive, __: Send) -> None:
         begun.append(scope["number"])
 
     async def run() -> list[int]:
-        crowd = serve_crowd(app, counted.append, receive_nothing, send_nothing)
+        burst = serve_at_once(app, gate, receive_nothing, send_nothing)
         in_a_pass = []
-        while not all(each.done() for each in crowd):
+        while not all(each.done() for each in burst):
             before = len(begun)
             await asyncio.sleep(0)
             in_a_pass.append(len(begun) - before)
-            assert sum(counted) == sum(not each.done() for each in crowd)
+            assert on_the_way(gate) == sum(not each.done() for each in burst)
             if len(in_a_pass) == 2:
-                crowd[70].cancel()
+                burst[70].cancel()
         return in_a_pass
 
     assert max(asyncio.run(run())) == 16
     assert begun == [number for number in range(100) if number != 70]
 
 
-def test_a_refusal_that_fails_takes_none_of_those_after_it() -> None:
-    sent: list[int] = []
-
-    async def app(_: Scope, __: Receive, ___: Send) -> None: ...
+def test_a_refusal_is_answered_once_and_later() -> None:
+    answers: list[bytes] = []
 
     async def run() -> None:
-        overload = Overload(app, lambda: True, lambda _: False, lambda: Expected(sent.append), lambda _: True)
+        gate = AdmissionGate(0)
+        shedding = LoadShedding(send_nothing, gate, lambda _: True)  # type: ignore[arg-type]  # nothing is served
+        assert shedding.refuses(opening_scope("/sessions"), answers.append, keep_alive=True)
+        assert not answers
         done = asyncio.Event()
-
-        def fail() -> None:
-            raise OSError
-
-        overload.answer_later(lambda: sent.append(1))
-        overload.answer_later(fail)
-        overload.answer_later(lambda: sent.append(2))
-        overload.answer_later(done.set)
+        gate.turns.refuse_later(done.set)
         await asyncio.wait_for(done.wait(), 5)
 
     asyncio.run(run())
-    assert sent == [1, 2]
+    [answer] = answers
+    assert answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
 
 
 def test_what_is_up_to_the_client_does_not_count() -> None:
-    counted: list[int] = []
+    gate = AdmissionGate(9)
     seen: dict[str, int] = {}
 
     def look(at: str) -> None:
-        seen[at] = sum(counted)
+        seen[at] = on_the_way(gate)
 
     async def app(_: Scope, receive: Receive, send: Send) -> None:
         look("before the body")
@@ -466,7 +471,7 @@ def test_what_is_up_to_the_client_does_not_count() -> None:
         look("waiting to be read")
 
     async def run() -> None:
-        [one] = serve_crowd(app, counted.append, receive, send, size=1)
+        [one] = serve_at_once(app, gate, receive, send, size=1)
         await one
 
     asyncio.run(run())

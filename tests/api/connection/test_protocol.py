@@ -21,7 +21,7 @@ from honeylink.api.connection.protocol import Connection
 def test_the_server_makes_protocols_as_ours_is_made() -> None:
     given = inspect.signature(HttpToolsProtocol).parameters
     taken = inspect.signature(Connection).parameters
-    assert list(given) == [name for name in taken if name not in {"settings", "overload"}]
+    assert list(given) == [name for name in taken if name not in {"settings", "load_shedding"}]
 
 
 def test_the_exchange_is_made_and_used_as_ever() -> None:

@@ -1,28 +1,37 @@
-"""One request and its answer, as uvicorn has them, and the answer to what is no request."""
+"""One request and its answer, as uvicorn has them, and the answer to what is no request.
+
+All that is used of uvicorn beside its documented server is imported here, and `ServerState` in `protocol`.
+`tests/api/connection/test_protocol.py` says when it has changed.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import secrets
-from typing import TYPE_CHECKING
+import urllib.parse
+from typing import TYPE_CHECKING, Any, Self
 
+import httptools
 import structlog
-from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr
 
 from honeylink.api.http.problems import MEDIA_TYPE, problem_body
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
     from uvicorn._types import ASGIReceiveEvent
 
     from honeylink.errors import ServiceError
 
-__all__ = ["Exchange", "Flow", "last_answer"]
+__all__ = ["HIGH_WATER_LIMIT", "STATUS_LINE", "Exchange", "Flow", "addresses_of", "asgi_scope", "last_answer"]
 
 _log = structlog.get_logger(__name__)
+_uvicorn_log = logging.getLogger("uvicorn.error")
 
 
 class Flow(FlowControl):
@@ -51,6 +60,33 @@ class Exchange(RequestResponseCycle):
     tell: Callable[[], None] | None = None
     """Set when the body can't be had: to be called when the application asks for it."""
 
+    @classmethod
+    def of(
+        cls,
+        scope: dict[str, Any],
+        transport: asyncio.Transport,
+        flow: Flow,
+        *,
+        default_headers: list[tuple[bytes, bytes]],
+        expects_continue: bool,
+        keep_alive: bool,
+        on_response: Callable[[], None],
+    ) -> Self:
+        """The exchange of a request whose header is complete."""
+        return cls(
+            scope=scope,  # type: ignore[arg-type]  # a dict like those that uvicorn makes
+            transport=transport,
+            flow=flow,
+            logger=_uvicorn_log,
+            access_logger=_uvicorn_log,
+            access_log=False,
+            default_headers=default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=expects_continue,
+            keep_alive=keep_alive,
+            on_response=on_response,
+        )
+
     def break_off(self, tell: Callable[[], None]) -> None:
         """The rest of the body won't come. The answer is the last of its connection, if there is one."""
         self.keep_alive = False
@@ -66,6 +102,33 @@ class Exchange(RequestResponseCycle):
         self.disconnected = True
         self.tell()
         return {"type": "http.disconnect"}
+
+
+def addresses_of(transport: asyncio.Transport) -> tuple[object, object]:
+    """Of a connection's ends: the server's and the client's."""
+    return get_local_addr(transport), get_remote_addr(transport)
+
+
+def asgi_scope(
+    parser: httptools.HttpRequestParser, url: bytes, headers: list[tuple[bytes, bytes]], server: object, client: object
+) -> dict[str, Any]:
+    """A request as the application sees it, once the parser has its header."""
+    target = httptools.parse_url(url)
+    path = target.path.decode("ascii")
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": parser.get_http_version(),
+        "server": server,
+        "client": client,
+        "scheme": "http",
+        "method": parser.get_method().decode("ascii"),
+        "root_path": "",
+        "path": urllib.parse.unquote(path) if "%" in path else path,
+        "raw_path": target.path,
+        "query_string": target.query or b"",
+        "headers": headers,
+    }
 
 
 def last_answer(fault: ServiceError) -> bytes:

@@ -8,7 +8,7 @@ ASGI exchange, and has the connection to itself:
   queues, so that memory is bounded by bytes received, whatever they would become.
 - What can't be served (no HTTP, too large, too slow) is answered in its turn, and ends the connection.
 - Under overload a request is refused when it is its turn, before any task of the application is made for it.
-- A client has a time for its header, for its body, between requests, and for making room for more of its answers.
+- A client has a time for its header, for its body, between requests, and for reading its answers: see `deadlines`.
 
 llhttp is the only judge of where a request ends, also of one that is refused.
 """
@@ -16,21 +16,14 @@ llhttp is the only judge of where a request ends, also of one that is refused.
 from __future__ import annotations
 
 import asyncio
-import logging
-import urllib.parse
 from collections import deque
 from contextvars import Context
-from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 
-# This and what `exchange` has is all that is used of uvicorn beside its documented server.
-# `tests/api/connection/test_protocol.py` says when it has changed.
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.utils import get_local_addr, get_remote_addr
-
-from honeylink.api.connection.exchange import Exchange, Flow, last_answer
+from honeylink.api.connection.deadlines import Phase, ReadDeadline, WriteDeadline
+from honeylink.api.connection.exchange import HIGH_WATER_LIMIT, Exchange, Flow, addresses_of, asgi_scope, last_answer
 from honeylink.errors import ServiceError, TooLarge, TooSlow, ValidationFailed
 
 if TYPE_CHECKING:
@@ -38,33 +31,18 @@ if TYPE_CHECKING:
     from uvicorn import Config
     from uvicorn.server import ServerState
 
-    from honeylink.api.connection.load_shedding import Overload
+    from honeylink.api.connection.load_shedding import LoadShedding
     from honeylink.settings import Settings
 
-__all__ = ["KEEP_ALIVE_SECONDS", "MAX_HEADER_BYTES", "MAX_HEADER_FIELDS", "Connection"]
+__all__ = ["MAX_HEADER_BYTES", "MAX_HEADER_FIELDS", "Connection"]
 
 MAX_HEADER_BYTES = 32_768
 """Of a request's target and its header fields, with the four bytes that separate and end each field."""
 MAX_HEADER_FIELDS = 128
-KEEP_ALIVE_SECONDS = 30
 # How much is parsed at once: most requests whole, and of the shortest so many that they take no more room parsed than
 # the 256 KB that the event loop reads at once.
 _PIECE_BYTES = 1024
-# The application is given its own deadline for a body first, as it can say which one was missed.
-_BODY_GRACE_SECONDS = 1
-
 _FRAMING = {b"content-length", b"transfer-encoding"}
-_uvicorn_log = logging.getLogger("uvicorn.error")
-
-
-class _At(Enum):
-    """What is to come next from the client."""
-
-    REQUEST = auto()
-    HEADER = auto()
-    BODY = auto()
-    END = auto()
-    """Nothing that is looked at any more."""
 
 
 class Connection(asyncio.Protocol):
@@ -72,7 +50,7 @@ class Connection(asyncio.Protocol):
 
     Args:
         settings: how long a client may take, and how much it may send.
-        overload: says which requests are refused.
+        load_shedding: says which requests are refused.
         config: uvicorn's, with the application.
         server_state: what uvicorn's server waits for when it stops.
         app_state: not used; uvicorn hands it to every protocol.
@@ -82,7 +60,7 @@ class Connection(asyncio.Protocol):
     def __init__(
         self,
         settings: Settings,
-        overload: Overload,
+        load_shedding: LoadShedding,
         *,
         config: Config,
         server_state: ServerState,
@@ -92,7 +70,7 @@ class Connection(asyncio.Protocol):
         del app_state
         self._app = config.loaded_app
         self._settings = settings
-        self._overload = overload
+        self._load_shedding = load_shedding
         self._server_state = server_state
         self._loop = _loop or asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
@@ -100,7 +78,7 @@ class Connection(asyncio.Protocol):
         self._flow: Flow
         self._addresses: tuple[object, object]
 
-        self._at = _At.REQUEST
+        self._phase = Phase.REQUEST
         self._received = memoryview(b"")
         """What has not been parsed yet."""
         self._message = 0
@@ -118,15 +96,11 @@ class Connection(asyncio.Protocol):
 
         self._queue: deque[Exchange] = deque()
         self._serving: Exchange | None = None
-        self._refusal: bytes | None = None
-        """The answer to the request that is being served, if that is refused."""
         self._fault: ServiceError | None = None
         """The last answer."""
 
-        self._awaited: tuple[_At, int] | None = None
-        self._due = 0.0
-        self._deadline: asyncio.TimerHandle | None = None
-        self._write_deadline: asyncio.TimerHandle | None = None
+        self._read_deadline = ReadDeadline(self._loop, settings)
+        self._write_deadline = WriteDeadline(self._loop, settings)
 
     # The transport's side.
 
@@ -134,7 +108,7 @@ class Connection(asyncio.Protocol):
         """A client has connected."""
         self._transport = transport
         self._flow = Flow(transport, self._read_on)
-        self._addresses = get_local_addr(transport), get_remote_addr(transport)
+        self._addresses = addresses_of(transport)
         self._server_state.connections.add(self)  # type: ignore[arg-type]  # uvicorn names its own classes only
         self._set_deadline()
 
@@ -147,10 +121,8 @@ class Connection(asyncio.Protocol):
             self._serving.disconnected = True
             self._serving.message_event.set()
         self._flow.resume_writing()
-        for timer in (self._deadline, self._write_deadline):
-            if timer is not None:
-                timer.cancel()
-        self._deadline = self._write_deadline = None
+        self._read_deadline.cancel()
+        self._write_deadline.cancel()
         # These refer back to the connection. Left here, they would hold it, its transport and its last request until a
         # full collection, which is hours away.
         self._queue.clear()
@@ -159,12 +131,12 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """More bytes have come."""
-        if self._at is _At.END:
+        if self._phase is Phase.END:
             return
         self._received = memoryview(self._received.tobytes() + data if self._received else data)
-        if self._at is _At.REQUEST:
+        if self._phase is Phase.REQUEST:
             # Whatever it is. Bytes that begin no request, such as empty lines, have a header's time as well.
-            self._at = _At.HEADER
+            self._phase = Phase.HEADER
         self._read_on()
 
     def pause_writing(self) -> None:
@@ -193,7 +165,7 @@ class Connection(asyncio.Protocol):
         if self._transport.is_closing():
             return
         is_full = self._is_full()
-        while self._received and not is_full and self._at is not _At.END:
+        while self._received and not is_full and self._phase is not Phase.END:
             piece, self._received = self._received[:_PIECE_BYTES], self._received[_PIECE_BYTES:]
             self._parse(piece)
             is_full = self._is_full()
@@ -212,11 +184,11 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserUpgrade as upgrade:
             # No other protocol is spoken here, so what follows is the next request, wherever segments end.
             [parsed_bytes] = upgrade.args
-            if self._at is not _At.END:
+            if self._phase is not Phase.END:
                 self._parse(piece[parsed_bytes:])
         except httptools.HttpParserError as error:
             # After the last request of a connection anything may follow.
-            if self._at is not _At.END:
+            if self._phase is not Phase.END:
                 cause = error.__context__
                 self._fail(cause if isinstance(cause, ServiceError) else _no_request(error))
         else:
@@ -224,7 +196,7 @@ class Connection(asyncio.Protocol):
 
     def _check_unfinished(self, piece_bytes: int) -> None:
         """Bound a header, a trailer and a chunk's extensions: llhttp tells of a field when it is whole, or never."""
-        if self._at in (_At.HEADER, _At.BODY):
+        if self._phase in (Phase.HEADER, Phase.BODY):
             self._unfinished_bytes += piece_bytes
             if self._unfinished_bytes > MAX_HEADER_BYTES + _PIECE_BYTES:
                 self._fail(TooLarge("header", MAX_HEADER_BYTES))
@@ -233,9 +205,9 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
-        if self._at is _At.END:
+        if self._phase is Phase.END:
             raise _no_request("nothing after the last one")
-        self._at = _At.HEADER
+        self._phase = Phase.HEADER
         self._message += 1
         self._url, self._headers = b"", []
         self._header_bytes = self._unfinished_bytes = self._ignored_bytes = 0
@@ -253,7 +225,7 @@ class Connection(asyncio.Protocol):
         self._header_bytes += len(name) + len(value) + 4
         if self._header_bytes > MAX_HEADER_BYTES:
             raise TooLarge("header", MAX_HEADER_BYTES)
-        if self._at is not _At.HEADER:
+        if self._phase is not Phase.HEADER:
             return  # a chunked body's trailer, of no use here; as a header it would get past who looks at headers
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
@@ -267,39 +239,19 @@ class Connection(asyncio.Protocol):
         if self._parser.should_upgrade() and any(name in _FRAMING and value != b"0" for name, value in self._headers):
             # httptools takes such a body for bytes of the other protocol. As a request it would be somebody else's.
             raise _no_request("an upgrade to another protocol with a body")
-        version = self._parser.get_http_version()
-        url = httptools.parse_url(self._url)
-        path = url.path.decode("ascii")
-        server, client = self._addresses
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": version,
-            "server": server,
-            "client": client,
-            "scheme": "http",
-            "method": self._parser.get_method().decode("ascii"),
-            "root_path": "",
-            "path": urllib.parse.unquote(path) if "%" in path else path,
-            "raw_path": url.path,
-            "query_string": url.query or b"",
-            "headers": self._headers,
-            "state": {"connected": self._is_connected},
-        }
-        self._body_of = Exchange(
-            scope=scope,  # type: ignore[arg-type]  # a dict like those that uvicorn makes
-            transport=self._transport,
-            flow=self._flow,
-            logger=_uvicorn_log,
-            access_logger=_uvicorn_log,
-            access_log=False,
+        scope = asgi_scope(self._parser, self._url, self._headers, *self._addresses)
+        scope["state"] = {"connected": self._is_connected}
+        is_older = scope["http_version"] == "1.0"
+        self._body_of = Exchange.of(
+            scope,
+            self._transport,
+            self._flow,
             default_headers=self._server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=self._expects_continue and version > "1.0",
-            keep_alive=version != "1.0" and self._parser.should_keep_alive(),
+            expects_continue=self._expects_continue and not is_older,
+            keep_alive=self._parser.should_keep_alive() and not is_older,
             on_response=self._answered,
         )
-        self._at = _At.BODY
+        self._phase = Phase.BODY
         self._unfinished_bytes = 0
         self._queue.append(self._body_of)
         self._begin_next()
@@ -326,7 +278,7 @@ class Connection(asyncio.Protocol):
         request.more_body = False
         request.message_event.set()
         if request.keep_alive:
-            self._at = _At.REQUEST
+            self._phase = Phase.REQUEST
         else:
             self._end()
 
@@ -351,20 +303,17 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, request: Exchange) -> None:
         self._serving = request
-        self._refusal = self._overload.refusal(cast("Scope", request.scope), keep_alive=request.keep_alive)
-        if self._refusal is not None:
-            self._overload.answer_later(self._send_refusal)
+        if self._load_shedding.refuses(cast("Scope", request.scope), self._send_refusal, keep_alive=request.keep_alive):
             return
         # In a context of its own: the one of a request that was answered just now holds its trace and its budget.
         task = self._loop.create_task(request.run_asgi(self._app), context=Context())
         task.add_done_callback(self._server_state.tasks.discard)
         self._server_state.tasks.add(task)
 
-    def _send_refusal(self) -> None:
-        request, refusal = self._serving, self._refusal
-        if request is None or refusal is None or self._transport.is_closing():
+    def _send_refusal(self, refusal: bytes) -> None:
+        request = self._serving
+        if request is None or self._transport.is_closing():
             return
-        self._refusal = None
         self._transport.write(refusal)
         request.response_started = request.response_complete = True
         if not request.keep_alive:
@@ -413,7 +362,7 @@ class Connection(asyncio.Protocol):
 
     def _end(self) -> None:
         """Look at nothing that still comes."""
-        self._at, self._body_of, self._received = _At.END, None, memoryview(b"")
+        self._phase, self._body_of, self._received = Phase.END, None, memoryview(b"")
         self._set_deadline()
 
     def _close(self) -> None:
@@ -427,66 +376,31 @@ class Connection(asyncio.Protocol):
     # Deadlines.
 
     def _set_deadline(self) -> None:
-        """Let one run if it is the client that is waited for, anew for each thing that is waited for."""
-        awaited = self._awaits()
-        if awaited == self._awaited:
-            return
-        self._awaited = awaited
-        if awaited is None:
-            return
-        self._due = self._loop.time() + self._patience_seconds(awaited[0])
-        if self._deadline is not None and self._deadline.when() > self._due:
-            self._deadline.cancel()
-            self._deadline = None
-        if self._deadline is None:
-            self._deadline = self._loop.call_at(self._due, self._check_due)
+        self._read_deadline.wait_for(self._awaits(), self._give_up)
 
-    def _check_due(self) -> None:
-        """The timer of a deadline, perhaps of one that was met: setting it anew for each request would cost more."""
-        self._deadline = None
-        if self._awaited is None:
-            return
-        if self._loop.time() < self._due:
-            self._deadline = self._loop.call_at(self._due, self._check_due)
-        else:
-            self._give_up()
-
-    def _awaits(self) -> tuple[_At, int] | None:
-        if self._at is _At.END or self._is_full() or (self._at is _At.REQUEST and self._serving is not None):
+    def _awaits(self) -> tuple[Phase, int] | None:
+        """What the client is waited for to send, and for which request."""
+        is_served = self._phase is Phase.REQUEST and self._serving is not None
+        if self._phase is Phase.END or self._is_full() or is_served:
             return None
-        return self._at, self._message
-
-    def _patience_seconds(self, awaited: _At) -> float:
-        if awaited is _At.BODY:
-            return self._settings.body_timeout_seconds + _BODY_GRACE_SECONDS
-        if awaited is _At.REQUEST and self._message:
-            return KEEP_ALIVE_SECONDS
-        return self._settings.header_timeout_seconds
+        return self._phase, self._message
 
     def _give_up(self) -> None:
         """The client took too long."""
         if self._transport.is_closing():
             self._watch_writing()
-        elif self._at is _At.BODY:
+        elif self._phase is Phase.BODY:
             self._fail(TooSlow("body", self._settings.body_timeout_seconds))
-        elif self._at is _At.REQUEST and self._message:
+        elif self._phase is Phase.REQUEST and self._message:
             self._close()
         else:
             self._fail(TooSlow("header", self._settings.header_timeout_seconds))
 
     def _watch_writing(self) -> None:
-        """Let the client's time run to make room for what it was sent."""
-        unsent_bytes = self._transport.get_write_buffer_size()
-        if unsent_bytes and self._write_deadline is None:
-            seconds = self._settings.write_timeout_seconds
-            self._write_deadline = self._loop.call_later(seconds, self._check_written, unsent_bytes)
+        self._write_deadline.watch(self._transport, self._is_unread)
 
-    def _check_written(self, unsent_bytes: int) -> None:
-        self._write_deadline = None
-        if self._transport.get_write_buffer_size() >= unsent_bytes:
-            self._transport.abort()
-        elif self._flow.write_paused or self._transport.is_closing():
-            self._watch_writing()
+    def _is_unread(self) -> bool:
+        return self._flow.write_paused or self._transport.is_closing()
 
 
 def _no_request(found: object) -> ValidationFailed:

@@ -26,16 +26,29 @@ if TYPE_CHECKING:
 
     from honeylink.api.http.models import RequestModel
     from honeylink.domain.access import Principal
+    from honeylink.services.load_shedding.in_flight import InFlight
     from honeylink.services.runtime import Services
     from honeylink.settings import Settings
 
     Handler = Callable[["Call"], Awaitable["Answer"]]
     PublicHandler = Callable[[Request], Awaitable[Response]]
 
-__all__ = ["PREFIXES", "Answer", "Call", "Endpoint", "Endpoints", "Link", "PublicAnswer", "PublicEndpoint"]
+__all__ = [
+    "IN_FLIGHT",
+    "PREFIXES",
+    "Answer",
+    "Call",
+    "Endpoint",
+    "Endpoints",
+    "Link",
+    "PublicAnswer",
+    "PublicEndpoint",
+]
 
 PREFIXES = ("/api/v1", "")
 """Every resource is served under each of these, the same; the longer first, since the other fits every path."""
+IN_FLIGHT = "honeylink.in_flight"
+"""Where the scope of a request for a session has the request in flight."""
 
 _log = structlog.get_logger("honeylink.request")
 
@@ -57,6 +70,8 @@ class Call:
     """The body, or where there is none the query, as the endpoint's model."""
     wanted: Callable[[], bool]
     """Whether the client still waits for the answer, as far as the server knows."""
+    in_flight: InFlight | None
+    """If it has passed the admission gate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +144,8 @@ class Endpoint:
                     sent = None
                 prefix = next(prefix for prefix in PREFIXES if request.scope["path"].startswith(f"{prefix}/"))
                 wanted = request.scope.get("state", {}).get("connected", _always)
-                answer = await self.handler(Call(services, settings, caller, path, prefix, sent, wanted))
+                in_flight = request.scope.get(IN_FLIGHT)
+                answer = await self.handler(Call(services, settings, caller, path, prefix, sent, wanted, in_flight))
         except ServiceError as error:
             if isinstance(error, DependencyUnavailable) and not isinstance(error, Overloaded):
                 # The client is told to come back; the operator, what to fix.

@@ -18,7 +18,8 @@ __all__ = ["ENDPOINTS"]
 
 async def open_session(call: Call) -> Answer:
     """Admit and open a session."""
-    opened = await call.services.sessions.open(call.caller, call.input.to_domain(call.settings), call.wanted)
+    request = call.input.to_domain(call.settings)
+    opened = await call.services.sessions.open(call.caller, request, call.wanted, call.in_flight)
     try:
         answer = OpenedSessionAnswer.of(opened)
     finally:

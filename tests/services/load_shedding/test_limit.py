@@ -4,14 +4,54 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from honeylink.services.load_limit import LoadLimit
+from honeylink.services.load_shedding.gate import AdmissionGate
+from honeylink.services.load_shedding.limit import LoadLimit
+from honeylink.services.load_shedding.states import Event
+
+if TYPE_CHECKING:
+    from honeylink.services.load_shedding.in_flight import InFlight
 
 LIMIT_MAX = 512
+
+
+class Load:
+    """An admission gate and the requests whose sessions are being opened, each as good as any other."""
+
+    def __init__(self, limit_max: int) -> None:
+        self.gate = AdmissionGate(limit_max)
+        self._opening: list[InFlight] = []
+
+    @property
+    def limit(self) -> int:
+        return self.gate._limit.limit
+
+    @property
+    def reduced(self) -> bool:
+        return self.gate._limit.reduced
+
+    def refuses(self, now: float) -> bool:
+        request = self.gate.admit(now, known=True)
+        if request is not None:
+            request.release()
+        return request is None
+
+    def enter(self, now: float) -> None:
+        request = self.gate.arrive()
+        request.move(Event.COMPLETE)
+        self.gate.open(request, now)
+        self._opening.append(request)
+
+    def leave(self, entered: float, now: float) -> None:
+        self.gate.opened(self._opening.pop(), entered, now)
+
+    def give_up(self) -> None:
+        self._opening.pop().move(Event.ABANDON)
 
 
 @dataclass
@@ -20,7 +60,7 @@ class Simulation:
 
     per_second: float
     least_seconds: float = 0.002
-    load: LoadLimit = field(default_factory=lambda: LoadLimit(LIMIT_MAX))
+    load: Load = field(default_factory=lambda: Load(LIMIT_MAX))
     now: float = 0.0
     free_at: float = 0.0
     under_way: list[tuple[float, float]] = field(default_factory=list)
@@ -54,7 +94,7 @@ class Simulation:
         return sorted(self.took_seconds)[int(len(self.took_seconds) * percent / 100)] * 1000
 
 
-def test_all_are_let_in_below_capacity() -> None:
+def test_all_are_admitted_below_capacity() -> None:
     service = Simulation(per_second=1000)
     service.offer(per_second=900, seconds=30)
     assert service.refused == 0
@@ -79,7 +119,7 @@ def test_it_is_over_soon_after_the_overload() -> None:
     assert service.refused == 0
 
 
-def test_a_burst_that_drains_is_let_in() -> None:
+def test_a_burst_that_drains_is_admitted() -> None:
     service = Simulation(per_second=1000)
     service.offer(per_second=100, seconds=5)
     for _ in range(400):
@@ -98,7 +138,7 @@ def test_a_service_that_is_slow_by_itself_is_not_overloaded() -> None:
     assert service.refused == 0
 
 
-def test_a_database_that_has_become_slower_is_believed_in_the_end() -> None:
+def test_a_database_that_has_become_slower_is_not_refused_for_ever() -> None:
     service = Simulation(per_second=10_000)
     service.offer(per_second=1000, seconds=10)
     service.least_seconds = 0.05
@@ -107,8 +147,8 @@ def test_a_database_that_has_become_slower_is_believed_in_the_end() -> None:
     assert service.refused == 0
 
 
-def test_fewer_than_usual_are_let_in_while_most_are_refused() -> None:
-    load = LoadLimit(9)
+def test_fewer_than_usual_are_admitted_while_most_are_refused() -> None:
+    load = Load(9)
     load.enter(0.0)
     load.leave(0.0, 0.1)
     for now in (0.1, 1.1):  # nothing less than a second in progress, and more refused than done
@@ -119,7 +159,7 @@ def test_fewer_than_usual_are_let_in_while_most_are_refused() -> None:
     assert load.limit == 4
 
 
-def test_what_came_to_nothing_is_not_learnt_from() -> None:
+def test_what_came_to_nothing_teaches_nothing() -> None:
     # One that is refused by the database's first answer takes no commit, and a commit may take long by itself.
     service = Simulation(per_second=10_000, least_seconds=0.2)
     for _ in range(300):
@@ -131,7 +171,7 @@ def test_what_came_to_nothing_is_not_learnt_from() -> None:
 
 
 def test_no_more_are_in_progress_than_the_maximum() -> None:
-    load = LoadLimit(3)
+    load = Load(3)
     for _ in range(3):
         assert not load.refuses(0.0)
         load.enter(0.0)
@@ -142,17 +182,17 @@ def test_no_more_are_in_progress_than_the_maximum() -> None:
 
 @given(steps=st.lists(st.tuples(st.booleans(), st.floats(0, 10)), max_size=200), limit_max=st.integers(1, 1000))
 def test_the_limit_stays_between_its_bounds(steps: list[tuple[bool, float]], limit_max: int) -> None:
-    load = LoadLimit(limit_max)
-    now, inside = 0.0, []
-    for coming, seconds in steps:
+    load = Load(limit_max)
+    now, opening = 0.0, []
+    for begins, seconds in steps:
         now += seconds
-        if coming and not load.refuses(now):
+        if begins and not load.refuses(now):
             load.enter(now)
-            inside.append(now)
-        elif not coming and inside:
-            load.leave(inside.pop(0), now)
+            opening.append(now)
+        elif not begins and opening:
+            load.leave(opening.pop(0), now)
         assert min(4, limit_max) <= load.limit <= limit_max
-        assert len(inside) <= limit_max
+        assert len(opening) <= limit_max
 
 
 def test_what_it_says_of_itself() -> None:
@@ -162,7 +202,7 @@ def test_what_it_says_of_itself() -> None:
         LoadLimit(7).limit = 8  # type: ignore[misc]
 
 
-def window(load: LoadLimit, began: float, *, took_seconds: float, done: int = 1) -> float:
+def window(load: Load, began: float, *, took_seconds: float, done: int = 1) -> float:
     """A window of an eighth of a second in which so many are done, each in that time; returns its end."""
     end = began + 0.125
     for _ in range(done):
@@ -172,9 +212,9 @@ def window(load: LoadLimit, began: float, *, took_seconds: float, done: int = 1)
     return end
 
 
-def at_rest(limit_max: int) -> tuple[LoadLimit, float]:
+def at_rest(limit_max: int) -> tuple[Load, float]:
     """A limit that has seen one millisecond at rest, with one in progress that stays, and the time."""
-    load = LoadLimit(limit_max)
+    load = Load(limit_max)
     load.enter(0.0)
     return load, window(load, 0.0, took_seconds=0.001)
 
@@ -223,19 +263,10 @@ def test_the_limit_recovers_by_a_tenth_each_window() -> None:
 
 
 @pytest.mark.parametrize(("idle_seconds", "limit"), [(0.99, 32), (1.01, LIMIT_MAX)])
-def test_after_a_second_of_nothing_the_limit_is_forgotten(idle_seconds: float, limit: int) -> None:
+def test_after_a_second_of_nothing_the_limit_is_the_maximum_again(idle_seconds: float, limit: int) -> None:
     load, now = at_rest(LIMIT_MAX)
     for _ in range(2):
         now = window(load, now, took_seconds=0.05)
     load.give_up()
     assert not load.refuses(now + idle_seconds)
     assert load.limit == limit
-
-
-def test_those_still_to_enter_count() -> None:
-    load = LoadLimit(3)
-    load.enter(0.0)
-    assert not load.refuses(0.0, coming=1)
-    assert not load.refusing
-    assert load.refuses(0.0, coming=2)
-    assert load.refusing
