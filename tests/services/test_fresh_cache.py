@@ -1,4 +1,4 @@
-"""Values that are kept while the news of changes is fresh."""
+"""A cache that counts only while the feed of changes is current."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ def test_keeps_what_is_put_in() -> None:
     assert (cache.get("a"), cache.get("b")) == (1, None)
 
 
-def test_counts_for_nothing_without_news() -> None:
-    fresh = True
-    cache: FreshCache[str, int] = FreshCache(lambda: fresh, 9)
+def test_counts_for_nothing_while_the_feed_is_not_current() -> None:
+    is_current = True
+    cache: FreshCache[str, int] = FreshCache(lambda: is_current, 9)
     cache.put("a", 1, cache.generation)
-    fresh = False
+    is_current = False
     assert cache.get("a") is None
 
 
-def test_forgets_one_or_all() -> None:
+def test_invalidates_one_or_all() -> None:
     cache: FreshCache[str, int] = FreshCache(lambda: True, 9)
     for key in ("a", "b"):
         cache.put(key, 1, cache.generation)
-    cache.drop("a")
+    cache.invalidate("a")
     assert (cache.get("a"), cache.get("b")) == (None, 1)
-    cache.clear()
+    cache.invalidate_all()
     assert cache.get("b") is None
 
 
 def test_takes_nothing_that_was_read_before_a_change() -> None:
     cache: FreshCache[str, int] = FreshCache(lambda: True, 9)
-    for change in (cache.clear, lambda: cache.drop("a")):
+    for change in (cache.invalidate_all, lambda: cache.invalidate("a")):
         before = cache.generation
         change()
         cache.put("a", 1, before)
         assert cache.get("a") is None
 
 
-def test_what_was_not_used_for_longest_goes_first() -> None:
+def test_the_least_recently_used_is_evicted_first() -> None:
     cache: FreshCache[str, int] = FreshCache(lambda: True, 2)
     for key in ("a", "b"):
         cache.put(key, 1, cache.generation)

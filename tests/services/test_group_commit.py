@@ -259,7 +259,7 @@ def check_exact(
 
 def remember(fleet: Fleet, process: Process, known: set[int]) -> None:
     """As if sessions of these devices, and of no others, had been opened not long ago."""
-    process.known.clear()
+    process.known.invalidate_all()
 
     async def read() -> None:
         devices = [(fleet.tenant_id, fleet.devices[number]) for number in known]

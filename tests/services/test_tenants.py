@@ -73,7 +73,7 @@ def test_a_live_token_keeps_its_name(service: Service) -> None:
     create(service, "acme", "dashboard")
 
 
-def test_a_revoked_token_is_dead_as_soon_as_the_news_is_there(service: Service) -> None:
+def test_a_revoked_token_is_dead_as_soon_as_the_change_is_known(service: Service) -> None:
     token = create(service, "acme", "leaving")
     with service.client(token.encode()) as client:
         assert client.get("/devices").status_code == 200

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from honeylink.services.fresh_cache import FreshCache
-from honeylink.services.news import forget
+from honeylink.services.invalidation import invalidate
 from honeylink.store.changes import STALE_SECONDS, Changes
 from honeylink.store.database import Database
 
@@ -78,7 +78,7 @@ def test_what_others_say_on_the_channel_is_passed_over(loop: LoopThread, new_dat
     devices: FreshCache[str, int] = FreshCache(lambda: True, 9)
 
     def on_change(change: str | None) -> None:
-        forget(change, tokens, devices)
+        invalidate(change, tokens, devices)
         heard.append(change)
 
     async def run() -> None:

@@ -1,4 +1,4 @@
-"""What the database said, kept while the news of changes is fresh."""
+"""A cache of what the database said, which counts only while the feed of changes is current."""
 
 from __future__ import annotations
 
@@ -15,42 +15,42 @@ V = TypeVar("V")
 
 
 class FreshCache(Generic[K, V]):
-    """Keeps some values; the one that was not used for longest goes first.
+    """A bounded cache; the least recently used entry is evicted first.
 
     Args:
-        fresh: whether all news but the latest has been heard; see `honeylink.store.changes`.
+        is_current: whether the feed of changes is current; see `honeylink.store.changes`.
         max_entries: how many are kept.
     """
 
-    def __init__(self, fresh: Callable[[], bool], max_entries: int) -> None:
-        self._fresh = fresh
+    def __init__(self, is_current: Callable[[], bool], max_entries: int) -> None:
+        self._is_current = is_current
         self._max_entries = max_entries
         self._entries: OrderedDict[K, V] = OrderedDict()
         self.generation = 0
-        """Grows with each change. What was read before one may not be put in after it."""
+        """Grows with each invalidation. What was read before one may not be put in after it."""
 
     def get(self, key: K) -> V | None:
-        """The value, if it is kept and can still be believed."""
+        """The value, if it is cached and the feed is current."""
         value = self._entries.get(key)
-        if value is None or not self._fresh():
+        if value is None or not self._is_current():
             return None
         self._entries.move_to_end(key)
         return value
 
     def put(self, key: K, value: V, generation: int) -> None:
-        """Keep a value that was read when the cache was at `generation`."""
+        """Cache a value that was read when the cache was at `generation`."""
         if generation != self.generation:
             return
         self._entries[key] = value
         if len(self._entries) > self._max_entries:
             self._entries.popitem(last=False)
 
-    def drop(self, key: K) -> None:
-        """Forget a value that has changed."""
+    def invalidate(self, key: K) -> None:
+        """Remove a value that has changed."""
         self.generation += 1
         self._entries.pop(key, None)
 
-    def clear(self) -> None:
-        """Forget all."""
+    def invalidate_all(self) -> None:
+        """Remove every value."""
         self.generation += 1
         self._entries.clear()

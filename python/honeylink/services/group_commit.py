@@ -255,4 +255,4 @@ class GroupCommit:
                 self._known_devices.put(device, current.read[device].with_empty_pools(), generation)
         for asked in group:
             if asked not in current.outcomes:
-                self._known_devices.drop(asked.device)
+                self._known_devices.invalidate(asked.device)

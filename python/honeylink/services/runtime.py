@@ -17,10 +17,10 @@ from honeylink.services.audit import Audit
 from honeylink.services.devices import Devices
 from honeylink.services.expiry import Expiry
 from honeylink.services.fresh_cache import FreshCache
+from honeylink.services.invalidation import invalidate
 from honeylink.services.load_shedding.gate import AdmissionGate
 from honeylink.services.locked_rows import LockedRows
 from honeylink.services.negotiation import Negotiation
-from honeylink.services.news import forget
 from honeylink.services.opening import Opening
 from honeylink.services.operations import Operations
 from honeylink.services.pools import Pools, set_node_pool
@@ -88,7 +88,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(database.close)
         tokens: FreshCache[UUID, StoredToken] = FreshCache(lambda: changes.fresh(), _MAX_TOKENS)  # noqa: PLW0108 - changes comes later
         known_devices: KnownDevices = FreshCache(lambda: changes.fresh(), _MAX_DEVICES)  # noqa: PLW0108 - changes comes later
-        changes = Changes(database, dsn, lambda change: forget(change, tokens, known_devices))
+        changes = Changes(database, dsn, lambda change: invalidate(change, tokens, known_devices))
         negotiation = Negotiation(
             database, keyring, session_endpoint=settings.session_endpoint, max_streams=settings.max_streams
         )

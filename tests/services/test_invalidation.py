@@ -1,4 +1,4 @@
-"""Tokens that are kept, and how soon a revocation counts."""
+"""Cached tokens, and how soon a revocation counts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from honeylink.domain.access import Role
 from honeylink.domain.tokens import BearerToken
 from honeylink.errors import Unauthenticated
 from honeylink.services.fresh_cache import FreshCache
-from honeylink.services.news import forget
+from honeylink.services.invalidation import invalidate
 from honeylink.services.runtime import open_services
 from honeylink.store.changes import STALE_SECONDS
 from honeylink.store.tokens import StoredToken
@@ -29,7 +29,7 @@ TOKEN = StoredToken(uuid4(), "dash", Role.AUDITOR, None, bytes(32), revoked=Fals
 
 
 def test_another_tenant_s_name_on_a_token_is_no_token(service: Service) -> None:
-    """A token spells its tenant in the clear; what is cached counts for its own tenant only."""
+    """A token names its tenant in the clear; what is cached counts for its own tenant only."""
     token = service.token(Role.AUDITOR)
     with service.client(token) as client:
         assert client.get("/devices").status_code == 200
@@ -41,7 +41,7 @@ def test_another_tenant_s_name_on_a_token_is_no_token(service: Service) -> None:
         assert client.get("/devices").status_code == 401
 
 
-class TestNews:
+class TestInvalidation:
     def caches(self) -> tuple[FreshCache[UUID, StoredToken], FreshCache[str, int], UUID, UUID]:
         tokens: FreshCache[UUID, StoredToken] = FreshCache(lambda: True, 9)
         devices: FreshCache[str, int] = FreshCache(lambda: True, 9)
@@ -53,24 +53,24 @@ class TestNews:
 
     def test_of_a_token(self) -> None:
         tokens, devices, first, second = self.caches()
-        forget(str(first), tokens, devices)
+        invalidate(str(first), tokens, devices)
         assert (tokens.get(first), tokens.get(second), devices.get("device")) == (None, TOKEN, 1)
 
     def test_of_a_pool(self) -> None:
         tokens, devices, first, _ = self.caches()
-        forget("pools", tokens, devices)
+        invalidate("pools", tokens, devices)
         assert (tokens.get(first), devices.get("device")) == (TOKEN, None)
 
-    def test_that_was_missed(self) -> None:
+    def test_of_everything_when_changes_were_missed(self) -> None:
         tokens, devices, first, second = self.caches()
-        forget(None, tokens, devices)
+        invalidate(None, tokens, devices)
         assert (tokens.get(first), tokens.get(second), devices.get("device")) == (None, None, None)
 
     @pytest.mark.parametrize("change", ["", "no token", "beat", "0" * 31])
-    def test_of_nothing_that_is_known(self, change: str) -> None:
+    def test_of_nothing_by_text_that_names_nothing(self, change: str) -> None:
         tokens, devices, first, _ = self.caches()
         before = tokens.generation, devices.generation
-        forget(change, tokens, devices)
+        invalidate(change, tokens, devices)
         assert (tokens.get(first), devices.get("device")) == (TOKEN, 1)
         assert (tokens.generation, devices.generation) == before
 
