@@ -1,8 +1,9 @@
-"""Rows that somebody holds locked for longer than a commit takes: who needs one waits for it without a connection.
+"""Rows that are locked for longer than a commit takes: a request that needs one waits for it without a connection.
 
-A statement waits for a lock as long as a few commits take, and no longer, since it holds the locks that it has, and a
-connection. Then it is tried which rows can't be locked, several times, and each time by the same transaction. Who needs
-one of them waits here until it is free or his time is over; everybody else goes on.
+A statement waits for a lock as long as a few commits take, and no longer, since meanwhile it holds a connection and the
+locks that it has. Then it is found out which rows can't be locked: it is tried several times, and each time the same
+transaction must hold them. A request that needs one of them waits here until it is free or the request's time is over;
+all others go on.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
 
 __all__ = ["LockedRows"]
 
-# A transaction that is met each time is none of those that come and go.
+# A transaction that holds a row at each look is not one of the many short ones.
 _LOOKS = 3
 _HELD_SECONDS = 0.025
-# Between two looks at rows that somebody waits for.
+# Between two looks at rows that requests wait for.
 _LOOK_SECONDS = 0.05
 
 _log = structlog.get_logger(__name__)
@@ -39,11 +40,11 @@ _T = TypeVar("_T")
 
 
 class LockedRows:
-    """The rows that are known to be held.
+    """The rows that are known to be locked.
 
     Args:
         database: where they are.
-        max_waiting: how many may wait for one; more are refused at once.
+        max_waiting: how many requests may wait for one; more are refused at once.
     """
 
     def __init__(self, database: Database, max_waiting: int) -> None:
@@ -55,16 +56,16 @@ class LockedRows:
 
     @property
     def devices(self) -> list[tuple[UUID, str]]:
-        """The devices that have a row of their own that is held."""
+        """The devices that have a row of their own that is locked."""
         return [(row.tenant_id, row.device_id) for row in self._held if row.device_id is not None]
 
     @property
     def tenants(self) -> list[UUID]:
-        """The tenants that have a row that is held and that all their sessions need; the nil tenant is the node."""
+        """The tenants with a locked row that all their sessions need; the nil tenant is the node."""
         return [row.tenant_id for row in self._held if row.device_id is None]
 
     def blocks(self, device: tuple[UUID, str]) -> bool:
-        """Whether sessions of a device need a row that is held, as far as it is known."""
+        """Whether sessions of a device need a locked row, as far as it is known."""
         if not self._held:
             return False
         tenant_id, device_id = device
@@ -72,7 +73,7 @@ class LockedRows:
         return any((row.tenant_id, row.device_id) in needed for row in self._held)
 
     async def look(self, devices: Collection[tuple[UUID, str]], error: RowLocked) -> bool:
-        """Find out whether any of the devices needs a row that is held, after a statement has waited too long for one.
+        """Find out whether any of the devices needs a locked row, after a statement has waited too long for one.
 
         Args:
             devices: tenants and ids.
@@ -94,19 +95,19 @@ class LockedRows:
         return bool(held)
 
     async def refresh(self) -> None:
-        """Forget the rows that have come free."""
+        """Remove the rows that have become free."""
         if not self._held:
             return
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look_again())
-        # One look serves all who wait, and none of them can stop it: a statement that is cut off takes its time.
+        # One look serves all waiting requests, and none of them can cancel it: cancelling a statement takes time too.
         await asyncio.shield(self._looking)
 
     async def patiently(self, device: tuple[UUID, str], attempt: Callable[[], Awaitable[_T]]) -> _T:
-        """Do something with a device's sessions, again whenever a row was locked, within the time that a request has.
+        """Do something with a device's sessions, and again whenever a row was locked, within a request's time.
 
         Raises:
-            RowLocked: it has been locked all the time, or too many wait already.
+            RowLocked: it has been locked all the time, or too many requests wait already.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._database.remaining_seconds()
@@ -121,7 +122,7 @@ class LockedRows:
                 await self._find_out(device, error)
 
     async def _find_out(self, device: tuple[UUID, str], error: RowLocked) -> None:
-        """Why a row was locked, unless that is known; if it stays unknown, leave it alone for a moment."""
+        """Find out why a row was locked, unless that is known; if it stays unknown, wait a moment."""
         if not self.blocks(device) and not await self.look([device], error):
             await asyncio.sleep(_LOOK_SECONDS)
             self._database.spend(_LOOK_SECONDS)

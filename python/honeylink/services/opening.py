@@ -1,14 +1,15 @@
 """Group commit: sessions that are opened at the same moment share one snapshot, one statement and one commit.
 
-A commit costs a write to the disk, whether it holds one session or fifty. So while a group is on its way, those that
-come are collected, and leave together when it is back. Nobody waits for company: a request that finds no group on its
-way leaves at once, alone. One group at a time is best: a second one would only make both smaller, for their sessions
-meet at the same pools, and each costs what a larger one does.
+A commit costs a write to the disk, whether it holds one session or fifty. So while a group is being committed, pending
+sessions are collected, and form the next group when it is done. Nobody waits for company: a session that finds no group
+being committed goes at once, alone. One group at a time is best: a second one would only make both smaller, for their
+sessions need the same pools, and each costs what a larger one does.
 
-What became of a group `honeylink.services.group_commit` says. Those on which nothing could be said go with the next
-one, first of all. One that finds no room leaves the groups: `honeylink.services.negotiation` sees what can be done
-about it. One that needs a row which somebody holds locked leaves them too, and comes back when that is free. A group
-that waits for something that can't be told goes again beside the others, which don't wait for it.
+What became of the members of a group, `honeylink.services.group_commit` says. Those on which nothing could be decided
+are the first members of the next group. A session that finds no room leaves the groups, and
+`honeylink.services.negotiation` sees what can be done about it. One that needs a row which another transaction holds
+locked leaves them too, and returns when the row is free. A group that has waited for a lock which can't be found out is
+tried again apart from the others, which don't wait for it.
 """
 
 from __future__ import annotations
@@ -42,9 +43,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Opening"]
 
-# What fits a commit's time at full load. A larger group would only make its first member wait for its last.
+# As many as are decided on within a commit's time at full load. A larger one would make its first member wait for its
+# last.
 _GROUP_MAX = 64
-# If nobody holds what a group has waited for, the database is slow, and hurrying makes it slower.
+# If no transaction holds what a group has waited for, the database is slow, and short timeouts make it slower.
 _LOCK_WAIT_PATIENT_MS = 4 * LOCK_WAIT_MS
 
 _log = structlog.get_logger(__name__)
@@ -52,7 +54,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """A request that waits to be opened, and where its answer goes."""
+    """A pending session, and where its answer goes."""
 
     asked: Asked
     result: asyncio.Future[OpenedSession]
@@ -80,8 +82,8 @@ class Opening:
         database: where sessions go.
         keyring: makes their keys.
         known_devices: what is kept between two sessions of a device.
-        negotiation: takes over those that find no room.
-        locked_rows: where those wait that need a row which is held.
+        negotiation: takes over sessions that find no room.
+        locked_rows: where sessions wait that need a locked row.
         gate: says how many requests may be in progress; one more is refused at once, for it would only wait to be too
             late.
         session_endpoint: part of each answer.
@@ -158,7 +160,7 @@ class Opening:
         except TimeoutError:
             raise DependencyUnavailable("the database") from None
         except BandwidthExceeded as refusal:
-            # One that could take from nobody is only told more by it. While many are refused that is not worth a wait.
+            # A session that may preempt none is only told more by it. While many are refused that is not worth a wait.
             if self._negotiation.busy and not (asked.request.setup_priority and refusal.preemption):
                 raise
             return await self._negotiation.open(asked)
@@ -172,7 +174,7 @@ class Opening:
                 self._gate.opened(in_flight, started, loop.time())
 
     def _dispatch(self) -> None:
-        """Send a group on its way, if none is and there is somebody to go."""
+        """Begin with the next group, unless one is being committed or none is pending."""
         if self._group is None and self._waiting:
             group = [self._waiting.popleft() for _ in range(min(_GROUP_MAX, len(self._waiting)))]
             # Spans of the group's statements belong to its first member's trace.
@@ -189,7 +191,7 @@ class Opening:
         self._waiting.extendleft(reversed(await self._open_group(group)))
 
     def _set_apart(self, *groups: list[_Waiting]) -> None:
-        """Let groups that may take long go one after the other beside all others, which don't wait for them."""
+        """Try groups that may take long one after the other, apart from all others, which don't wait for them."""
         self._slow.extend(groups)
         if self._slow_group is None and self._slow:
             group = self._slow.popleft()
@@ -207,7 +209,7 @@ class Opening:
         self._waiting.extendleft(reversed(await self._open_group(group, _LOCK_WAIT_PATIENT_MS)))
 
     async def _open_group(self, group: list[_Waiting], lock_wait_ms: int = LOCK_WAIT_MS) -> list[_Waiting]:
-        """Open those that can be opened and refuse those that can't; returns those that need another look."""
+        """Open those that can be opened and refuse those that can't; returns those to be decided on again."""
         now = asyncio.get_running_loop().time()
         live = [each for each in group if not each.result.done() and each.asked.deadline > now]
         live = self._free_of(live)
@@ -242,7 +244,7 @@ class Opening:
         return again
 
     async def _without_locked(self, group: list[_Waiting], lock_wait_ms: int, error: RowLocked) -> list[_Waiting]:
-        """Send those away who need a row that is held, to come back when it is free; returns the others."""
+        """Take out those that need a locked row, to return when it is free; returns the others."""
         try:
             with self._database.shared_budget():
                 found = await self._locked_rows.look({each.asked.device for each in group}, error)
@@ -258,7 +260,7 @@ class Opening:
         return []
 
     def _free_of(self, group: list[_Waiting]) -> list[_Waiting]:
-        """Those that need no row which is known to be held; the others leave."""
+        """Those that need no row which is known to be locked; the others leave the group."""
         free = []
         for each in group:
             if self._locked_rows.blocks(each.asked.device):
@@ -268,7 +270,7 @@ class Opening:
         return free
 
     def _one_by_one(self, group: list[_Waiting], error: Exception) -> None:
-        """One of them has something that the database can't take. Alone, it fails nobody else."""
+        """One of them has something that the database can't take. Alone, it fails no other."""
         if len(group) == 1:
             _refuse(group, error)
             return
@@ -277,7 +279,7 @@ class Opening:
 
 
 def _refuse(group: Sequence[_Waiting], error: Exception) -> None:
-    """Each with an exception of its own: who raises one writes its traceback into it."""
+    """Refuse each with an exception of its own, since raising one writes a traceback into it."""
     for each in group:
         if isinstance(error, DependencyUnavailable):
             own: Exception = DependencyUnavailable(error.dependency, error.retry_after_seconds)

@@ -1,9 +1,9 @@
-"""What deciding on a session takes, as it was read, to be kept from one session of a device to its next.
+"""Snapshots: what is read to decide on a session, cached from one session of a device to its next.
 
 How full its pools are and whether it is revoked is not trusted later: the statement that stores a session checks both
-by itself, so what is out of date costs a second look and no more. It locks every pool of the path too, one that is new
-there as well; that each process is told of changed pools only saves second looks. Keys don't change, and are kept as
-the database has them, wrapped.
+by itself, so an outdated snapshot costs a second read and no more. The statement locks every pool of the path too, also
+one that is new there; that each process is notified of changed pools only saves second reads. Keys don't change, and
+are cached as the database has them, wrapped.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Snapshot:
         return self.context.now + timedelta(seconds=at - self.read_at)
 
     def with_empty_pools(self) -> Snapshot:
-        """The same as if nobody held anything: how full pools are changes all the time, and the statement looks."""
+        """The same with no reservations: how full pools are changes all the time, and the statement checks it."""
         return replace(self, context=replace(self.context, path=path_emptied(self.context.path)))
 
 
