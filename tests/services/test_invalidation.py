@@ -66,7 +66,7 @@ class TestInvalidation:
         invalidate(None, tokens, devices)
         assert (tokens.get(first), tokens.get(second), devices.get("device")) == (None, None, None)
 
-    @pytest.mark.parametrize("change", ["", "no token", "beat", "0" * 31])
+    @pytest.mark.parametrize("change", ["", "no token", "heartbeat", "0" * 31])
     def test_of_nothing_by_text_that_names_nothing(self, change: str) -> None:
         tokens, devices, first, _ = self.caches()
         before = tokens.generation, devices.generation

@@ -1,4 +1,4 @@
-"""News of changes: how long they are fresh, and what the listener outlives."""
+"""The feed of changes: how long it is current, and what the listener outlives."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def listening(
     database = Database(dsn)
     await database.open()
     changes = Changes(database, listener_dsn or dsn, on_change)
-    assert not changes.fresh()
+    assert not changes.is_current()
     task = asyncio.create_task(changes.run())
     try:
         yield changes, database
@@ -53,49 +53,51 @@ async def notify(database: Database, payload: str) -> None:
         await work.fetchrow("notify", channel="honeylink_changes", payload=payload)
 
 
-def test_news_are_fresh_only_while_they_come(loop: LoopThread, new_database: Callable[[], str]) -> None:
-    heard: list[str | None] = []
+def test_the_feed_is_current_only_while_heartbeats_arrive(loop: LoopThread, new_database: Callable[[], str]) -> None:
+    received: list[str | None] = []
     token_id = str(uuid4())
 
     async def run() -> None:
-        async with listening(new, heard.append) as (changes, database):
-            await eventually(changes.fresh)
-            # What was cached before anybody listened is forgotten before any of it counts.
-            assert heard == [None]
+        async with listening(new, received.append) as (changes, database):
+            await eventually(changes.is_current)
+            # What was cached before the first connection is invalidated before any of it counts.
+            assert received == [None]
             await notify(database, token_id)
-            await eventually(lambda: token_id in heard)
-        await eventually(lambda: not changes.fresh())
-        assert heard[-1] is None
+            await eventually(lambda: token_id in received)
+        await eventually(lambda: not changes.is_current())
+        assert received[-1] is None
 
     new = new_database()
     loop.run(run())
 
 
-def test_what_others_say_on_the_channel_is_passed_over(loop: LoopThread, new_database: Callable[[], str]) -> None:
-    heard: list[str | None] = []
+def test_unknown_text_on_the_channel_is_passed_over(
+    loop: LoopThread, new_database: Callable[[], str]
+) -> None:
+    received: list[str | None] = []
     faults: list[dict[str, Any]] = []
     tokens: FreshCache[UUID, StoredToken] = FreshCache(lambda: True, 9)
     devices: FreshCache[str, int] = FreshCache(lambda: True, 9)
 
     def on_change(change: str | None) -> None:
         invalidate(change, tokens, devices)
-        heard.append(change)
+        received.append(change)
 
     async def run() -> None:
         running = asyncio.get_running_loop()
         running.set_exception_handler(lambda _, context: faults.append(context))
         try:
             async with listening(new, on_change) as (changes, database):
-                await eventually(changes.fresh)
-                for payload in ("no token", "beat of another", "", "last"):
+                await eventually(changes.is_current)
+                for payload in ("no token", "heartbeat of another", "", "last"):
                     await notify(database, payload)
-                await eventually(lambda: "last" in heard)
+                await eventually(lambda: "last" in received)
         finally:
             running.set_exception_handler(None)
 
     new = new_database()
     loop.run(run())
-    assert heard == [None, "no token", "", "last", None]
+    assert received == [None, "no token", "", "last", None]
     assert faults == []
 
 
@@ -124,7 +126,7 @@ def test_the_listener_waits_for_a_primary(
             async with listening(new, lambda _: None, listener_dsn=primary) as (changes, _):
                 await eventually(lambda: refusals)
                 await owner.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
-                await eventually(changes.fresh)
+                await eventually(changes.is_current)
         finally:
             await owner.close()
 

@@ -86,8 +86,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         )
         await database.open()
         stack.push_async_callback(database.close)
-        tokens: FreshCache[UUID, StoredToken] = FreshCache(lambda: changes.fresh(), _MAX_TOKENS)  # noqa: PLW0108 - changes comes later
-        known_devices: KnownDevices = FreshCache(lambda: changes.fresh(), _MAX_DEVICES)  # noqa: PLW0108 - changes comes later
+        tokens: FreshCache[UUID, StoredToken] = FreshCache(lambda: changes.is_current(), _MAX_TOKENS)  # noqa: PLW0108 - changes comes later
+        known_devices: KnownDevices = FreshCache(lambda: changes.is_current(), _MAX_DEVICES)  # noqa: PLW0108 - changes comes later
         changes = Changes(database, dsn, lambda change: invalidate(change, tokens, known_devices))
         negotiation = Negotiation(
             database, keyring, session_endpoint=settings.session_endpoint, max_streams=settings.max_streams

@@ -1,9 +1,10 @@
-"""News of changes that other processes have to know at once: PostgreSQL's LISTEN and NOTIFY.
+"""The feed of changes that invalidate what other processes have cached: PostgreSQL's LISTEN and NOTIFY.
 
-A notification is queued with the commit that sends it and arrives in the order of commits. So a *beat*, sent through
-the pool and received by the listening connection, proves that everything committed before it has arrived too. While
-beats come, what is cached is at most as old as the last one; when they stop (the server is away, the network is cut, a
-pooler in between swallows notifications) nothing that is cached counts any more.
+A notification is queued with the commit that sends it, and notifications arrive in the order of commits. So a
+*heartbeat*, sent through the pool and received by the listening connection, proves that everything committed before it
+has arrived too. While heartbeats arrive the feed is current: what is cached is at most as old as the last one. When
+they stop (the server is away, the network is cut, a pooler in between swallows notifications) nothing that is cached
+counts any more.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ if TYPE_CHECKING:
 __all__ = ["STALE_SECONDS", "Changes"]
 
 STALE_SECONDS = 1.0
-"""How old news may be."""
+"""How old the last heartbeat may be."""
 
 _CHANNEL = "honeylink_changes"
-_BEAT_SECONDS = 0.3  # three of them within STALE_SECONDS, so that one may come late
+_HEARTBEAT_SECONDS = 0.3  # three of them within STALE_SECONDS, so that one may come late
 _RETRY_SECONDS = 1.0
 
-# A server may also let nobody in for a while, or not this user; it is asked again all the same.
+# A server may also refuse every connection for a while, or this user; it is asked again all the same.
 _LOST = (*UNAVAILABLE, asyncpg.PostgresError)
 
 _log = structlog.get_logger(__name__)
@@ -42,7 +43,7 @@ class Changes:
     """Listens for changes for as long as `run` runs.
 
     Args:
-        database: sends the beats.
+        database: sends the heartbeats.
         dsn: of the same database, not through a pooler that shares connections between transactions.
         on_change: called with each payload, such as a token's id; with None when some may have been missed.
     """
@@ -52,11 +53,11 @@ class Changes:
         self._dsn = dsn
         self._on_change = on_change
         self._sent: dict[str, float] = {}
-        self._fresh_at = float("-inf")
+        self._current_at = float("-inf")
 
-    def fresh(self) -> bool:
-        """Whether every change that is older than `STALE_SECONDS` has been heard of."""
-        return asyncio.get_running_loop().time() - self._fresh_at < STALE_SECONDS
+    def is_current(self) -> bool:
+        """Whether every change that is older than `STALE_SECONDS` has arrived."""
+        return asyncio.get_running_loop().time() - self._current_at < STALE_SECONDS
 
     async def run(self) -> None:
         """Listen, and listen again after each loss, until cancelled."""
@@ -74,26 +75,26 @@ class Changes:
                 self._sent.clear()
                 self._on_change(None)
                 connection.terminate()
-            await asyncio.sleep(_BEAT_SECONDS)
+            await asyncio.sleep(_HEARTBEAT_SECONDS)
 
     async def _listen(self, connection: asyncpg.Connection[Any]) -> None:
         # Not `wait_for`, which until Python 3.12 may return a result to who was cancelled.
         async with asyncio.timeout(_RETRY_SECONDS):
             await connection.add_listener(_CHANNEL, self._receive)
-        # Nobody listened until now, so what was cached meanwhile may have changed unheard.
+        # Nobody listened until now, so what was cached meanwhile may have changed unnoticed.
         self._on_change(None)
         while not connection.is_closed():
-            beat = f"beat {uuid4()}"  # no other process's: that one proves nothing about when ours was sent
-            self._sent = {beat: asyncio.get_running_loop().time()}
+            heartbeat = f"heartbeat {uuid4()}"  # no other process's: that one proves nothing about when ours was sent
+            self._sent = {heartbeat: asyncio.get_running_loop().time()}
             try:
                 async with self._database.work() as work:
-                    await work.fetchrow("notify", channel=_CHANNEL, payload=beat)
+                    await work.fetchrow("notify", channel=_CHANNEL, payload=heartbeat)
             except DependencyUnavailable:
                 return
-            await asyncio.sleep(_BEAT_SECONDS)
+            await asyncio.sleep(_HEARTBEAT_SECONDS)
 
     def _receive(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
-        if not isinstance(payload, str) or payload.startswith("beat "):
-            self._fresh_at = max(self._fresh_at, self._sent.pop(str(payload), float("-inf")))
+        if not isinstance(payload, str) or payload.startswith("heartbeat "):
+            self._current_at = max(self._current_at, self._sent.pop(str(payload), float("-inf")))
         else:
             self._on_change(payload)
