@@ -71,9 +71,7 @@ def test_the_feed_is_current_only_while_heartbeats_arrive(loop: LoopThread, new_
     loop.run(run())
 
 
-def test_unknown_text_on_the_channel_is_passed_over(
-    loop: LoopThread, new_database: Callable[[], str]
-) -> None:
+def test_unknown_text_on_the_channel_is_passed_over(loop: LoopThread, new_database: Callable[[], str]) -> None:
     received: list[str | None] = []
     faults: list[dict[str, Any]] = []
     tokens: FreshCache[UUID, StoredToken] = FreshCache(lambda: True, 9)

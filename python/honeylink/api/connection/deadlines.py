@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from honeylink.errors import TooSlow
+
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
@@ -82,6 +84,19 @@ class ReadDeadline:
         if phase is Phase.REQUEST and request:
             return KEEP_ALIVE_SECONDS
         return self._settings.header_timeout_seconds
+
+    def fault(self, phase: Phase, request: int) -> TooSlow | None:
+        """What to tell the client when the time is over; None if it is not in the middle of anything.
+
+        Args:
+            phase: what was awaited.
+            request: of which request; 0 before the first.
+        """
+        if phase is Phase.BODY:
+            return TooSlow("body", self._settings.body_timeout_seconds)
+        if phase is Phase.REQUEST and request:
+            return None
+        return TooSlow("header", self._settings.header_timeout_seconds)
 
 
 class WriteDeadline:

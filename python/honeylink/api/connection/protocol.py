@@ -24,7 +24,7 @@ import httptools
 
 from honeylink.api.connection.deadlines import Phase, ReadDeadline, WriteDeadline
 from honeylink.api.connection.exchange import HIGH_WATER_LIMIT, Exchange, Flow, addresses_of, asgi_scope, last_answer
-from honeylink.errors import ServiceError, TooLarge, TooSlow, ValidationFailed
+from honeylink.errors import ServiceError, TooLarge, ValidationFailed
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -164,12 +164,10 @@ class Connection(asyncio.Protocol):
         """Parse what there is, as long as nothing queues, and read more when all is parsed."""
         if self._transport.is_closing():
             return
-        is_full = self._is_full()
-        while self._received and not is_full and self._phase is not Phase.END:
+        while self._received and not self._is_full() and self._phase is not Phase.END:
             piece, self._received = self._received[:_PIECE_BYTES], self._received[_PIECE_BYTES:]
             self._parse(piece)
-            is_full = self._is_full()
-        if is_full:
+        if self._is_full():
             self._flow.pause_reading()
         else:
             self._flow.resume()
@@ -373,8 +371,6 @@ class Connection(asyncio.Protocol):
     def _is_connected(self) -> bool:
         return not self._transport.is_closing()
 
-    # Deadlines.
-
     def _set_deadline(self) -> None:
         self._read_deadline.wait_for(self._awaits(), self._give_up)
 
@@ -387,20 +383,16 @@ class Connection(asyncio.Protocol):
 
     def _give_up(self) -> None:
         """The client took too long."""
+        fault = self._read_deadline.fault(self._phase, self._message)
         if self._transport.is_closing():
             self._watch_writing()
-        elif self._phase is Phase.BODY:
-            self._fail(TooSlow("body", self._settings.body_timeout_seconds))
-        elif self._phase is Phase.REQUEST and self._message:
+        elif fault is None:
             self._close()
         else:
-            self._fail(TooSlow("header", self._settings.header_timeout_seconds))
+            self._fail(fault)
 
     def _watch_writing(self) -> None:
-        self._write_deadline.watch(self._transport, self._is_unread)
-
-    def _is_unread(self) -> bool:
-        return self._flow.write_paused or self._transport.is_closing()
+        self._write_deadline.watch(self._transport, lambda: self._flow.write_paused or self._transport.is_closing())
 
 
 def _no_request(found: object) -> ValidationFailed:
