@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from honeylink.domain.tokens import BearerToken
-    from honeylink.services.asking import OpenedSession
     from honeylink.services.devices import RegisteredDevice
+    from honeylink.services.pending import OpenedSession
     from honeylink.services.runtime import Services
 
 __all__ = ["OPERATIONS", "Operation", "Scene", "State"]

@@ -21,9 +21,9 @@ from honeylink.errors import BandwidthExceeded, ServiceError, StateConflict
 from honeylink.keys.keyring import Keyring
 from honeylink.keys.local import LocalKeyProvider
 from honeylink.keys.providers import KeyProviderError
-from honeylink.services.asking import Asked, OpenedSession
 from honeylink.services.fresh_cache import FreshCache
 from honeylink.services.group_commit import GroupCommit
+from honeylink.services.pending import OpenedSession, PendingSession
 from honeylink.services.snapshots import Snapshot
 from honeylink.store.sessions import find_session_contexts
 from tests.conftest import run_service
@@ -80,14 +80,14 @@ class Process:
             meanwhile, self.meanwhile = self.meanwhile, None
             await meanwhile()
 
-    async def open(self, group: Sequence[Asked]) -> list[tuple[Asked, OpenedSession | ServiceError]]:
+    async def open(self, group: Sequence[PendingSession]) -> list[tuple[PendingSession, OpenedSession | ServiceError]]:
         """Open the group, and those again on which nothing was said, as often as it takes; in the order of answers."""
-        answers: list[tuple[Asked, OpenedSession | ServiceError]] = []
+        answers: list[tuple[PendingSession, OpenedSession | ServiceError]] = []
         waiting = list(group)
         for done in count(1):
             outcomes = await self.groups.open(waiting)
-            answers += [(asked, outcomes[asked]) for asked in waiting if asked in outcomes]
-            waiting = [asked for asked in waiting if asked not in outcomes]
+            answers += [(pending, outcomes[pending]) for pending in waiting if pending in outcomes]
+            waiting = [pending for pending in waiting if pending not in outcomes]
             if not waiting:
                 return answers
             assert done < ROUNDS_MAX
@@ -104,11 +104,13 @@ class Fleet:
         self.tenant_id: UUID = row["tenant_id"]
         self.devices = [service.new_device(pool_kbps=DEVICE_KBPS).device_id for _ in range(DEVICES)]
 
-    def asked(self, ask: Ask) -> Asked:
+    def pending(self, ask: Ask) -> PendingSession:
         caller = Principal(self.tenant_id, uuid4(), "test", Role.OPERATOR)
         stream = StreamRequest("video", Mode.UNRELIABLE, Priority.BURST, ask.kbps, min_bandwidth_kbps=ask.min_kbps)
         deadline = self.service.loop.run(_now()) + 1000
-        return Asked.now(caller, SessionRequest(self.devices[ask.device], (stream,), 60), deadline, lambda: True)
+        return PendingSession.now(
+            caller, SessionRequest(self.devices[ask.device], (stream,), 60), deadline, lambda: True
+        )
 
     def empty(self, tenant_kbps: int, kept_kbps: int = 0) -> None:
         """End everything, and make the pools what they are at first."""
@@ -177,10 +179,10 @@ class Model:
     def __init__(self, fleet: Fleet) -> None:
         self._paths = fleet.paths()
 
-    def open(self, asked: Asked) -> list[int]:
+    def open(self, pending: PendingSession) -> list[int]:
         """What its streams get."""
-        path = self._paths[asked.request.device_id]
-        admission = decide(asked.request, DeviceStatus.PAIRED, path, asked.stream_ids, 16)
+        path = self._paths[pending.request.device_id]
+        admission = decide(pending.request, DeviceStatus.PAIRED, path, pending.stream_ids, 16)
         changed = {pool.key: pool.with_charge(*charge) for pool, charge in zip(path, admission.charges, strict=True)}
         for device_id, other in self._paths.items():
             self._paths[device_id] = [changed.get(pool.key, pool) for pool in other]
@@ -232,22 +234,22 @@ def check_exact(
     process = Process(fleet.service)
     loop = fleet.service.loop
     remember(fleet, process, known)
-    for _, answer in loop.run(process.open([fleet.asked(ask) for ask in held])):
+    for _, answer in loop.run(process.open([fleet.pending(ask) for ask in held])):
         wipe(answer)
     remember(fleet, process, known)
     model = Model(fleet)
     process.meanwhile = lambda: fleet.revoke(revoked)
-    answers = loop.run(process.open([fleet.asked(ask) for ask in group]))
+    answers = loop.run(process.open([fleet.pending(ask) for ask in group]))
     assert len(answers) == len(group)
-    for asked, answer in answers:
+    for pending, answer in answers:
         if isinstance(answer, OpenedSession):
-            assert [stream.bandwidth_kbps for stream in answer.streams] == model.open(asked)
+            assert [stream.bandwidth_kbps for stream in answer.streams] == model.open(pending)
             wipe(answer)
         elif isinstance(answer, StateConflict):
-            assert asked.request.device_id in {fleet.devices[number] for number in revoked}
+            assert pending.request.device_id in {fleet.devices[number] for number in revoked}
         else:
             with pytest.raises(BandwidthExceeded) as refusal:
-                model.open(asked)
+                model.open(pending)
             assert isinstance(answer, BandwidthExceeded)
             assert (answer.limiting_pool, answer.available_kbps, answer.admissible_kbps) == (
                 refusal.value.limiting_pool,
@@ -286,12 +288,12 @@ def open_beside_one_without_keys(fleet: Fleet, known: set[int], group: list[Ask]
     try:
         process = Process(fleet.service)
         remember(fleet, process, known)
-        asked = [fleet.asked(ask) for ask in group]
-        answers = dict(fleet.service.loop.run(process.open(asked)))
+        pending = [fleet.pending(ask) for ask in group]
+        answers = dict(fleet.service.loop.run(process.open(pending)))
     finally:
         fleet.service.fetch(change, fleet.devices[0], row["dmk_ciphertext"])
     found: list[int | str] = []
-    for answer in (answers[each] for each in asked):
+    for answer in (answers[each] for each in pending):
         wipe(answer)
         if isinstance(answer, OpenedSession):
             found += [stream.bandwidth_kbps for stream in answer.streams]

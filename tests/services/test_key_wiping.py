@@ -10,9 +10,9 @@ import pytest
 
 from honeylink.errors import BandwidthExceeded, DependencyUnavailable, StateConflict
 from honeylink.keys.secret import Secret
-from honeylink.services import asking
-from honeylink.services.asking import OpenedSession
+from honeylink.services import pending
 from honeylink.services.opening import _Waiting
+from honeylink.services.pending import OpenedSession
 from tests.conftest import Service, run_service, session_body
 from tests.services.test_opening import principal, request
 
@@ -212,7 +212,7 @@ def test_when_its_event_can_not_be_made(
 
     secrets.clear()
     with monkeypatch.context() as patch:
-        patch.setattr(asking, "event_by", failing)
+        patch.setattr(pending, "event_by", failing)
         answers = open_beside(service, [request(device, 1)], nothing)
     assert len(check(secrets, answers)) == 1
 

@@ -18,7 +18,7 @@ from tests.conftest import run_service
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from honeylink.services.asking import OpenedSession
+    from honeylink.services.pending import OpenedSession
     from honeylink.settings import Settings
     from tests.conftest import Device, Service
 

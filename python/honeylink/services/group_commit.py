@@ -1,14 +1,14 @@
 """One group of sessions: one snapshot, one statement, one commit.
 
-Sessions are decided on one after the other, each with what those before it in the group take. Whether those come in,
-only the statement says. So a session that gets all it asks for is stored if it has room, and one that gets less only
-if all before it in the group came in; and a refusal for want of room counts only then. What does not count is decided
-anew with the next group, so nobody has less, or nothing, because of a neighbour that gets nothing.
+Sessions are decided on one after the other, each with what those before it in the group take. Whether those are stored,
+only the statement says. So a session that gets all it asks for is stored if it has room, and one that gets less only if
+all before it in the group are stored; and a refusal for want of room counts only then. What does not count is decided
+again with the next group, so no session has less, or nothing, because of one in its group that gets nothing.
 
-What is known of a device serves to admit its session and never to refuse it, nor to give it less: then it is read.
+What is cached of a device serves to admit its session and never to refuse it, nor to give it less: then it is read.
 
 The keys of all that are admitted are unwrapped in one call to each key provider, between reading and storing: no
-connection is held meanwhile. A session whose keys can't be had does not come in.
+connection is held meanwhile. A session whose keys can't be had is not stored.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from honeylink.domain.admission import decide
 from honeylink.errors import BandwidthExceeded, ClientGone, NotFound, ServiceError
 from honeylink.keys.providers import KeyProviderError
-from honeylink.services.asking import OpenedSession, new_session, session_roots, wipe
 from honeylink.services.budget import within_budget
+from honeylink.services.pending import OpenedSession, new_session, session_roots, wipe
 from honeylink.services.snapshots import Snapshot
 from honeylink.store import sessions as session_store
 from honeylink.store.database import LOCK_WAIT_MS
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from honeylink.domain.sessions import Stream
     from honeylink.keys.keyring import Keyring
     from honeylink.keys.secret import Secret
-    from honeylink.services.asking import Asked
+    from honeylink.services.pending import PendingSession
     from honeylink.services.snapshots import KnownDevices
     from honeylink.store.database import Database
     from honeylink.store.sessions import NewSession
@@ -44,13 +44,13 @@ if TYPE_CHECKING:
 
 __all__ = ["GroupCommit", "Outcomes"]
 
-Outcomes: TypeAlias = "dict[Asked, OpenedSession | ServiceError]"
+Outcomes: TypeAlias = "dict[PendingSession, OpenedSession | ServiceError]"
 """What became of the members of a group. One that is missing has to be decided on again."""
 
 
 @dataclass(slots=True)
 class _Admitted:
-    asked: Asked
+    pending: PendingSession
     snapshot: Snapshot
     streams: Sequence[Stream]
 
@@ -59,7 +59,7 @@ class _Admitted:
 class _WithKeys:
     """An admitted session that can be stored."""
 
-    asked: Asked
+    pending: PendingSession
     session: NewSession
     stream_keys: tuple[Secret, ...]
 
@@ -68,7 +68,7 @@ class _WithKeys:
 class _Short:
     """A refusal for want of room, and how many were admitted before it."""
 
-    asked: Asked
+    pending: PendingSession
     refusal: BandwidthExceeded
     behind: int
 
@@ -95,7 +95,7 @@ class _Taken:
 
 @dataclass(slots=True)
 class _Round:
-    """A group on its way: what it is decided by, and what was decided."""
+    """What a group is decided by, and what was decided."""
 
     known: Snapshots
     read: Snapshots
@@ -105,33 +105,33 @@ class _Round:
     short: list[_Short] = field(default_factory=list)
     outcomes: Outcomes = field(default_factory=dict)
 
-    def snapshot(self, asked: Asked) -> Snapshot:
-        snapshot = self.known.get(asked.device) or self.read.get(asked.device)
+    def snapshot(self, pending: PendingSession) -> Snapshot:
+        snapshot = self.known.get(pending.device) or self.read.get(pending.device)
         if snapshot is None:
-            raise NotFound("device", asked.request.device_id)
+            raise NotFound("device", pending.request.device_id)
         return snapshot
 
-    def refuse(self, asked: Asked, refusal: ServiceError) -> None:
-        if asked.device in self.known:
+    def refuse(self, pending: PendingSession, refusal: ServiceError) -> None:
+        if pending.device in self.known:
             return
         if isinstance(refusal, BandwidthExceeded):
-            self.short.append(_Short(asked, refusal, len(self.admitted)))
+            self.short.append(_Short(pending, refusal, len(self.admitted)))
         else:
-            self.outcomes[asked] = refusal
+            self.outcomes[pending] = refusal
 
     def close(self, stored: dict[UUID, tuple[datetime, datetime]], session_endpoint: str) -> None:
-        """Take in what the statement says."""
-        came_in = [each.asked.session_id in stored for each in self.admitted]
-        first_out = came_in.index(False) if False in came_in else len(came_in)
+        """Conclude what became of each member, by what the statement has stored."""
+        is_stored = [each.pending.session_id in stored for each in self.admitted]
+        first_out = is_stored.index(False) if False in is_stored else len(is_stored)
         for short in self.short:
             if short.behind <= first_out:
-                self.outcomes[short.asked] = short.refusal
+                self.outcomes[short.pending] = short.refusal
         for each in self.with_keys:
             times = stored.get(each.session.session_id)
             if times is None:
                 wipe(each.stream_keys)
             else:
-                self.outcomes[each.asked] = OpenedSession(
+                self.outcomes[each.pending] = OpenedSession(
                     each.session.session_id, *times, session_endpoint, each.session.streams, each.stream_keys
                 )
 
@@ -142,10 +142,10 @@ class GroupCommit:
     Args:
         database: where sessions go.
         keyring: makes their keys.
-        known_devices: what is kept between two sessions of a device.
+        known_devices: what is cached from one session of a device to its next.
         session_endpoint: part of each answer.
         max_streams: how many streams one session may have.
-        yield_after: called with the number of each member that is decided on; lets others use the event loop.
+        yield_after: called with the number of each member that is decided on; may yield to the event loop.
     """
 
     def __init__(
@@ -165,11 +165,11 @@ class GroupCommit:
         self._max_streams = max_streams
         self._yield_after = yield_after
 
-    async def open(self, group: Sequence[Asked], lock_wait_ms: int = LOCK_WAIT_MS) -> Outcomes:
-        """Decide on each member after those before it, and store those that come in. Whoever gets keys wipes them.
+    async def open(self, group: Sequence[PendingSession], lock_wait_ms: int = LOCK_WAIT_MS) -> Outcomes:
+        """Decide on each member after those before it, and store those that are admitted. The caller wipes all keys.
 
         Raises:
-            RowLocked: a row that one of them needs is held by somebody else; nothing was stored.
+            RowLocked: a row that one of them needs is locked by another transaction; nothing was stored.
             DependencyUnavailable: the database is away or too slow; nothing was stored, as far as it is known.
         """
         generation = self._known_devices.generation
@@ -192,7 +192,7 @@ class GroupCommit:
         return current.outcomes
 
     async def _snapshots(self, devices: Collection[tuple[UUID, str]]) -> tuple[Snapshots, Snapshots]:
-        """What is known of some of the devices, and what the database says of the others."""
+        """What is cached of some of the devices, and what the database says of the others."""
         now = asyncio.get_running_loop().time()
         found = {device: self._known_devices.get(device) for device in devices}
         known = {device: each for device, each in found.items() if each is not None and not each.too_old(now)}
@@ -204,55 +204,55 @@ class GroupCommit:
             read_at = asyncio.get_running_loop().time()
         return known, {device: Snapshot(context, read_at) for device, context in contexts.items()}
 
-    async def _admit(self, current: _Round, group: Sequence[Asked]) -> None:
+    async def _admit(self, current: _Round, group: Sequence[PendingSession]) -> None:
         """Decide on each."""
-        for index, asked in enumerate(group):
+        for index, pending in enumerate(group):
             await self._yield_after(index)
-            if not asked.wanted():
-                current.outcomes[asked] = ClientGone()
+            if not pending.wanted():
+                current.outcomes[pending] = ClientGone()
                 continue
             try:
-                self._decide(current, asked)
+                self._decide(current, pending)
             except ServiceError as refusal:
-                current.refuse(asked, refusal)
+                current.refuse(pending, refusal)
 
-    def _decide(self, current: _Round, asked: Asked) -> None:
-        snapshot = current.snapshot(asked)
+    def _decide(self, current: _Round, pending: PendingSession) -> None:
+        snapshot = current.snapshot(pending)
         path = current.taken.path_after(snapshot.context.path)
         status = snapshot.context.device_status
-        admission = decide(asked.request, status, path, asked.stream_ids, self._max_streams)
+        admission = decide(pending.request, status, path, pending.stream_ids, self._max_streams)
         streams = admission.streams
-        if asked.device in current.known and any(stream.is_short for stream in streams):
+        if pending.device in current.known and any(stream.is_short for stream in streams):
             return
-        current.admitted.append(_Admitted(asked, snapshot, streams))
+        current.admitted.append(_Admitted(pending, snapshot, streams))
         current.taken.add(path, admission.charges)
 
     async def _make_keys(self, current: _Round, made: list[tuple[Secret, ...]]) -> None:
         """Make what is stored of each that is admitted; `made` is given the keys as soon as there are any."""
-        roots = [session_roots(each.asked, each.snapshot) for each in current.admitted]
+        roots = [session_roots(each.pending, each.snapshot) for each in current.admitted]
         with await within_budget(self._database, self._keyring.unwrap_roots(roots)) as unwrapped:
             for index, each in enumerate(current.admitted):
                 await self._yield_after(index)
-                if not each.asked.wanted():  # any more: the key provider may have taken its time
-                    current.outcomes[each.asked] = ClientGone()
+                if not each.pending.wanted():  # any more: the key provider may have taken its time
+                    current.outcomes[each.pending] = ClientGone()
                     continue
                 if len(current.with_keys) < index and any(stream.is_short for stream in each.streams):
-                    continue  # it may have more, as one before it does not come in
+                    continue  # it may have more, as one before it is not stored
                 try:
                     keys = unwrapped.session_keys(index)
                 except KeyProviderError as failure:
-                    current.refuse(each.asked, failure)
+                    current.refuse(each.pending, failure)
                     continue
                 made.append(keys.stream_keys)
-                session = new_session(each.asked, each.snapshot, each.streams, keys.sealed)
-                current.with_keys.append(_WithKeys(each.asked, session, keys.stream_keys))
+                session = new_session(each.pending, each.snapshot, each.streams, keys.sealed)
+                current.with_keys.append(_WithKeys(each.pending, session, keys.stream_keys))
 
-    def _remember(self, current: _Round, group: Sequence[Asked], generation: int) -> None:
-        """Keep what was read of devices whose sessions got all they asked for, and forget what was of no use."""
+    def _remember(self, current: _Round, group: Sequence[PendingSession], generation: int) -> None:
+        """Cache what was read of devices whose sessions got all they asked for; invalidate what was of no use."""
         for each in current.with_keys:
-            device = each.asked.device
-            if device in current.read and each.asked in current.outcomes and not each.session.is_short:
+            device = each.pending.device
+            if device in current.read and each.pending in current.outcomes and not each.session.is_short:
                 self._known_devices.put(device, current.read[device].with_empty_pools(), generation)
-        for asked in group:
-            if asked not in current.outcomes:
-                self._known_devices.invalidate(asked.device)
+        for pending in group:
+            if pending not in current.outcomes:
+                self._known_devices.invalidate(pending.device)

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from honeylink.errors import BandwidthExceeded, DependencyUnavailable
-from honeylink.services.asking import Asked, OpenedSession
 from honeylink.services.group_commit import GroupCommit
 from honeylink.services.load_shedding.states import Event
+from honeylink.services.pending import OpenedSession, PendingSession
 from honeylink.store.database import LOCK_WAIT_MS, RowLocked
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ _log = structlog.get_logger(__name__)
 class _Waiting:
     """A pending session, and where its answer goes."""
 
-    asked: Asked
+    pending: PendingSession
     result: asyncio.Future[OpenedSession]
 
     def settle(self, outcome: OpenedSession | Exception) -> None:
@@ -142,28 +142,28 @@ class Opening:
         now = asyncio.get_running_loop().time()
         in_flight = in_flight or self._gate.arrive()
         in_flight.move(Event.COMPLETE)
-        asked = Asked.now(caller, request, now + self._database.remaining_seconds(), wanted)
-        return await self._locked_rows.patiently(asked.device, lambda: self._open(asked, in_flight))
+        pending = PendingSession.now(caller, request, now + self._database.remaining_seconds(), wanted)
+        return await self._locked_rows.patiently(pending.device, lambda: self._open(pending, in_flight))
 
-    async def _open(self, asked: Asked, in_flight: InFlight) -> OpenedSession:
+    async def _open(self, pending: PendingSession, in_flight: InFlight) -> OpenedSession:
         loop = asyncio.get_running_loop()
         started = loop.time()
         self._gate.open(in_flight, started)
-        waiting = _Waiting(asked, loop.create_future())
+        waiting = _Waiting(pending, loop.create_future())
         self._waiting.append(waiting)
         self._dispatch()
         opened = None
         try:
-            async with asyncio.timeout_at(asked.deadline):
+            async with asyncio.timeout_at(pending.deadline):
                 opened = await waiting.result
                 return opened
         except TimeoutError:
             raise DependencyUnavailable("the database") from None
         except BandwidthExceeded as refusal:
             # A session that may preempt none is only told more by it. While many are refused that is not worth a wait.
-            if self._negotiation.busy and not (asked.request.setup_priority and refusal.preemption):
+            if self._negotiation.busy and not (pending.request.setup_priority and refusal.preemption):
                 raise
-            return await self._negotiation.open(asked)
+            return await self._negotiation.open(pending)
         finally:
             if opened is None:
                 waiting.abandon()
@@ -179,7 +179,7 @@ class Opening:
             group = [self._waiting.popleft() for _ in range(min(_GROUP_MAX, len(self._waiting)))]
             # Spans of the group's statements belong to its first member's trace.
             self._group = asyncio.get_running_loop().create_task(
-                self._send(group), context=group[0].asked.context.copy()
+                self._send(group), context=group[0].pending.context.copy()
             )
             self._group.add_done_callback(self._finished)
 
@@ -196,7 +196,7 @@ class Opening:
         if self._slow_group is None and self._slow:
             group = self._slow.popleft()
             self._slow_group = asyncio.get_running_loop().create_task(
-                self._send_slowly(group), context=group[0].asked.context.copy()
+                self._send_slowly(group), context=group[0].pending.context.copy()
             )
             self._slow_group.add_done_callback(self._slow_finished)
 
@@ -211,13 +211,13 @@ class Opening:
     async def _open_group(self, group: list[_Waiting], lock_wait_ms: int = LOCK_WAIT_MS) -> list[_Waiting]:
         """Open those that can be opened and refuse those that can't; returns those to be decided on again."""
         now = asyncio.get_running_loop().time()
-        live = [each for each in group if not each.result.done() and each.asked.deadline > now]
+        live = [each for each in group if not each.result.done() and each.pending.deadline > now]
         live = self._free_of(live)
         if not live:
             return []
         try:
             with self._database.shared_budget():
-                outcomes = await self._groups.open([each.asked for each in live], lock_wait_ms)
+                outcomes = await self._groups.open([each.pending for each in live], lock_wait_ms)
         except RowLocked as error:
             return await self._without_locked(live, lock_wait_ms, error)
         except DependencyUnavailable as error:
@@ -233,8 +233,8 @@ class Opening:
         try:
             for index, each in enumerate(group):
                 await self._gate.turns.yield_after(index)
-                if each.asked in outcomes:
-                    each.settle(outcomes.pop(each.asked))
+                if each.pending in outcomes:
+                    each.settle(outcomes.pop(each.pending))
                 else:
                     again.append(each)
         finally:
@@ -247,7 +247,7 @@ class Opening:
         """Take out those that need a locked row, to return when it is free; returns the others."""
         try:
             with self._database.shared_budget():
-                found = await self._locked_rows.look({each.asked.device for each in group}, error)
+                found = await self._locked_rows.look({each.pending.device for each in group}, error)
         except DependencyUnavailable as unavailable:
             _refuse(group, unavailable)
             return []
@@ -263,7 +263,7 @@ class Opening:
         """Those that need no row which is known to be locked; the others leave the group."""
         free = []
         for each in group:
-            if self._locked_rows.blocks(each.asked.device):
+            if self._locked_rows.blocks(each.pending.device):
                 each.settle(RowLocked())
             else:
                 free.append(each)

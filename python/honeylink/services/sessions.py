@@ -12,8 +12,8 @@ from honeylink.domain.audit import Category, Outcome
 from honeylink.domain.paging import Cursor, Page
 from honeylink.domain.sessions import SessionStatus
 from honeylink.errors import BandwidthExceeded, Forbidden, NotFound, StateConflict, TooManyStreams
-from honeylink.services.asking import Asked
 from honeylink.services.audit import event_by
+from honeylink.services.pending import PendingSession
 from honeylink.store import audit as audit_store
 from honeylink.store import sessions as session_store
 from honeylink.store.database import RowLocked
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from honeylink.domain.admission import LiveSession, Pool
     from honeylink.domain.sessions import Session, SessionRequest, Stream
     from honeylink.services.access import Access
-    from honeylink.services.asking import OpenedSession
     from honeylink.services.load_shedding.in_flight import InFlight
     from honeylink.services.locked_rows import LockedRows
     from honeylink.services.negotiation import Negotiation
     from honeylink.services.opening import Opening
+    from honeylink.services.pending import OpenedSession
     from honeylink.store.database import Database, UnitOfWork
 
 __all__ = ["Preview", "Sessions", "Victim"]
@@ -150,8 +150,8 @@ class Sessions:
         await self._access.require(caller, Permission.OPEN_SESSION, request.device_id)
         await self._check_priorities(caller, request)
         deadline = asyncio.get_running_loop().time() + self._database.remaining_seconds()
-        asked = Asked.now(caller, request, deadline, lambda: True)
-        snapshot, admission = await self._negotiation.preview(asked)
+        pending = PendingSession.now(caller, request, deadline, lambda: True)
+        snapshot, admission = await self._negotiation.preview(pending)
         path = snapshot.context.path
         if isinstance(admission, BandwidthExceeded):
             left_kbps = [pool.free_kbps for pool in path]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from honeylink.domain.admission import Admission, Contenders
     from honeylink.keys.keyring import SessionKeys
-    from honeylink.services.asking import Asked
+    from honeylink.services.pending import PendingSession
     from honeylink.services.snapshots import Snapshot
     from honeylink.settings import Settings
     from honeylink.store.database import UnitOfWork
@@ -196,7 +196,7 @@ def test_a_small_tenant_hears_when_its_own_will_end(
     make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Though many of others end before."""
-    monkeypatch.setattr(negotiation, "_RIVALS_MAX", 2)
+    monkeypatch.setattr(negotiation, "_CONTENDERS_MAX", 2)
     with run_service(make_settings(tenant_pool_kbps=1000)) as service:
         busy = service.new_device()
         for _ in range(3):
@@ -323,7 +323,7 @@ def test_nothing_is_taken_where_that_is_off_or_too_early(service: Service, pool:
 def test_the_young_do_not_hide_those_who_can_be_taken_from(
     make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(negotiation, "_RIVALS_MAX", 1)
+    monkeypatch.setattr(negotiation, "_CONTENDERS_MAX", 1)
     with run_service(make_settings(tenant_pool_kbps=1000, device_priority_max=9)) as service:
         strong, old, young, device = (service.new_device() for _ in range(4))
         opened(service, strong, stream(400), hold_priority=9, ttl_seconds=600)
@@ -374,8 +374,8 @@ class Contest:
         await connection.execute("UPDATE pools SET preemption = false WHERE pool_id = $1", self.device.device_id)
         await connection.close()
 
-    async def _look_and_lose(self, work: UnitOfWork, asked: Asked) -> tuple[Snapshot, Contenders, Admission]:
-        found = await self._look(work, asked)
+    async def _look_and_lose(self, work: UnitOfWork, pending: PendingSession) -> tuple[Snapshot, Contenders, Admission]:
+        found = await self._look(work, pending)
         self.victims.append({each.session_id for each in found[2].victims})
         meanwhile, self._meanwhile = self._meanwhile, None
         if meanwhile is not None:

@@ -15,7 +15,7 @@ from honeylink.domain.sessions import FecRule, Mode, Priority, SessionStatus
 
 if TYPE_CHECKING:
     from honeylink.domain.sessions import Session, Stream
-    from honeylink.services.asking import OpenedSession
+    from honeylink.services.pending import OpenedSession
     from honeylink.services.sessions import Preview
 
 __all__ = ["OpenedSessionAnswer", "PreviewAnswer", "SessionAnswer", "SessionPage"]

@@ -1,4 +1,4 @@
-"""A session on its way: what was asked for with the ids it will have, and once it is admitted its keys."""
+"""A pending session: what was requested, with the ids that it will have; and an opened one, with its keys."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from honeylink.keys.secret import Secret
     from honeylink.services.snapshots import Snapshot
 
-__all__ = ["Asked", "OpenedSession", "new_session", "session_roots", "wipe"]
+__all__ = ["OpenedSession", "PendingSession", "new_session", "session_roots", "wipe"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ class OpenedSession:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Asked:
-    """A request for a session. `deadline` is by the loop's clock; `wanted` says whether somebody still waits."""
+class PendingSession:
+    """A request for a session. `deadline` is by the loop's clock; `wanted` says whether its client still waits."""
 
     caller: Principal
     request: SessionRequest
@@ -57,8 +57,10 @@ class Asked:
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
 
     @classmethod
-    def now(cls, caller: Principal, request: SessionRequest, deadline: float, wanted: Callable[[], bool]) -> Asked:
-        """One that comes in at this moment, and belongs to the trace at hand."""
+    def now(
+        cls, caller: Principal, request: SessionRequest, deadline: float, wanted: Callable[[], bool]
+    ) -> PendingSession:
+        """One that is requested now, and belongs to the current trace."""
         return cls(caller, request, deadline, wanted, uuid7(), tuple(uuid7() for _ in request.streams))
 
     @property
@@ -73,35 +75,37 @@ def wipe(keys: Sequence[Secret]) -> None:
         key.wipe()
 
 
-def session_roots(asked: Asked, snapshot: Snapshot) -> SessionRoots:
-    """What the keys of a session that was asked for come from."""
+def session_roots(pending: PendingSession, snapshot: Snapshot) -> SessionRoots:
+    """What the keys of a pending session are derived from."""
     context = snapshot.context
     assert context.device_master_key is not None  # noqa: S101 - a paired device has one, by constraint
     return SessionRoots(
         context.device_master_key,
         context.data_key,
-        asked.caller.tenant_id,
-        asked.request.device_id,
-        asked.session_id,
-        asked.stream_ids,
+        pending.caller.tenant_id,
+        pending.request.device_id,
+        pending.session_id,
+        pending.stream_ids,
     )
 
 
-def new_session(asked: Asked, snapshot: Snapshot, streams: Sequence[Stream], sealed: SealedKey) -> NewSession:
+def new_session(
+    pending: PendingSession, snapshot: Snapshot, streams: Sequence[Stream], sealed: SealedKey
+) -> NewSession:
     """An admitted session, to be stored with its key and its audit event."""
-    request, context = asked.request, snapshot.context
+    request, context = pending.request, snapshot.context
     details = {
-        "session_id": str(asked.session_id),
+        "session_id": str(pending.session_id),
         "stream_count": len(streams),
         "total_bandwidth_kbps": sum(stream.bandwidth_kbps for stream in streams),
         "ttl_seconds": request.ttl_seconds,
     }
     return NewSession(
-        session_id=asked.session_id,
+        session_id=pending.session_id,
         request=request,
         streams=tuple(streams),
         tenant_pool_id=context.path[PoolLevel.TENANT].pool_id,
         sealed=sealed,
-        deadline=snapshot.database_time(asked.deadline),
-        event=asked.context.run(event_by, asked.caller, Category.SESSION_CREATION, request.device_id, details),
+        deadline=snapshot.database_time(pending.deadline),
+        event=pending.context.run(event_by, pending.caller, Category.SESSION_CREATION, request.device_id, details),
     )
