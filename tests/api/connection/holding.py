@@ -1,11 +1,14 @@
-"""Locks that hold up the service's statements."""
+"""What holds up the service: locks, and as many sessions in progress as may be."""
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import asyncpg
+
+from honeylink.services.load_shedding.states import Event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,3 +36,25 @@ def holding(service: Service, lock: str) -> Iterator[None]:
 def no_session_opens(service: Service) -> AbstractContextManager[None]:
     """What is to be opened waits in the database, for the tenants' pools."""
     return holding(service, "SELECT 1 FROM pools WHERE level = 1 FOR UPDATE")
+
+
+@contextmanager
+def full(service: Service) -> Iterator[None]:
+    """As many sessions are in progress as may be, and the database is at rest."""
+    gate = service.services.gate
+    requests = [gate.arrive() for _ in range(service.settings.max_opening_sessions)]
+
+    async def fill() -> None:
+        for each in requests:
+            each.move(Event.COMPLETE)
+            gate.open(each, asyncio.get_running_loop().time())
+
+    async def leave() -> None:
+        for each in requests:
+            each.move(Event.ABANDON)
+
+    service.loop.run(fill())
+    try:
+        yield
+    finally:
+        service.loop.run(leave())

@@ -7,15 +7,14 @@ import json
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 import pytest
 
 from honeylink.api.connection.protocol import MAX_HEADER_BYTES, MAX_HEADER_FIELDS, Connection
-from honeylink.services.load_shedding.states import Event
-from tests.api.connection.holding import holding, no_session_opens
+from tests.api.connection.holding import full, holding, no_session_opens
 from tests.api.peer import (
     MAX_BODY_BYTES,
     PATIENCE_SECONDS,
@@ -244,28 +243,6 @@ def unbusy(make_settings: Callable[..., Settings]) -> Iterator[dict[int, Service
         yield {MAX_BODY_BYTES: usual, 1_000_000: patient}
 
 
-@contextmanager
-def full(service: Service) -> Iterator[None]:
-    """As many sessions are in progress as may be."""
-
-    requests = [service.services.gate.arrive() for _ in range(service.settings.max_opening_sessions)]
-
-    async def fill() -> None:
-        for each in requests:
-            each.move(Event.COMPLETE)
-            service.services.gate.open(each, service.loop._loop.time())
-
-    async def leave() -> None:
-        for each in requests:
-            each.move(Event.ABANDON)
-
-    service.loop.run(fill())
-    try:
-        yield
-    finally:
-        service.loop.run(leave())
-
-
 def check_alive_without_database(service: Service) -> None:
     """It still does its work, so what came before on other connections has been read."""
     with service.client() as client:
@@ -278,7 +255,7 @@ def check_none_is_forgotten(service: Service) -> None:
     async def check() -> None:
         for each in connections_here(service):
             is_closing = each._transport.is_closing()
-            assert is_closing or each._serving is not None or each._read_deadline.awaited is not None, each._phase
+            assert is_closing or each._serving is not None or each._deadlines.awaited is not None, each._phase
 
     check_alive(service)  # on another connection, so what came before has been read
     service.loop.run(check())

@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from honeylink.api.app import create_app
-from honeylink.services.load_shedding.states import Event
+from tests.api.connection.holding import full
 from tests.conftest import LoopThread, Service, run_service
 
 if TYPE_CHECKING:
@@ -67,15 +67,7 @@ def rested(make_settings: Callable[..., Settings]) -> Iterator[Service]:
 def overloaded(make_settings: Callable[..., Settings], rested: Service) -> Iterator[Target]:
     """The service with as many sessions in progress as may be, for good."""
     fields = {"body_timeout_seconds": 60, "header_timeout_seconds": 60, "max_opening_sessions": MAX_OPENING}
-    with run_service(make_settings(database_dsn=rested.dsn, **fields)) as running:
-
-        async def fill() -> None:
-            for _ in range(MAX_OPENING):
-                request = running.services.gate.arrive()
-                request.move(Event.COMPLETE)
-                running.services.gate.open(request, asyncio.get_running_loop().time())
-
-        running.loop.run(fill())
+    with run_service(make_settings(database_dsn=rested.dsn, **fields)) as running, full(running):
         yield target_of(running)
 
 

@@ -17,7 +17,7 @@ from honeylink.api.connection.load_shedding import LoadShedding
 from honeylink.domain.access import Role
 from honeylink.services.load_shedding.gate import AdmissionGate
 from honeylink.services.load_shedding.states import State
-from tests.api.connection.holding import holding, no_session_opens
+from tests.api.connection.holding import full, holding, no_session_opens
 from tests.api.peer import Peer, check_alive, check_problem, head
 from tests.conftest import run_service, session_body
 
@@ -116,19 +116,17 @@ def test_one_too_many_is_refused_at_once_and_nothing_else_is(small: Service) -> 
 
 
 @pytest.fixture(scope="module")
-def devices(small: Service) -> list[Device]:
-    return [small.new_device() for _ in range(MAX_OPENING)]
+def known(small: Service) -> Device:
+    """A device whose token is known to be live."""
+    device = small.new_device()
+    assert open_one(small, device) == 201
+    return device
 
 
-@pytest.fixture
-def full(small: Service, devices: list[Device]) -> Iterator[None]:
-    """As many sessions are in progress as may be."""
-    with ThreadPoolExecutor(MAX_OPENING) as pool:
-        with no_session_opens(small):
-            opening = [pool.submit(open_one, small, device) for device in devices]
-            wait_until_full(small)
-            yield
-        assert [each.result() for each in opening] == [201] * MAX_OPENING
+@pytest.fixture(name="full")
+def _full(small: Service) -> Iterator[None]:
+    with full(small):
+        yield
 
 
 CHUNKED = "Transfer-Encoding: chunked"
@@ -317,7 +315,7 @@ def test_of_unknown_tokens_that_arrive_together_no_more_are_looked_up_than_sessi
 
 
 @pytest.mark.usefixtures("full")
-def test_refusing_the_unknown_says_nothing_of_what_there_is_to_do(small: Service, devices: list[Device]) -> None:
+def test_refusing_the_unknown_says_nothing_of_what_there_is_to_do(small: Service, known: Device) -> None:
     """So it makes the limit no smaller for those who are known, however many unknown ones are refused."""
 
     async def refused() -> int:
@@ -327,12 +325,12 @@ def test_refusing_the_unknown_says_nothing_of_what_there_is_to_do(small: Service
     unknown = small.operator[:-2] + "AA"
     for token in ("", "nonsense", unknown):
         with small.client(token) as client:
-            assert client.post("/sessions", json=session_body(devices[0])).status_code == 503
+            assert client.post("/sessions", json=session_body(known)).status_code == 503
     with Peer(small) as peer:
         peer.send("POST /sessions HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
         check_problem(peer.answer(), 503, "ERR_DEPENDENCY")
     assert small.loop.run(refused()) == before
-    assert open_one(small, devices[0]) == 503
+    assert open_one(small, known) == 503
     assert small.loop.run(refused()) == before + 1
 
 

@@ -129,13 +129,3 @@ def test_only_the_refusal_of_a_known_token_says_how_much_there_is_to_do(*, known
     assert gate.admit(0.0, known=known) is not None
     assert gate.admit(0.0, known=known) is None
     assert gate._limit.refusing is known
-
-
-def test_leaving_the_block_releases_whatever_became_of_it() -> None:
-    gate = AdmissionGate(1)
-    request = gate.admit(0.0, known=True)
-    assert request is not None
-    with pytest.raises(OSError, match="gone"), request:
-        raise OSError("gone")
-    assert not any(gate._counts.values())
-    assert request.state is State.RELEASED

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from honeylink.settings import Settings
 
-__all__ = ["KEEP_ALIVE_SECONDS", "Phase", "ReadDeadline", "WriteDeadline"]
+__all__ = ["KEEP_ALIVE_SECONDS", "Deadlines", "Phase"]
 
 KEEP_ALIVE_SECONDS = 30
 # The application is given its own deadline for a body first, as it can say which one was missed.
@@ -30,51 +30,42 @@ class Phase(Enum):
     """Nothing that is looked at any more."""
 
 
-class ReadDeadline:
-    """The time that a client has for what it is to send next, anew for each thing that is awaited.
+class Deadlines:
+    """The time that a client has for what it is to send next, anew for each thing that is awaited; and to read.
 
-    It holds no reference to its connection but in its timer, so that neither keeps the other alive.
+    The timers alone refer to the connection, so that it goes as soon as they are cancelled.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, settings: Settings) -> None:
         self._loop = loop
         self._settings = settings
         self._due = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._reading: asyncio.TimerHandle | None = None
+        self._writing: asyncio.TimerHandle | None = None
         self.awaited: tuple[Phase, int] | None = None
-        """What is awaited, and of which request."""
+        """What is awaited, and of which request; None while it is not the client."""
 
     def wait_for(self, awaited: tuple[Phase, int] | None, expired: Callable[[], None]) -> None:
-        """Let the time run if it is the client that is waited for.
-
-        Args:
-            awaited: what is awaited, and of which request; None if it is not the client.
-            expired: called when the time is over.
-        """
+        """Let the time run for what is awaited, if it is another thing than before; `expired` is called at its end."""
         if awaited == self.awaited:
             return
         self.awaited = awaited
         if awaited is None:
             return
         self._due = self._loop.time() + self._seconds(*awaited)
-        if self._timer is not None and self._timer.when() > self._due:
-            self.cancel()
-        if self._timer is None:
-            self._timer = self._loop.call_at(self._due, self._check, expired)
+        if self._reading is not None and self._reading.when() > self._due:
+            self._reading.cancel()
+            self._reading = None
+        if self._reading is None:
+            self._reading = self._loop.call_at(self._due, self._check_due, expired)
 
-    def cancel(self) -> None:
-        """Let no time run any more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _check(self, expired: Callable[[], None]) -> None:
+    def _check_due(self, expired: Callable[[], None]) -> None:
         """The timer of a deadline, perhaps of one that was met: setting it anew for each request would cost more."""
-        self._timer = None
+        self._reading = None
         if self.awaited is None:
             return
         if self._loop.time() < self._due:
-            self._timer = self._loop.call_at(self._due, self._check, expired)
+            self._reading = self._loop.call_at(self._due, self._check_due, expired)
         else:
             expired()
 
@@ -86,47 +77,30 @@ class ReadDeadline:
         return self._settings.header_timeout_seconds
 
     def fault(self, phase: Phase, request: int) -> TooSlow | None:
-        """What to tell the client when the time is over; None if it is not in the middle of anything.
-
-        Args:
-            phase: what was awaited.
-            request: of which request; 0 before the first.
-        """
+        """What to tell a client that was too slow; None if no request has begun since the last (`request` counts)."""
         if phase is Phase.BODY:
             return TooSlow("body", self._settings.body_timeout_seconds)
         if phase is Phase.REQUEST and request:
             return None
         return TooSlow("header", self._settings.header_timeout_seconds)
 
-
-class WriteDeadline:
-    """The time that a client has to make room for more of what it was sent; then its connection is aborted."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, settings: Settings) -> None:
-        self._loop = loop
-        self._seconds = settings.write_timeout_seconds
-        self._timer: asyncio.TimerHandle | None = None
-
-    def watch(self, transport: asyncio.Transport, go_on: Callable[[], bool]) -> None:
-        """Let the time run, if there is anything unsent.
-
-        Args:
-            transport: what is written to.
-            go_on: whether to watch on, once some of it has been read.
-        """
+    def watch_writing(self, transport: asyncio.Transport, goes_on: Callable[[], bool]) -> None:
+        """Abort unless the client makes room for what it was sent; and watch on after that, if it `goes_on`."""
         unsent_bytes = transport.get_write_buffer_size()
-        if unsent_bytes and self._timer is None:
-            self._timer = self._loop.call_later(self._seconds, self._check, transport, unsent_bytes, go_on)
+        if unsent_bytes and self._writing is None:
+            seconds = self._settings.write_timeout_seconds
+            self._writing = self._loop.call_later(seconds, self._check_written, transport, unsent_bytes, goes_on)
+
+    def _check_written(self, transport: asyncio.Transport, unsent_bytes: int, goes_on: Callable[[], bool]) -> None:
+        self._writing = None
+        if transport.get_write_buffer_size() >= unsent_bytes:
+            transport.abort()
+        elif goes_on():
+            self.watch_writing(transport, goes_on)
 
     def cancel(self) -> None:
         """Let no time run any more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _check(self, transport: asyncio.Transport, unsent_bytes: int, go_on: Callable[[], bool]) -> None:
-        self._timer = None
-        if transport.get_write_buffer_size() >= unsent_bytes:
-            transport.abort()
-        elif go_on():
-            self.watch(transport, go_on)
+        for timer in (self._reading, self._writing):
+            if timer is not None:
+                timer.cancel()
+        self._reading = self._writing = None

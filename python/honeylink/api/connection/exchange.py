@@ -6,12 +6,11 @@ All that is used of uvicorn beside its documented server is imported here, and `
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import secrets
 import urllib.parse
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import httptools
 import structlog
@@ -22,16 +21,28 @@ from uvicorn.protocols.utils import get_local_addr, get_remote_addr
 from honeylink.api.http.problems import MEDIA_TYPE, problem_body
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
     from uvicorn._types import ASGIReceiveEvent
 
     from honeylink.errors import ServiceError
 
-__all__ = ["HIGH_WATER_LIMIT", "STATUS_LINE", "Exchange", "Flow", "addresses_of", "asgi_scope", "last_answer"]
+__all__ = [
+    "HIGH_WATER_LIMIT",
+    "LOGGING",
+    "STATUS_LINE",
+    "Exchange",
+    "Flow",
+    "addresses_of",
+    "asgi_scope",
+    "last_answer",
+]
 
 _log = structlog.get_logger(__name__)
 _uvicorn_log = logging.getLogger("uvicorn.error")
+LOGGING: dict[str, Any] = {"logger": _uvicorn_log, "access_logger": _uvicorn_log, "access_log": False}
+"""An exchange's arguments that are the same for all: requests are logged by the application."""
 
 
 class Flow(FlowControl):
@@ -60,32 +71,10 @@ class Exchange(RequestResponseCycle):
     tell: Callable[[], None] | None = None
     """Set when the body can't be had: to be called when the application asks for it."""
 
-    @classmethod
-    def of(
-        cls,
-        scope: dict[str, Any],
-        transport: asyncio.Transport,
-        flow: Flow,
-        *,
-        default_headers: list[tuple[bytes, bytes]],
-        expects_continue: bool,
-        keep_alive: bool,
-        on_response: Callable[[], None],
-    ) -> Self:
-        """The exchange of a request whose header is complete."""
-        return cls(
-            scope=scope,  # type: ignore[arg-type]  # a dict like those that uvicorn makes
-            transport=transport,
-            flow=flow,
-            logger=_uvicorn_log,
-            access_logger=_uvicorn_log,
-            access_log=False,
-            default_headers=default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=expects_continue,
-            keep_alive=keep_alive,
-            on_response=on_response,
-        )
+    @property
+    def is_full(self) -> bool:
+        """Whether the application is to take some of the body before more of it is read."""
+        return len(self.body) > HIGH_WATER_LIMIT
 
     def break_off(self, tell: Callable[[], None]) -> None:
         """The rest of the body won't come. The answer is the last of its connection, if there is one."""

@@ -76,9 +76,11 @@ class LoadShedding:
             in_flight.release()  # whatever it is, it is answered
             await send(message)
 
-        with in_flight:
+        try:
             await self._gate.turns.begin()
             await self._app(scope, lambda: in_flight.from_client(receive()), send_last)
+        finally:
+            in_flight.release()
 
     def refuses(self, scope: Scope, answer: Callable[[bytes], None], *, keep_alive: bool) -> bool:
         """Whether a request is one too many. Then it is answered a little later; else it is in flight.

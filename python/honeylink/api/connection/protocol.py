@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 
-from honeylink.api.connection.deadlines import Phase, ReadDeadline, WriteDeadline
-from honeylink.api.connection.exchange import HIGH_WATER_LIMIT, Exchange, Flow, addresses_of, asgi_scope, last_answer
+from honeylink.api.connection.deadlines import Deadlines, Phase
+from honeylink.api.connection.exchange import LOGGING, Exchange, Flow, addresses_of, asgi_scope, last_answer
 from honeylink.errors import ServiceError, TooLarge, ValidationFailed
 
 if TYPE_CHECKING:
@@ -99,8 +99,7 @@ class Connection(asyncio.Protocol):
         self._fault: ServiceError | None = None
         """The last answer."""
 
-        self._read_deadline = ReadDeadline(self._loop, settings)
-        self._write_deadline = WriteDeadline(self._loop, settings)
+        self._deadlines = Deadlines(self._loop, settings)
 
     # The transport's side.
 
@@ -121,8 +120,7 @@ class Connection(asyncio.Protocol):
             self._serving.disconnected = True
             self._serving.message_event.set()
         self._flow.resume_writing()
-        self._read_deadline.cancel()
-        self._write_deadline.cancel()
+        self._deadlines.cancel()
         # These refer back to the connection. Left here, they would hold it, its transport and its last request until a
         # full collection, which is hours away.
         self._queue.clear()
@@ -174,7 +172,7 @@ class Connection(asyncio.Protocol):
         self._set_deadline()
 
     def _is_full(self) -> bool:
-        return bool(self._queue) or (self._body_of is not None and len(self._body_of.body) > HIGH_WATER_LIMIT)
+        return bool(self._queue) or (self._body_of is not None and self._body_of.is_full)
 
     def _parse(self, piece: memoryview) -> None:
         try:
@@ -240,14 +238,16 @@ class Connection(asyncio.Protocol):
         scope = asgi_scope(self._parser, self._url, self._headers, *self._addresses)
         scope["state"] = {"connected": self._is_connected}
         is_older = scope["http_version"] == "1.0"
-        self._body_of = Exchange.of(
-            scope,
-            self._transport,
-            self._flow,
+        self._body_of = Exchange(
+            scope=scope,  # type: ignore[arg-type]  # a dict like those that uvicorn makes
+            transport=self._transport,
+            flow=self._flow,
             default_headers=self._server_state.default_headers,
-            expects_continue=self._expects_continue and not is_older,
+            message_event=asyncio.Event(),
+            expect_100_continue=self._expects_continue and not is_older,
             keep_alive=self._parser.should_keep_alive() and not is_older,
             on_response=self._answered,
+            **LOGGING,
         )
         self._phase = Phase.BODY
         self._unfinished_bytes = 0
@@ -372,7 +372,7 @@ class Connection(asyncio.Protocol):
         return not self._transport.is_closing()
 
     def _set_deadline(self) -> None:
-        self._read_deadline.wait_for(self._awaits(), self._give_up)
+        self._deadlines.wait_for(self._awaits(), self._give_up)
 
     def _awaits(self) -> tuple[Phase, int] | None:
         """What the client is waited for to send, and for which request."""
@@ -383,7 +383,7 @@ class Connection(asyncio.Protocol):
 
     def _give_up(self) -> None:
         """The client took too long."""
-        fault = self._read_deadline.fault(self._phase, self._message)
+        fault = self._deadlines.fault(self._phase, self._message)
         if self._transport.is_closing():
             self._watch_writing()
         elif fault is None:
@@ -392,7 +392,7 @@ class Connection(asyncio.Protocol):
             self._fail(fault)
 
     def _watch_writing(self) -> None:
-        self._write_deadline.watch(self._transport, lambda: self._flow.write_paused or self._transport.is_closing())
+        self._deadlines.watch_writing(self._transport, lambda: self._flow.write_paused or self._transport.is_closing())
 
 
 def _no_request(found: object) -> ValidationFailed:

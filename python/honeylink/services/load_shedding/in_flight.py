@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from honeylink.services.load_shedding.states import TRANSITIONS, Event, State
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
-    from types import TracebackType
 
 __all__ = ["Counts", "InFlight"]
 
@@ -19,7 +18,7 @@ _T = TypeVar("_T")
 
 
 class InFlight:
-    """One request for a session, from its arrival until it has its answer. Leaving its `with` block releases it.
+    """One request for a session, from its arrival until it has its answer.
 
     Args:
         counts: those of all requests; this one moves itself from one to the next.
@@ -30,14 +29,6 @@ class InFlight:
     def __init__(self, counts: Counts) -> None:
         self._counts = counts
         self.state = State.ARRIVED
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.release()
 
     def move(self, event: Event) -> None:
         """Move on.
