@@ -393,7 +393,7 @@ def serve_at_once(
 
 def opening_scope(path: str, **fields: object) -> Scope:
     """A request for a session, as far as the gate looks at it."""
-    return {"method": "POST", "path": path, "headers": [], **fields}
+    return {"method": "POST", "path": path, "headers": [], "state": {}, **fields}
 
 
 async def receive_nothing() -> Message:

@@ -18,7 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from honeylink.api.connection.exchange import STATUS_LINE
-from honeylink.api.http.endpoint import IN_FLIGHT, PREFIXES
+from honeylink.api.http.endpoint import PREFIXES
 from honeylink.api.http.observability import count_request
 from honeylink.api.http.problems import MEDIA_TYPE, PROBLEMS, problem_body
 from honeylink.errors import Overloaded
@@ -66,7 +66,7 @@ class LoadShedding:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request that was not refused, when it is its turn."""
-        in_flight: InFlight | None = scope.get(IN_FLIGHT)
+        in_flight: InFlight | None = scope["state"].get("in_flight")
         if in_flight is None:
             await self._gate.turns.begin()
             await self._app(scope, receive, send)
@@ -95,7 +95,7 @@ class LoadShedding:
         known = self._recognizes(_authorization(scope["headers"]))
         in_flight = self._gate.admit(asyncio.get_running_loop().time(), known=known)
         if in_flight is not None:
-            scope[IN_FLIGHT] = in_flight
+            scope["state"]["in_flight"] = in_flight
             return False
         refusal = self._render(scope["headers"], keep_alive=keep_alive)
         self._gate.turns.refuse_later(partial(answer, refusal))

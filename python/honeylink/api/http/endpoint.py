@@ -33,22 +33,10 @@ if TYPE_CHECKING:
     Handler = Callable[["Call"], Awaitable["Answer"]]
     PublicHandler = Callable[[Request], Awaitable[Response]]
 
-__all__ = [
-    "IN_FLIGHT",
-    "PREFIXES",
-    "Answer",
-    "Call",
-    "Endpoint",
-    "Endpoints",
-    "Link",
-    "PublicAnswer",
-    "PublicEndpoint",
-]
+__all__ = ["PREFIXES", "Answer", "Call", "Endpoint", "Endpoints", "Link", "PublicAnswer", "PublicEndpoint"]
 
 PREFIXES = ("/api/v1", "")
 """Every resource is served under each of these, the same; the longer first, since the other fits every path."""
-IN_FLIGHT = "honeylink.in_flight"
-"""Where the scope of a request for a session has the request in flight."""
 
 _log = structlog.get_logger("honeylink.request")
 
@@ -143,8 +131,8 @@ class Endpoint:
                 else:
                     sent = None
                 prefix = next(prefix for prefix in PREFIXES if request.scope["path"].startswith(f"{prefix}/"))
-                wanted = request.scope.get("state", {}).get("connected", _always)
-                in_flight = request.scope.get(IN_FLIGHT)
+                told = request.scope.get("state", {})
+                wanted, in_flight = told.get("connected", _always), told.get("in_flight")
                 answer = await self.handler(Call(services, settings, caller, path, prefix, sent, wanted, in_flight))
         except ServiceError as error:
             if isinstance(error, DependencyUnavailable) and not isinstance(error, Overloaded):
