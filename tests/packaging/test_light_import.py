@@ -1,4 +1,4 @@
-"""`pip install honeylink` brings codec and scheduler with NumPy alone, so they may import nothing else."""
+"""`pip install honeylink` brings NumPy alone, so codec, scheduler and the command itself import nothing else."""
 
 import subprocess
 import sys
@@ -16,7 +16,18 @@ print(*sorted({owner for name in loaded for owner in owners.get(name, [])}))
 """
 
 
-@pytest.mark.parametrize("module", ["honeylink", "honeylink.errors", "honeylink.fec", "honeylink.scheduler"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "honeylink",
+        "honeylink.errors",
+        "honeylink.fec",
+        "honeylink.scheduler",
+        "honeylink.cli",
+        "honeylink.cli.bench.command",
+        "honeylink.cli.progress",
+    ],
+)
 def test_the_library_imports_numpy_alone(module: str) -> None:
     answer = subprocess.run([sys.executable, "-c", PROBE, module], capture_output=True, text=True, check=True)
 

@@ -1,31 +1,38 @@
-"""The `honeylink` command.
-
-The library alone (`pip install honeylink`) has the command too; there it measures the codec, simulates links, tells its
-version, and says where the rest is.
-"""
+"""The `honeylink` command."""
 
 from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from honeylink import __version__
-from honeylink.errors import HoneyLinkError
+from honeylink.cli.parser import parser
+from honeylink.errors import DependencyUnavailable, HoneyLinkError
 
-__all__ = ["main"]
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable
 
-_BROKEN_PIPE = 141  # as shells tell of a program that SIGPIPE has ended
+__all__ = ["main", "show_version"]
+
+# As shells tell of a program that a signal has ended: SIGINT, SIGPIPE.
+_INTERRUPTED, _BROKEN_PIPE = 130, 141
 
 
 def main() -> None:
     """Run the command line; an expected error is one line on stderr."""
     try:
         try:
-            _run(sys.argv[1:])
+            sys.exit(_run(parser().parse_args()))
         finally:
             sys.stdout.flush()  # while it can still be said in a line what went wrong
     except HoneyLinkError as error:
-        sys.exit(f"honeylink: {error}")
+        sys.exit(f"honeylink: {error}{_reason(error)}")
+    except KeyboardInterrupt:
+        print("honeylink: stopped", file=sys.stderr)
+        sys.exit(_INTERRUPTED)
     except BrokenPipeError:
         # Who read has had enough. What is left must not be tried again when the interpreter ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -34,30 +41,26 @@ def main() -> None:
         sys.exit(f"honeylink: {error}")
 
 
-def _run(arguments: list[str]) -> None:
-    match arguments:
-        case ["version"] | ["--version"]:
-            print(f"honeylink {__version__}")
-        case ["bench", *rest]:
-            from honeylink.cli.bench.command import main as bench
-
-            sys.exit(bench(rest))
-        case ["link", *rest]:
-            from honeylink.cli.link.command import main as link
-
-            sys.exit(link(rest))
-        case _:
-            _serve()
+def _reason(error: HoneyLinkError) -> str:
+    """Why a dependency can't be had: an operator is told what a client is not."""
+    reason = getattr(error, "reason", None) or error.__cause__
+    return f" ({reason})" if isinstance(error, DependencyUnavailable) and reason else ""
 
 
-def _serve() -> None:
+def show_version(_chosen: Namespace) -> None:
+    """Tell the version."""
+    print(f"honeylink {__version__}")
+
+
+def _run(chosen: Namespace) -> int | None:
+    module, _, name = chosen.run.partition(":")
     try:
-        from honeylink.cli.commands import run
+        command: Callable[[Namespace], int | None] = getattr(import_module(module), name)
     except ModuleNotFoundError as error:
-        if error.name is not None and error.name.partition(".")[0] == "honeylink":
+        if error.name is None or error.name.partition(".")[0] == "honeylink":
             raise
-        sys.exit(
-            f"honeylink: the service is not installed (no module {error.name}); "
-            "run: pip install 'honeylink[server,embedded]'"
-        )
-    run()
+        raise HoneyLinkError(
+            f"a package that this command needs is not installed ({error.name}); "
+            f"run: pip install 'honeylink[{chosen.extra}]'"
+        ) from None
+    return command(chosen)

@@ -1,93 +1,35 @@
-"""The command line of `honeylink bench`. It is argparse's: typer belongs to the service, which may not be installed."""
+"""The command `honeylink bench fec`."""
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from honeylink.cli.bench import chart, codecs, report
+from honeylink.cli.bench import codecs, report
 from honeylink.cli.bench.measuring import FULL, QUICK, cases, measure
-from honeylink.cli.charts import canvas
 from honeylink.cli.progress import Progress
-from honeylink.errors import CodeParameterError
-from honeylink.fec import ReedSolomon
 
-__all__ = ["main", "parser"]
+if TYPE_CHECKING:
+    from argparse import Namespace
 
-_CODES = [(10, 1), (10, 2), (10, 5)]
-_INTERRUPTED = 130  # as shells tell of a program that Ctrl-C has ended
+__all__ = ["fec"]
 
 
-def main(arguments: list[str]) -> int:
-    """Run the command and return how it ended."""
-    commands = parser()
-    chosen = commands.parse_args(arguments)
-    if chosen.chart is not None and (fault := canvas.fault(chosen.chart)):
-        commands.error(fault)
+def fec(chosen: Namespace) -> int:
+    """Measure the codec, and show what was found; 1 if an engine of ours has failed."""
     effort = QUICK if chosen.quick else FULL
     if chosen.sizes:
         effort = replace(effort, shard_bytes=tuple(chosen.sizes))
-    try:
-        with Progress() as progress:
-            found = measure(codecs.installed(), cases(chosen.codes, effort.shard_bytes), effort, progress)
-    except KeyboardInterrupt:
-        print("honeylink: stopped", file=sys.stderr)
-        return _INTERRUPTED
+    with Progress() as progress:
+        found = measure(codecs.installed(), cases(chosen.codes, effort.shard_bytes), effort, progress)
     absent = codecs.missing()
     if chosen.json:
         print(json.dumps(report.document(found, effort, absent), indent=2))
     else:
         print(*report.lines(found, effort, absent), sep="\n")
     if chosen.chart is not None:
+        from honeylink.cli.bench import chart
+
         chart.draw(found, chosen.chart)
     return 1 if any(codec.engine for codec in found.failures) else 0
-
-
-def parser() -> argparse.ArgumentParser:
-    """What may stand behind `honeylink bench`."""
-    commands = argparse.ArgumentParser("honeylink bench", description="Measure what the library does on this machine.")
-    fec = commands.add_subparsers(required=True, metavar="{fec}").add_parser(
-        "fec",
-        help="the Reed-Solomon codec, each of its engines, beside the peers that are installed",
-        description="Measure the Reed-Solomon codec, each of its engines, beside the peers that are installed: "
-        f"{', '.join(codecs.PEERS)}. They take turns, one thread each, and what is shown are medians in "
-        "GiB of data bytes (k shards of n bytes) a second. Every result is checked before it is timed.",
-    )
-    fec.add_argument("--quick", action="store_true", help="a few seconds instead of half a minute; less exact")
-    fec.add_argument("--json", action="store_true", help="print JSON instead of the table")
-    fec.add_argument("--chart", type=Path, metavar="FILE", help="draw a chart too: FILE.svg or FILE.png")
-    fec.add_argument("--codes", type=_codes, default=_CODES, metavar="K+M,…", help="codes (default: 10+1,10+2,10+5)")
-    fec.add_argument(
-        "--sizes", type=_sizes, metavar="BYTES,…", help="bytes in a shard (default: 1200,4096,65536,1048576)"
-    )
-    return commands
-
-
-def _codes(text: str) -> list[tuple[int, int]]:
-    return [_code(part) for part in text.split(",")]
-
-
-def _code(text: str) -> tuple[int, int]:
-    try:
-        k, m = map(int, text.split("+"))
-        ReedSolomon(k, m)
-    except CodeParameterError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected K+M as 10+2, found {text!r}") from None
-    if m == 0:
-        raise argparse.ArgumentTypeError("expected a code with parity, found none to measure")
-    return k, m
-
-
-def _sizes(text: str) -> list[int]:
-    try:
-        sizes = [int(part) for part in text.split(",")]
-    except ValueError:
-        sizes = [0]
-    if min(sizes) < 1:
-        raise argparse.ArgumentTypeError(f"expected bytes in a shard, as 1200,65536, found {text!r}")
-    return sizes

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from honeylink.cli.link.scenario import Change, Loss, Scenario, Stream
+    from honeylink.cli.link.scenario import Change, Loss, Parity, Scenario, Stream
     from honeylink.scheduler import Batch, LinkScheduler, LinkStats
 
 __all__ = ["Outcome", "StreamOutcome", "simulate"]
@@ -96,7 +96,7 @@ def simulate(scenario: Scenario, progress: Callable[[float, str], None]) -> Outc
         progress: Is told how much is done, from 0 to 1, and what is being done.
     """
     random = np.random.default_rng(scenario.seed)
-    each = [_of_stream(stream, scenario.duration_ns, random) for stream in scenario.streams]
+    each = [_of_stream(stream, scenario.duration_ns, random) for stream in scenario.streams.values()]
     counts = [len(times_ns) for times_ns, _ in each]
     order = np.argsort(np.concatenate([times_ns for times_ns, _ in each]), kind="stable")
     packets = _Packets(
@@ -105,7 +105,7 @@ def simulate(scenario: Scenario, progress: Callable[[float, str], None]) -> Outc
         np.concatenate([sizes for _, sizes in each])[order],
     )
     link, handles = scenario.build()
-    of_streams = np.array([handles[stream.name] for stream in scenario.streams], dtype=np.uint32)
+    of_streams = np.array([handles[name] for name in scenario.streams], dtype=np.uint32)
     accepted = np.zeros(len(order), dtype=bool)
     batches = list(_run(scenario, link, handles, of_streams, packets, accepted, progress))
     streams, sequences, starts_ns = (
@@ -116,19 +116,19 @@ def simulate(scenario: Scenario, progress: Callable[[float, str], None]) -> Outc
         streams, sequences.astype(np.int64), starts_ns.astype(np.int64), _losses(scenario.loss, len(streams), random)
     )
     outcomes = []
-    for number, stream in enumerate(scenario.streams):
+    for number, name in enumerate(scenario.streams):
         came = np.flatnonzero(packets.streams == number)
         mine = left.of(int(of_streams[number]))
         sent = np.flatnonzero(accepted[came])[mine.sequences]
         stats = link.stats(int(of_streams[number]))
-        outcomes.append(_outcome(scenario, stream, packets.times_ns[came], packets.sizes[came], sent, mine, stats))
+        outcomes.append(_outcome(scenario, name, packets.times_ns[came], packets.sizes[came], sent, mine, stats))
     middles_ns = (np.arange(_PARTS) + 0.5) * scenario.duration_ns / _PARTS
     return Outcome(scenario, outcomes, middles_ns / 1e9, _rates_kbps(scenario, middles_ns))
 
 
 def _outcome(
     scenario: Scenario,
-    stream: Stream,
+    name: str,
     times_ns: NDArray[np.int64],
     sizes: NDArray[np.uint32],
     sent: NDArray[np.int64],
@@ -140,13 +140,13 @@ def _outcome(
     ends_ns = left.starts_ns + took_ns / _rates_kbps(scenario, left.starts_ns)
     arrived_ns = np.full(len(times_ns), np.inf)
     arrived_ns[sent[~left.is_lost]] = ends_ns[~left.is_lost]
-    delivered_ns, is_data = _delivered(arrived_ns, stream.fec)
+    delivered_ns, is_data = _delivered(arrived_ns, scenario.streams[name].fec)
     delays_ns = (delivered_ns - times_ns)[is_data & np.isfinite(delivered_ns)]
     seconds = scenario.duration_ns / 1e9
     kilobits = sizes * 8 / 1000
     in_parts = np.histogram(left.starts_ns, _PARTS, (0, scenario.duration_ns), weights=kilobits[sent])[0]
     return StreamOutcome(
-        name=stream.name,
+        name=name,
         offered_kbps=float(kilobits.sum()) / seconds,
         sent_kbps=float(kilobits[sent].sum()) / seconds,
         kbps=in_parts / (seconds / _PARTS),
@@ -170,7 +170,7 @@ def _run(
     handles_of_packets = of_streams[packets.streams]
     moments = np.flatnonzero(np.diff(packets.times_ns, prepend=-1))
     ends = np.append(moments, len(packets.times_ns))[1:]
-    changes = list(scenario.changes)
+    changes = scenario.changes_by_time
     fetched_ns = 0
     for number, (first, end) in enumerate(zip(moments.tolist(), ends.tolist(), strict=True)):
         now_ns = int(packets.times_ns[first])
@@ -203,7 +203,7 @@ def _of_stream(
     times_ns, sizes = times_ns[order], np.concatenate([part[1] for part in parts])[order]
     if stream.fec is None:
         return times_ns, sizes
-    k, m = stream.fec
+    k, m = stream.fec.data_shards, stream.fec.parity_shards
     groups = len(times_ns) // k
     whole = groups * k
     parity_ns = np.repeat(times_ns[:whole].reshape(groups, k)[:, -1:], m, axis=1)
@@ -213,14 +213,12 @@ def _of_stream(
     return np.append(with_parity_ns, times_ns[whole:]), np.append(with_parity_bytes, sizes[whole:])
 
 
-def _delivered(
-    arrived_ns: NDArray[np.float64], fec: tuple[int, int] | None
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def _delivered(arrived_ns: NDArray[np.float64], fec: Parity | None) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """When each packet is there, by itself or from any k of its group; and which packets are data."""
     is_data = np.ones(len(arrived_ns), dtype=bool)
     if fec is None:
         return arrived_ns, is_data
-    k, m = fec
+    k, m = fec.data_shards, fec.parity_shards
     groups = len(arrived_ns) // (k + m)
     whole = groups * (k + m)
     shards = arrived_ns[:whole].reshape(groups, k + m)
@@ -236,7 +234,7 @@ def _losses(loss: Loss | None, count: int, random: np.random.Generator) -> NDArr
     is_lost = np.zeros(count, dtype=bool)
     if loss is None or loss.loss == 0:
         return is_lost
-    leave_bad = 1 / loss.burst
+    leave_bad = 1 / loss.mean_burst
     enter_bad = leave_bad * loss.loss / (1 - loss.loss)
     at = 0
     is_bad = bool(random.random() < loss.loss)
@@ -249,7 +247,7 @@ def _losses(loss: Loss | None, count: int, random: np.random.Generator) -> NDArr
 
 def _rates_kbps(scenario: Scenario, at_ns: NDArray[np.number[Any]]) -> NDArray[np.float64]:
     """The link's rate at those times."""
-    of_link = [change for change in scenario.changes if change.of == "link"]
+    of_link = [change for change in scenario.changes_by_time if change.of == "link"]
     from_ns = [0, *(change.at_ns for change in of_link)]
     rates_kbps = [scenario.link["rate_kbps"], *(change.settings["rate_kbps"] for change in of_link)]
     return np.array(rates_kbps, dtype=np.float64)[np.searchsorted(from_ns, at_ns, side="right") - 1]

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from honeylink.cli.link.toml import Table
+__all__ = ["Table", "Traffic"]
 
-__all__ = ["Traffic"]
-
-_KINDS = ("constant", "poisson", "video")
-_RATE_MOST_KBPS = 1_000_000_000
 _SECOND_NS = 1_000_000_000
 _KEYFRAMES_EVERY = 30
 _KEYFRAME_SIZE = 4  # of the others': what encoders give for a camera that hardly moves
 
 
-@dataclass(frozen=True)
-class Traffic:
+class Table(BaseModel):
+    """A table of a scenario's file: nothing is converted, and there is nothing that it does not name."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Traffic(Table):
     """Packets at a rate, between two times.
 
     `constant`: one packet after the other at even distance. `poisson`: at random distances. `video`: frames, the
@@ -30,37 +31,35 @@ class Traffic:
     for `off_seconds`. The rate is that while it sends.
     """
 
-    kind: str
-    rate_kbps: float
-    packet_bytes: int
-    from_seconds: float
-    until_seconds: float
-    frames_per_second: float
-    on_seconds: float
-    off_seconds: float
+    kind: Literal["constant", "poisson", "video"]
+    rate_kbps: float = Field(ge=0.001, le=1_000_000_000)
+    packet_bytes: int = Field(1200, ge=1, le=65_535)
+    from_seconds: float = Field(0, ge=0, le=3600)
+    until_seconds: float = Field(3600, le=3600)
+    frames_per_second: float = Field(30, ge=0.1, le=1000)
+    on_seconds: float = Field(3600, ge=0.001, le=3600)
+    off_seconds: float = Field(0, ge=0, le=3600)
 
+    @field_validator("until_seconds")
     @classmethod
-    def of(cls, table: Table) -> Traffic:
-        """Read it, with faults noted."""
-        kind = table.word("kind", _KINDS)
-        from_seconds = table.number("from_seconds", 0, 0, 3600)
-        traffic = cls(
-            kind=kind,
-            rate_kbps=table.number("rate_kbps", None, 0.001, _RATE_MOST_KBPS),
-            packet_bytes=table.integer("packet_bytes", 1200, 1, 65_535),
-            from_seconds=from_seconds,
-            until_seconds=table.number("until_seconds", 3600, from_seconds, 3600),
-            frames_per_second=table.number("frames_per_second", 30, 0.1, 1000) if kind == "video" else 0,
-            on_seconds=table.number("on_seconds", 3600, 0.001, 3600) if kind == "video" else 0,
-            off_seconds=table.number("off_seconds", 0, 0, 3600) if kind == "video" else 0,
-        )
-        table.end()
-        return traffic
+    def _is_later(cls, until_seconds: float, others: ValidationInfo) -> float:
+        from_seconds = others.data.get("from_seconds", 0)
+        if until_seconds < from_seconds:
+            raise ValueError(f"expected {from_seconds:g} or more")
+        return until_seconds
+
+    @field_validator("frames_per_second", "on_seconds", "off_seconds")
+    @classmethod
+    def _is_video(cls, setting: float, others: ValidationInfo) -> float:
+        if others.data.get("kind", "video") != "video":
+            raise ValueError("expected it of video alone")
+        return setting
 
     @property
     def packets_per_second(self) -> float:
         """On average, or a little more."""
-        return self.rate_kbps * 1000 / 8 / self.packet_bytes + self.frames_per_second
+        frames_per_second = self.frames_per_second if self.kind == "video" else 0
+        return self.rate_kbps * 1000 / 8 / self.packet_bytes + frames_per_second
 
     def packets(self, duration_ns: int, random: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
         """Times in ns, in order, and sizes in bytes, up to the scenario's end."""
