@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
+import importlib
 import json
 import os
 import pty
 import socket
 import subprocess
+import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -14,11 +18,12 @@ import asyncpg
 import pytest
 
 from honeylink import __version__
+from honeylink.cli.parser import parser
+from honeylink.domain.access import Role
 from tests.operations.processes import COMMAND, PATIENCE_SECONDS, environment, honeylink, new_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from tests.conftest import LoopThread
 
@@ -68,6 +73,41 @@ def test_help_names_the_commands() -> None:
 @pytest.mark.parametrize("arguments", [("version",), ("--version",)])
 def test_version(arguments: tuple[str, ...]) -> None:
     assert honeylink(*arguments).stdout == f"honeylink {__version__}\n"
+
+
+def leaves(commands: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """The commands that do something, each group's too."""
+    groups = [action for action in commands._actions if isinstance(action, argparse._SubParsersAction)]
+    if not groups:
+        yield commands
+    for group in groups:
+        for command in group.choices.values():
+            yield from leaves(command)
+
+
+@pytest.mark.parametrize("command", list(leaves(parser())), ids=lambda command: command.prog)
+def test_a_command_has_a_function_and_an_extra_that_there_is(command: argparse.ArgumentParser) -> None:
+    module, _, name = command.get_default("run").partition(":")
+    assert callable(getattr(importlib.import_module(module), name))
+    extras = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
+    assert set(filter(None, command.get_default("extra").split(","))) <= extras["optional-dependencies"].keys()
+
+
+@pytest.mark.parametrize("arguments", [(), ("token",), ("serve", "--colour"), ("token", "create", "--name", "ops")])
+def test_usage_errors_end_with_2_and_say_how(arguments: tuple[str, ...]) -> None:
+    result = honeylink(*arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("usage: honeylink")
+
+
+def test_tokens_have_the_roles_that_there_are() -> None:
+    for role in Role:
+        arguments = ["token", "create", "--tenant", "acme", "--name", "ops", "--role", role.value]
+        if role is Role.DEVICE:
+            with pytest.raises(SystemExit):
+                parser().parse_args(arguments)
+        else:
+            assert parser().parse_args(arguments).role == role.value
 
 
 def test_wrong_usage(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A progress bar, for terminals alone."""
+"""A progress bar, for terminals alone. By hand, since rich comes with the service, and this runs with NumPy alone."""
 
 from __future__ import annotations
 

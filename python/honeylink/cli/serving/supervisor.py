@@ -1,6 +1,8 @@
 """`honeylink serve --workers N`: the process that holds address and embedded database, and keeps up those that serve.
 
-A worker is a new interpreter and not a fork: this process has threads, which a fork would leave in any state.
+A worker is a new interpreter and not a fork: this process has threads, which a fork would leave in any state. uvicorn's
+own supervisor will not do: it waits for its workers without end and has no messages with them, while this one stops in
+time, says why no worker starts, and adds up what all of them count.
 """
 
 from __future__ import annotations
