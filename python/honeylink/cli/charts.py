@@ -45,7 +45,7 @@ _STYLE: dict[RcKeyType, Any] = {
     "lines.markersize": 6,
     "lines.linewidth": 2,
     "path.simplify_threshold": 0.5,
-    "svg.fonttype": "none",  # text stays text: it can be searched, and takes a tenth of the room
+    "svg.fonttype": "none",  # text stays text, which can be searched and read aloud
     "svg.hashsalt": "honeylink",
     "text.parse_math": False,  # a name may have dollar signs
     "xtick.color": "#374151",
@@ -61,7 +61,9 @@ def figure(path: Path, title: str, width: float, height: float) -> Iterator[Figu
     """A figure of that size in points, written to `path` at the end of the block; in PNG a point is two pixels wide."""
     # It tells when it looks for fonts, which it does once on a machine.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+    with mpl.rc_context(), warnings.catch_warnings():
+        mpl.rcdefaults()  # whatever a matplotlibrc of this machine says
+        mpl.rcParams.update(_STYLE)
         # In SVG the viewer's fonts are used, which may have what ours lacks.
         warnings.filterwarnings("ignore", "Glyph .* missing from")
         drawn = Figure((width / _POINTS_PER_INCH, height / _POINTS_PER_INCH), layout="constrained")
