@@ -1,7 +1,8 @@
 """Wraps every request: its trace, its metrics, its log line, and what is logged of a bug.
 
 W3C Trace Context: a valid `traceparent` is continued, anything else starts a new trace. Spans are made by OpenTelemetry
-where an exporter is set up; without one the same ids are carried by a span that records nothing.
+where an exporter is set up; without one the same ids are carried by a span that records nothing. OpenTelemetry's own
+ASGI middleware would be a second wrapper around each request, with a span for every message of it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""The OpenAPI 3.1 document, made of the endpoints' declarations and the models that validate."""
+"""The OpenAPI 3.1 document, made of the endpoints' declarations and the models that validate.
+
+pydantic makes the schemas. The rest is by hand: frameworks that make the document (FastAPI and its like) read bodies
+themselves, and would list neither each fault of a body nor each problem of an endpoint.
+"""
 
 from __future__ import annotations
 
