@@ -1,4 +1,4 @@
-//! The codec: checks its arguments, then hands one matrix product to the engine.
+//! The codec: checks its arguments, then has one matrix product carried out.
 
 use core::{
     fmt,
@@ -10,9 +10,8 @@ use arrayvec::ArrayVec;
 
 use crate::{
     Engine, Error, MAX_SHARDS, Matrix,
-    engine::{Outputs, Task},
+    engine::{Outputs, Product},
     matrix::Points,
-    product::Product,
     recovery::{Pattern, Recoveries, Recovery},
     rows::{Rows, RowsMut},
 };
@@ -106,7 +105,7 @@ impl ReedSolomon {
         let (mut inputs, mut outputs) = (Rows::of_bytes(shard_bytes), RowsMut::of_bytes(shard_bytes));
         inputs.extend(data.iter().map(AsRef::as_ref))?;
         outputs.extend(parity.iter_mut().map(AsMut::as_mut))?;
-        self.run(0, &inputs, Outputs::Set(&mut outputs));
+        self.0.parity.run(0, &inputs, Outputs::Set(&mut outputs));
         Ok(())
     }
 
@@ -152,7 +151,7 @@ impl ReedSolomon {
         for shard in shards {
             let mut input = Rows::of_bytes(shard_bytes);
             input.push(shard)?;
-            self.run(index, &input, Outputs::Add(&mut outputs));
+            self.0.parity.run(index, &input, Outputs::Add(&mut outputs));
         }
         Ok(())
     }
@@ -218,8 +217,7 @@ impl ReedSolomon {
         let solve = || Recovery::solve(&code.points, code.engine, code.matrix, code.data_shards, pattern);
         let bytes_at_most = Product::bytes_at_most(code.engine, (code.parity_shards, code.data_shards));
         code.recoveries.with(pattern, bytes_at_most, solve, |recovery| {
-            let outputs = Outputs::Set(&mut outputs);
-            Engine::run(Task { product: &recovery.product, first_column: 0, inputs: &inputs, outputs });
+            recovery.product.run(0, &inputs, Outputs::Set(&mut outputs));
         });
         Ok(())
     }
@@ -235,12 +233,7 @@ impl ReedSolomon {
         let (mut inputs, mut expected) = (Rows::of_bytes(shard_bytes), Rows::of_bytes(shard_bytes));
         inputs.extend(data.iter().map(AsRef::as_ref))?;
         expected.extend(parity.iter().map(AsRef::as_ref))?;
-        Ok(self.run(0, &inputs, Outputs::Compare(&expected)))
-    }
-
-    /// The parity part's columns from `first_column` on, times `inputs`.
-    fn run<'r>(&self, first_column: usize, inputs: &Rows<'r>, outputs: Outputs<'_, 'r>) -> bool {
-        Engine::run(Task { product: &self.0.parity, first_column, inputs, outputs })
+        Ok(self.0.parity.run(0, &inputs, Outputs::Compare(&expected)))
     }
 }
 

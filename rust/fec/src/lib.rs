@@ -33,7 +33,6 @@ mod matrix;
 mod packet;
 mod plan;
 mod prefetch;
-mod product;
 mod recovery;
 mod rows;
 

@@ -10,9 +10,8 @@ use arrayvec::ArrayVec;
 
 use crate::{
     MAX_SHARDS, Matrix,
-    engine::Engine,
+    engine::{Engine, FirstRow, Product},
     matrix::Points,
-    product::{FirstRow, Product},
 };
 
 /// A set of shards of one group.

@@ -1,4 +1,4 @@
-//! The inner loop of all vector engines, over a trait for what the instruction sets differ in.
+//! The inner loop of all vector engines, over [`Vector`], which is what the instruction sets differ in.
 //!
 //! Everything here is inlined into one function per engine, which is compiled for that engine's instructions.
 //!
@@ -13,8 +13,11 @@
 
 use core::ops::Range;
 
-use super::{Outputs, Task};
-use crate::product::{FirstRow, Pass};
+use super::{
+    factors::{FirstRow, Pass},
+    task::{Outputs, Task},
+    vector::Vector,
+};
 
 /// What rows of outputs become.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -22,36 +25,6 @@ pub(super) enum Sink {
     Set,
     Add,
     Compare,
-}
-
-/// A vector of bytes.
-///
-/// # Safety
-/// Whoever calls any of this runs on a CPU with the engine's instructions. Addresses are good for `BYTES` bytes, or
-/// for the `bytes` given, fewer than that; that of a factor is good for its `FACTOR_WORDS` words.
-pub(super) unsafe trait Vector: Copy {
-    const BYTES: usize;
-    /// Words of u64 of one factor.
-    const FACTOR_WORDS: usize;
-    /// Whether adding three is one instruction.
-    const ADDS_THREE: bool;
-    /// A coefficient in registers.
-    type Factor: Copy;
-    /// A vector made ready to be multiplied.
-    type Factored: Copy;
-
-    unsafe fn zero() -> Self;
-    unsafe fn load(from: *const u8) -> Self;
-    unsafe fn load_part(from: *const u8, bytes: usize) -> Self;
-    unsafe fn store(self, to: *mut u8);
-    unsafe fn store_part(self, to: *mut u8, bytes: usize);
-    unsafe fn plus(self, other: Self) -> Self;
-    unsafe fn plus_both(self, a: Self, b: Self) -> Self;
-    unsafe fn or(self, other: Self) -> Self;
-    unsafe fn is_zero(self) -> bool;
-    unsafe fn factor(from: *const u64) -> Self::Factor;
-    unsafe fn ready(self) -> Self::Factored;
-    unsafe fn times(vector: Self::Factored, factor: Self::Factor) -> Self;
 }
 
 /// What one pass does to one block.
@@ -73,13 +46,13 @@ const BLOCKS_BYTES: usize = 512 * 1024;
 /// How many bytes of each row a task does at a time.
 pub(super) fn block_bytes(task: &Task<'_, '_>) -> usize {
     let inputs = task.inputs.as_slice().len();
-    if task.product.is_one_pass() { usize::MAX } else { (BLOCKS_BYTES / inputs / 256).max(1) * 256 }
+    if task.factors.is_one_pass() { usize::MAX } else { (BLOCKS_BYTES / inputs / 256).max(1) * 256 }
 }
 
 impl<'a> Sweep<'a> {
     /// One pass over one block.
     pub(super) fn new<V: Vector>(task: &Task<'a, '_>, pass: &Pass<'a>, block: Range<usize>) -> Self {
-        let (ones, first_is_rest_of_sum) = match task.product.first_row() {
+        let (ones, first_is_rest_of_sum) = match task.factors.first_row() {
             FirstRow::General => (0, false),
             FirstRow::Ones(ones) => (ones, false),
             FirstRow::SumIsOnes(ones) => (ones, true),
@@ -95,7 +68,7 @@ impl<'a> Sweep<'a> {
             inputs: task.inputs.as_slice(),
             factors: factors.as_ptr(),
             ones: ones.saturating_sub(task.first_column).min(task.inputs.as_slice().len()),
-            starts_with_ones: sink == Sink::Set && task.first_column == 0 && task.product.starts_with_ones(),
+            starts_with_ones: sink == Sink::Set && task.first_column == 0 && task.factors.starts_with_ones(),
             first_is_rest_of_sum,
             sink,
             block,
@@ -132,7 +105,8 @@ pub(super) unsafe fn sweep<
     let step_bytes = U * V::BYTES;
     // Adding twice is not adding once, so these go on in smaller steps.
     let may_repeat = IS_SET || sweep.sink != Sink::Add;
-    // SAFETY: each step stays below the block's end, and starts at 0 or later.
+    // SAFETY: every input and output holds the block, by the caller, and each step lies within it: it starts at the block's
+    // start or later, or `step_bytes` before an end that is no less than that, and stops at its end at the latest.
     unsafe {
         let mut difference = V::zero();
         while at + step_bytes <= end {
@@ -176,7 +150,8 @@ unsafe fn step<
     let first = usize::from(ONES);
     let column_words = (R - first) * V::FACTOR_WORDS;
     let (mut column, mut factors) = (0, sweep.factors);
-    // SAFETY: the caller's; there are factors of R rows, less the one of ones, for each input.
+    // SAFETY: the CPU has the instructions, and rows hold the step's bytes, both by the caller; `column` stays below the number
+    // of inputs; and `factors`, which goes on by a column with it, holds R rows of factors, less the one of ones, for each.
     unsafe {
         let load = |row: *const u8, u: usize| {
             if IS_PART { V::load_part(row.add(at), bytes) } else { V::load(row.add(at + u * V::BYTES)) }
@@ -258,10 +233,10 @@ unsafe fn step<
     }
 }
 
-/// The `run` of a [`super::Backend`] for a vector type: `rows x vectors` for each size of pass there can be.
+/// The `run` of a [`Backend`](super::task::Backend) for a vector type: `rows x vectors` for each size of pass there can be.
 macro_rules! run {
     ($vector:ty, $features:literal, $($rows:literal x $vectors:literal),+) => {
-        use crate::engine::{Task, kernel::{Sink, Sweep, addresses, block_bytes}};
+        use crate::engine::{kernel::{Sink, Sweep, addresses, block_bytes}, task::Task};
 
         #[target_feature(enable = $features)]
         unsafe fn run(mut task: Task<'_, '_>) -> bool {
@@ -269,11 +244,11 @@ macro_rules! run {
             let mut start = 0;
             while start < length {
                 let end = length.min(start.saturating_add(block));
-                for pass in task.product.passes() {
+                for pass in task.factors.passes() {
                     let of = Sweep::new::<$vector>(&task, &pass, start..end);
                     let (first, outputs) = (pass.rows.start, &mut task.outputs);
-                    // SAFETY: this function's caller vouches for the CPU and that the task fits its product; `Task`
-                    // holds exclusive slices for what is written.
+                    // SAFETY: the CPU has the features and the task fits its factors, by this function's caller; the
+                    // block is within the rows' length; and `Task` holds exclusive slices for what is written.
                     let is_equal = unsafe {
                         match (pass.rows.len(), pass.has_ones, of.sink == Sink::Set) {
                             $(
@@ -304,7 +279,7 @@ macro_rules! run {
             of: &Sweep<'_>,
             outputs: [*mut u8; R],
         ) -> bool {
-            // SAFETY: the caller's.
+            // SAFETY: this asks of its caller what `kernel::sweep` does.
             unsafe { kernel::sweep::<$vector, R, U, ONES, IS_SET>(of, outputs) }
         }
     };

@@ -1,10 +1,11 @@
 //! The engine for any machine: one table look-up per byte and coefficient.
 
-use super::{Backend, FactorTable, Outputs, Task, tables};
-use crate::{
-    field::PRODUCTS,
-    product::{FirstRow, Product},
+use super::{
+    factors::{FactorTable, Factors, FirstRow},
+    tables,
+    task::{Backend, Outputs, Task},
 };
+use crate::field::PRODUCTS;
 
 /// Bytes of each row worked on at a time. Output and products stay in a 32 KiB first-level cache, and the
 /// inputs of a 10 + 5 group in a second-level one, while all outputs are made from them.
@@ -27,14 +28,14 @@ fn run_block(task: &mut Task<'_, '_>, start: usize, end: usize) -> bool {
     let mut sum = [0; BLOCK_BYTES];
     let sum = &mut sum[..end - start];
     // Downwards: the first row may need the others.
-    (0..task.product.rows()).rev().all(|row| {
+    (0..task.factors.rows()).rev().all(|row| {
         sum.fill(0);
         for (column, input) in (task.first_column..).zip(task.inputs.as_slice()) {
-            add_product(coefficient(task.product, row, column), &input[start..end], sum);
+            add_product(coefficient(task.factors, row, column), &input[start..end], sum);
         }
         match &mut task.outputs {
             Outputs::Set(rows) => {
-                if row == 0 && matches!(task.product.first_row(), FirstRow::SumIsOnes(_)) {
+                if row == 0 && matches!(task.factors.first_row(), FirstRow::SumIsOnes(_)) {
                     rows.as_slice()[1..].iter().for_each(|other| add_product(1, &other[start..end], sum));
                 }
                 rows.as_mut_slice()[row][start..end].copy_from_slice(sum);
@@ -47,13 +48,13 @@ fn run_block(task: &mut Task<'_, '_>, start: usize, end: usize) -> bool {
 }
 
 /// The coefficient itself, which is this engine's factor for it.
-fn coefficient(product: &Product, row: usize, column: usize) -> u8 {
-    match product.first_row() {
+fn coefficient(factors: &Factors, row: usize, column: usize) -> u8 {
+    match factors.first_row() {
         FirstRow::Ones(ones) | FirstRow::SumIsOnes(ones) if row == 0 => u8::from(column < ones),
         first => {
             let left_out = usize::from(first != FirstRow::General);
-            let pass = product.passes().next().expect("there is a row, so there is a pass");
-            pass.factors[column * (product.rows() - left_out) + row - left_out].to_le_bytes()[0]
+            let pass = factors.passes().next().expect("there is a row, so there is a pass");
+            pass.factors[column * (factors.rows() - left_out) + row - left_out].to_le_bytes()[0]
         }
     }
 }

@@ -5,7 +5,10 @@ use core::ops::Range;
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::{field::product, product::FirstRow};
+use crate::{
+    field::product,
+    rows::{Rows, RowsMut},
+};
 
 /// Coefficients, the data they are multiplied with, and what the outputs hold before.
 struct Case {
@@ -73,10 +76,7 @@ impl Case {
                 let mut outputs = RowsMut::of_bytes(length);
                 outputs.extend(rows).expect("equally long");
                 let outputs = if is_set { Outputs::Set(&mut outputs) } else { Outputs::Add(&mut outputs) };
-                assert!(
-                    Engine::run(Task { product: of, first_column: columns.start, inputs: &inputs, outputs }),
-                    "{what}"
-                );
+                assert!(of.run(columns.start, &inputs, outputs), "{what}");
             }
             memory
         };
@@ -95,12 +95,7 @@ impl Case {
         let compare = |rows: &[Vec<u8>]| {
             let mut expected = Rows::of_bytes(length);
             expected.extend(rows.iter().map(Vec::as_slice)).expect("equally long");
-            Engine::run(Task {
-                product: of,
-                first_column: columns.start,
-                inputs: &inputs,
-                outputs: Outputs::Compare(&expected),
-            })
+            of.run(columns.start, &inputs, Outputs::Compare(&expected))
         };
         assert!(compare(&expected), "compare, {what}");
         let mut wrong = expected;

@@ -6,7 +6,7 @@ use core::arch::x86_64::{
     _mm512_ternarylogic_epi64, _mm512_test_epi8_mask, _mm512_xor_si512,
 };
 
-use crate::engine::{Backend, FactorTable, kernel, tables};
+use crate::engine::{factors::FactorTable, kernel, tables, task::Backend, vector::Vector};
 
 pub(in crate::engine) static BACKEND: Backend = Backend {
     name: "gfni-avx512",
@@ -25,8 +25,9 @@ kernel::run!(__m512i, "gfni,avx512f,avx512bw", 1 x 4, 2 x 4, 3 x 4, 4 x 4, 5 x 4
 /// The truth table of a ⊕ b ⊕ c.
 const XOR_OF_THREE: i32 = 0x96;
 
-// SAFETY: unaligned loads and stores touch just the bytes they are said to; masked ones no others.
-unsafe impl kernel::Vector for __m512i {
+// SAFETY: `load` and `store` touch the register's 64 bytes; the masked ones only those whose bit is set, which are the
+// first `bytes`; `factor` reads one word; nothing else touches memory.
+unsafe impl Vector for __m512i {
     const BYTES: usize = 64;
     const FACTOR_WORDS: usize = 1;
     const ADDS_THREE: bool = true;
@@ -35,61 +36,61 @@ unsafe impl kernel::Vector for __m512i {
 
     #[inline(always)]
     unsafe fn zero() -> Self {
-        // SAFETY: the trait's callers vouch for the CPU, here and below.
+        // SAFETY: the CPU has the instruction, by the caller; it touches no memory.
         unsafe { _mm512_setzero_si512() }
     }
 
     #[inline(always)]
     unsafe fn load(from: *const u8) -> Self {
-        // SAFETY: as said above, and for the address.
+        // SAFETY: the CPU has the instruction, and 64 bytes are there to be read, both by the caller.
         unsafe { _mm512_loadu_si512(from.cast()) }
     }
 
     #[inline(always)]
     unsafe fn load_part(from: *const u8, bytes: usize) -> Self {
-        // SAFETY: as said above; the mask leaves out what lies after `bytes`.
+        // SAFETY: the CPU has the instruction, and `bytes` bytes are there, both by the caller; the mask leaves out others.
         unsafe { _mm512_maskz_loadu_epi8(mask(bytes), from.cast()) }
     }
 
     #[inline(always)]
     unsafe fn store(self, to: *mut u8) {
-        // SAFETY: as said above, and for the address.
+        // SAFETY: the CPU has the instruction, and 64 bytes are there to be written, both by the caller.
         unsafe { _mm512_storeu_si512(to.cast(), self) }
     }
 
     #[inline(always)]
     unsafe fn store_part(self, to: *mut u8, bytes: usize) {
-        // SAFETY: as said above; the mask leaves out what lies after `bytes`.
+        // SAFETY: the CPU has the instruction, and `bytes` bytes are there, both by the caller; the mask leaves out others.
         unsafe { _mm512_mask_storeu_epi8(to.cast(), mask(bytes), self) }
     }
 
     #[inline(always)]
     unsafe fn plus(self, other: Self) -> Self {
-        // SAFETY: as said above.
+        // SAFETY: the CPU has the instruction, by the caller; it touches no memory.
         unsafe { _mm512_xor_si512(self, other) }
     }
 
     #[inline(always)]
     unsafe fn plus_both(self, a: Self, b: Self) -> Self {
-        // SAFETY: as said above.
+        // SAFETY: the CPU has the instruction, by the caller; it touches no memory.
         unsafe { _mm512_ternarylogic_epi64::<XOR_OF_THREE>(self, a, b) }
     }
 
     #[inline(always)]
     unsafe fn or(self, other: Self) -> Self {
-        // SAFETY: as said above.
+        // SAFETY: the CPU has the instruction, by the caller; it touches no memory.
         unsafe { _mm512_or_si512(self, other) }
     }
 
     #[inline(always)]
     unsafe fn is_zero(self) -> bool {
-        // SAFETY: as said above.
+        // SAFETY: the CPU has the instruction, by the caller; it touches no memory.
         unsafe { _mm512_test_epi8_mask(self, self) == 0 }
     }
 
     #[inline(always)]
     unsafe fn factor(from: *const u64) -> Self {
-        // SAFETY: as said above, and for the address.
+        // SAFETY: the CPU has the instruction, and a word is there to be read, both by the caller.
         unsafe { _mm512_set1_epi64(from.read().cast_signed()) }
     }
 
@@ -100,7 +101,7 @@ unsafe impl kernel::Vector for __m512i {
 
     #[inline(always)]
     unsafe fn times(vector: Self, factor: Self) -> Self {
-        // SAFETY: as said above.
+        // SAFETY: the CPU has the instruction, by the caller; it touches no memory.
         unsafe { _mm512_gf2p8affine_epi64_epi8::<0>(vector, factor) }
     }
 }

@@ -5,7 +5,7 @@ use core::arch::x86_64::{
     _mm_setzero_si128, _mm_shuffle_epi8, _mm_srli_epi64, _mm_storeu_si128, _mm_xor_si128,
 };
 
-use crate::engine::{Backend, FactorTable, kernel, tables};
+use crate::engine::{factors::FactorTable, kernel, tables, task::Backend, vector::vector};
 
 pub(in crate::engine) static BACKEND: Backend = Backend {
     name: "ssse3",
@@ -17,99 +17,21 @@ pub(in crate::engine) static BACKEND: Backend = Backend {
 
 kernel::run!(Bytes, "ssse3", 1 x 4, 2 x 2, 3 x 2, 4 x 2);
 
-#[derive(Clone, Copy)]
-struct Bytes(__m128i);
-
-// SAFETY: loads and stores touch just the bytes they are said to; partial ones go through a copy.
-unsafe impl kernel::Vector for Bytes {
-    const BYTES: usize = 16;
-    const FACTOR_WORDS: usize = 4;
-    const ADDS_THREE: bool = false;
-    type Factor = [__m128i; 2];
-    type Factored = [__m128i; 2];
-
-    #[inline(always)]
-    unsafe fn zero() -> Self {
-        // SAFETY: the trait's callers vouch for the CPU, here and below.
-        Self(unsafe { _mm_setzero_si128() })
-    }
-
-    #[inline(always)]
-    unsafe fn load(from: *const u8) -> Self {
-        // SAFETY: as said above, and for the address.
-        Self(unsafe { _mm_loadu_si128(from.cast()) })
-    }
-
-    #[inline(always)]
-    unsafe fn load_part(from: *const u8, bytes: usize) -> Self {
-        let mut whole = [0; Self::BYTES];
-        // SAFETY: as said above; fewer bytes are copied than either side has.
-        unsafe {
-            from.copy_to_nonoverlapping(whole.as_mut_ptr(), bytes);
-            Self::load(whole.as_ptr())
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn store(self, to: *mut u8) {
-        // SAFETY: as said above, and for the address.
-        unsafe { _mm_storeu_si128(to.cast(), self.0) }
-    }
-
-    #[inline(always)]
-    unsafe fn store_part(self, to: *mut u8, bytes: usize) {
-        let mut whole = [0; Self::BYTES];
-        // SAFETY: as said above; fewer bytes are copied than either side has.
-        unsafe {
-            self.store(whole.as_mut_ptr());
-            to.copy_from_nonoverlapping(whole.as_ptr(), bytes);
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn plus(self, other: Self) -> Self {
-        // SAFETY: as said above.
-        Self(unsafe { _mm_xor_si128(self.0, other.0) })
-    }
-
-    #[inline(always)]
-    unsafe fn plus_both(self, a: Self, b: Self) -> Self {
-        // SAFETY: as said above.
-        unsafe { self.plus(a).plus(b) }
-    }
-
-    #[inline(always)]
-    unsafe fn or(self, other: Self) -> Self {
-        // SAFETY: as said above.
-        Self(unsafe { _mm_or_si128(self.0, other.0) })
-    }
-
-    #[inline(always)]
-    unsafe fn is_zero(self) -> bool {
-        // SAFETY: as said above.
-        unsafe { _mm_movemask_epi8(_mm_cmpeq_epi8(self.0, _mm_setzero_si128())) == 0xFFFF }
-    }
-
-    #[inline(always)]
-    unsafe fn factor(from: *const u64) -> Self::Factor {
-        // SAFETY: as said above, and for the address.
-        unsafe { [0, 2].map(|half| _mm_loadu_si128(from.add(half).cast())) }
-    }
-
-    #[inline(always)]
-    unsafe fn ready(self) -> Self::Factored {
-        // SAFETY: as said above.
-        unsafe {
-            let low = _mm_set1_epi8(0x0F);
-            [_mm_and_si128(self.0, low), _mm_and_si128(_mm_srli_epi64::<4>(self.0), low)]
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn times(vector: Self::Factored, factor: Self::Factor) -> Self {
-        // SAFETY: as said above.
-        Self(unsafe {
-            _mm_xor_si128(_mm_shuffle_epi8(factor[0], vector[0]), _mm_shuffle_epi8(factor[1], vector[1]))
-        })
-    }
+vector! {
+    __m128i, 16, 4,
+    zero: _mm_setzero_si128(),
+    load: |from| _mm_loadu_si128(from.cast()),
+    store: |to, vector| _mm_storeu_si128(to.cast(), vector),
+    xor: _mm_xor_si128,
+    or: _mm_or_si128,
+    is_zero: |vector| _mm_movemask_epi8(_mm_cmpeq_epi8(vector, _mm_setzero_si128())) == 0xFFFF,
+    factor: |from| -> [__m128i; 2] { [0, 2].map(|half| _mm_loadu_si128(from.add(half).cast())) },
+    ready: |vector| -> [__m128i; 2] {{
+        let low = _mm_set1_epi8(0x0F);
+        [_mm_and_si128(vector, low), _mm_and_si128(_mm_srli_epi64::<4>(vector), low)]
+    }},
+    times: |vector, factor| _mm_xor_si128(
+        _mm_shuffle_epi8(factor[0], vector[0]),
+        _mm_shuffle_epi8(factor[1], vector[1]),
+    ),
 }
