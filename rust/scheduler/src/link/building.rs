@@ -1,23 +1,20 @@
-//! The tree of classes and streams: making it, adding to it and removing from it.
-
-use std::collections::VecDeque;
+//! Making a link, adding classes and streams to it and removing them.
 
 use super::{
-    ClassConfig, LinkError, LinkOptions, LinkScheduler, ROOT, StreamConfig,
-    curve::Curve,
+    ClassConfig, LinkError, LinkOptions, LinkScheduler, StreamConfig,
+    ceilings::Ceilings,
+    claims::Claim,
+    clock::LinkClock,
+    departures::Late,
     fair::Child,
-    handles::{self, NODES_MAX},
-    heap::Heap,
-    node::{Held, Node},
-    pace::{Ceiling, Moment, Pace},
-    packets::{NONE, Packets},
-    promises::{Guaranteed, Promise},
-    records::{Class, Cold, Config},
-    settings::{Claim, WEIGHT_PARTS, check_class, check_link},
+    guarantees::{Curve, Guarantees},
+    ids::{NONE, ROOT},
+    promises::{Commitments, Guaranteed, ToStream},
+    queues::Queues,
+    ranges::{check_class, check_link, check_stream},
+    sharing::Sharing,
+    tree::{Config, Node, Tree},
 };
-
-/// Each packet walks up to the root, so a tree is not to be arbitrarily deep.
-const DEPTH_MAX: u32 = 16;
 
 impl LinkScheduler {
     /// A link of that rate, idle.
@@ -28,58 +25,18 @@ impl LinkScheduler {
         check_link(rate_kbps, &options)?;
         let mut link = Self {
             options,
-            rate_kbps,
-            default_weight_kbps: rate_kbps / WEIGHT_PARTS,
-            pace: Pace::of_kbps(rate_kbps),
-            now_ns: 0,
-            stood_ns: 0,
-            free: Moment::ZERO,
-            ready_ns: 0,
-            nodes: Vec::new(),
-            ceilings: Vec::new(),
-            nodes_with_ceilings: 0,
-            curves: Vec::new(),
-            colds: Vec::new(),
-            classes: Vec::new(),
-            free_nodes: Vec::new(),
-            free_classes: Vec::new(),
-            packets: Packets::new(),
-            queued_bytes: 0,
-            fattest: Heap::default(),
-            fattest_places: Vec::new(),
-            waiting: Heap::default(),
-            early: Heap::default(),
-            places: Vec::new(),
-            streams_with_curves: 0,
-            late: VecDeque::new(),
+            clock: LinkClock::new(rate_kbps),
+            tree: Tree::new(rate_kbps),
+            queues: Queues::new(options.memory_bytes),
+            sharing: Sharing::default(),
+            ceilings: Ceilings::default(),
+            guarantees: Guarantees::default(),
+            commitments: Commitments::default(),
+            late: Late::default(),
         };
-        let root = link.add_node(NONE, Config::Class(ClassConfig::default()), 1, 0);
+        let root = link.add_node(NONE, Config::Class(ClassConfig::default()));
         link.make_class(root);
         Ok(link)
-    }
-
-    /// The handle of the root, the class that all others are in.
-    #[must_use]
-    pub fn root(&self) -> u32 {
-        self.handle_of(ROOT)
-    }
-
-    /// The link's rate.
-    #[must_use]
-    pub const fn rate_kbps(&self) -> u64 {
-        self.rate_kbps
-    }
-
-    /// The latest time of a call.
-    #[must_use]
-    pub const fn now_ns(&self) -> u64 {
-        self.now_ns
-    }
-
-    /// The options that it was made with.
-    #[must_use]
-    pub const fn options(&self) -> &LinkOptions {
-        &self.options
     }
 
     /// Adds a class to a class, from `now_ns` on.
@@ -87,23 +44,21 @@ impl LinkScheduler {
     /// # Errors
     /// [`LinkError`], by the parent, the time or a setting.
     pub fn add_class(&mut self, parent: u32, now_ns: u64, config: ClassConfig) -> Result<u32, LinkError> {
-        let class = self.find_class("parent", parent)?;
-        self.check_time(now_ns)?;
+        let class = self.tree.find_class("parent", parent)?;
+        self.clock.check(now_ns)?;
         check_class(&config)?;
-        let depth = self.colds[Self::index(parent) as usize].depth + 1;
-        if depth > DEPTH_MAX {
-            return Err(LinkError::TooDeep { most: DEPTH_MAX });
-        }
+        self.tree.check_depth(class)?;
         let config = Config::Class(config);
         let guaranteed = self.guaranteed_by(&config, Guaranteed::default());
-        self.check_claim(class, Claim::default(), Claim { guaranteed, promise: None })?;
-        self.check_room()?;
+        self.check_claim(class, Claim::default(), Claim { guaranteed, delay: None })?;
+        self.tree.check_room()?;
+
         let at_ns = self.catch_up(now_ns);
-        let id = self.add_node(class, config, self.weight_of(&config), depth);
+        let id = self.add_node(class, config);
         self.make_class(id);
         self.set_guarantees(class, Guaranteed::default(), guaranteed);
         self.update_earliest(class, at_ns);
-        Ok(self.nodes[id as usize].handle)
+        Ok(self.tree.node(id).handle())
     }
 
     /// Adds a stream to a class, from `now_ns` on.
@@ -111,133 +66,64 @@ impl LinkScheduler {
     /// # Errors
     /// [`LinkError`], by the class, the time or a setting.
     pub fn add_stream(&mut self, class: u32, now_ns: u64, config: StreamConfig) -> Result<u32, LinkError> {
-        let parent = self.find_class("class", class)?;
-        self.check_time(now_ns)?;
-        self.check_stream(&config)?;
+        let parent = self.tree.find_class("class", class)?;
+        self.clock.check(now_ns)?;
+        check_stream(&config, self.options.mtu_bytes)?;
         let claim = self.claim_of(parent, &config)?;
         self.check_claim(parent, Claim::default(), claim)
             .map_err(|error| error.of_delay(config.max_delay_us))?;
-        self.check_room()?;
+        self.tree.check_room()?;
+
         let at_ns = self.catch_up(now_ns);
-        let depth = self.colds[Self::index(class) as usize].depth + 1;
-        let common = Config::Stream(config);
-        let id = self.add_node(parent, common, self.weight_of(&common), depth);
+        let id = self.add_node(parent, Config::Stream(config));
         self.admit(id, Child::Stream(id));
-        self.set_up_stream(id, &config, claim.promise, at_ns);
+        self.set_up_stream(id, &config, claim, at_ns);
         self.set_guarantees(parent, Guaranteed::default(), claim.guaranteed);
         self.update_earliest(parent, at_ns);
-        Ok(self.nodes[id as usize].handle)
+        Ok(self.tree.node(id).handle())
     }
 
-    fn check_room(&self) -> Result<(), LinkError> {
-        if self.free_nodes.is_empty() && self.nodes.len() == NODES_MAX {
-            return Err(LinkError::Full { most: NODES_MAX });
-        }
-        Ok(())
-    }
-
-    fn add_node(&mut self, parent: u32, config: Config, weight: u32, depth: u32) -> u32 {
-        let id = self.free_nodes.pop().unwrap_or_else(|| {
-            let id = self.nodes.len() as u32;
-            self.nodes.push(Node::new(id, parent, 0));
-            self.ceilings.push(Ceiling::none());
-            self.curves.push(Curve::none());
-            self.colds.push(Cold::new(config, weight, depth));
-            self.places.push(NONE);
-            self.fattest_places.push(NONE);
-            id
-        });
-        let at = id as usize;
-        self.nodes[at] = Node::new(self.nodes[at].handle, parent, 0);
-        self.colds[at] = Cold::new(config, weight, depth);
-        self.curves[at] = Curve::none();
-        self.ceilings[at] = Ceiling::none();
-        self.set_ceiling(id, &config, 0);
-        if parent != NONE {
-            let class = self.classes[parent as usize].node;
-            let first = core::mem::replace(&mut self.colds[class as usize].first_child, id);
-            self.colds[at].next_sibling = first;
-            if first != NONE {
-                self.colds[first as usize].prev_sibling = id;
-            }
-        }
+    fn add_node(&mut self, parent: u32, config: Config) -> u32 {
+        let id = self.tree.add(parent, config);
+        self.queues.add_node(id);
+        self.ceilings.add_node(id);
+        self.guarantees.add_node(id);
+        self.commitments.add_node(id);
+        self.ceilings.set(id, self.tree.node_mut(id), &config, 0);
         id
     }
 
-    /// Gives a new node its place in its parent.
-    fn admit(&mut self, id: u32, child: Child) -> u32 {
-        let node = &mut self.nodes[id as usize];
-        node.place = self.classes[node.parent as usize].fair.admit(child, self.colds[id as usize].weight);
-        node.place
+    /// Gives a new node its place among its siblings.
+    fn admit(&mut self, id: u32, child: Child) {
+        let (parent, weight) = (self.tree.node(id).parent(), self.tree.record(id).weight);
+        let place = self.sharing.admit(parent, child, weight);
+        self.tree.set_place(id, place);
     }
 
     fn make_class(&mut self, id: u32) {
-        let new = Class::new(id, &self.nodes[id as usize], self.largest_bytes());
-        let class = if let Some(class) = self.free_classes.pop() {
-            self.classes[class as usize] = new;
-            class
-        } else {
-            self.classes.push(new);
-            (self.classes.len() - 1) as u32
-        };
-        let node = &mut self.nodes[id as usize];
-        node.set(Node::IS_CLASS, true);
-        node.head = class;
-        if node.parent != NONE {
-            self.classes[class as usize].place = self.admit(id, Child::Class(class));
+        let class = self.tree.make_class(id);
+        if class != ROOT {
+            self.admit(id, Child::Class(class));
         }
+        let node = self.tree.node(id);
+        self.sharing.add_class(class, id, (node.parent(), node.place()), self.largest_bytes());
+        self.guarantees.add_class(class, id);
+        self.commitments.add_class(class);
     }
 
-    /// Gives a node its ceiling from `at_ns` on. What it has sent under one before still counts, even if it had none for
-    /// a while.
-    pub(super) fn set_ceiling(&mut self, id: u32, config: &Config, at_ns: u64) {
-        let node = &mut self.nodes[id as usize];
-        let had_one = node.is(Node::CEILING);
-        node.set(Node::CEILING, config.ceil_kbps().is_some());
-        self.nodes_with_ceilings -= u32::from(had_one);
-        self.nodes_with_ceilings += u32::from(config.ceil_kbps().is_some());
-        let Some(kbps) = config.ceil_kbps() else { return };
-        let ceiling = &mut self.ceilings[id as usize];
-        *ceiling = ceiling.renewed(kbps, config.burst_bytes(), at_ns);
-    }
-
-    /// Gives a stream its guarantee and its limits from `at_ns` on. A guarantee that is the same goes on; what the stream has
-    /// sent by another one still counts, even if it had none for a while.
-    pub(super) fn set_up_stream(
-        &mut self,
-        id: u32,
-        config: &StreamConfig,
-        promise: Option<Promise>,
-        at_ns: u64,
-    ) {
-        let at = id as usize;
-        let was_guaranteed = self.nodes[at].is(Node::CURVE);
-        let has_curve = config.rate_kbps > 0;
-        if has_curve {
-            let delay = self.delay_of(config, promise);
-            let (old, new) =
-                (self.curves[at], Curve::new(config.rate_kbps, config.burst_bytes, delay, at_ns));
-            if !was_guaranteed || !old.is_as(&new) {
-                self.curves[at] = old.renewed(new, self.largest_bytes());
-            }
-        }
-        self.streams_with_curves =
-            self.streams_with_curves - u32::from(was_guaranteed) + u32::from(has_curve);
+    /// Gives a stream its guarantee and its limits from `at_ns` on.
+    pub(super) fn set_up_stream(&mut self, id: u32, config: &StreamConfig, claim: Claim, at_ns: u64) {
+        let to_stream = self.promised_to(config, claim.delay);
+        let curve = (config.rate_kbps > 0)
+            .then(|| Curve::new(config.rate_kbps, config.burst_bytes, to_stream.within(), at_ns));
+        let largest_bytes = self.largest_bytes();
         let could_overflow =
             u64::from(config.queue_packets) * u64::from(self.options.mtu_bytes) > u64::from(u32::MAX);
-        let node = &mut self.nodes[at];
-        node.packets_max = config.queue_packets;
-        node.set(Node::CURVE, has_curve);
+        let node = self.tree.node_mut(id);
+        self.guarantees.set(id, node, curve, largest_bytes);
+        node.queue_mut().limit(config.queue_packets);
         node.set(Node::BYTES_MAX, config.queue_bytes.is_some() || could_overflow);
-        let parent = node.parent;
-        let eager = self.eager_of(config);
-        let cold = &mut self.colds[at];
-        let old_eager = core::mem::replace(&mut cold.eager, eager);
-        let old_promise = core::mem::replace(&mut cold.promise, promise);
-        self.set_promise(parent, old_promise, false);
-        self.set_promise(parent, promise, true);
-        self.set_eager(parent, old_eager, false);
-        self.set_eager(parent, eager, true);
+        self.commitments.set_stream(&self.tree, id, to_stream);
     }
 
     /// Removes a stream, or a class with all that is in it. What is queued there is dropped.
@@ -245,34 +131,30 @@ impl LinkScheduler {
     /// # Errors
     /// [`LinkError`], by the handle, which can't be the root's, or the time.
     pub fn remove(&mut self, handle: u32, now_ns: u64) -> Result<(), LinkError> {
-        let id = self.find("handle", None, handle)?;
-        if id == self.classes[ROOT as usize].node {
+        let id = self.tree.find("handle", None, handle)?;
+        if id == self.tree.node_of(ROOT) {
             let expected = "a class or stream other than the root";
             return Err(LinkError::WrongKind { field: "handle", index: None, expected, found: handle });
         }
-        self.check_time(now_ns)?;
+        self.clock.check(now_ns)?;
+
         let at_ns = self.catch_up(now_ns);
-        let node = &self.nodes[id as usize];
-        let parent = node.parent;
-        let guaranteed = match &self.colds[id as usize].config {
+        let node = self.tree.node(id);
+        let parent = node.parent();
+        let guaranteed = match &self.tree.record(id).config {
             config @ Config::Class(_) => {
-                self.guaranteed_by(config, self.classes[node.head as usize].guaranteed)
+                self.guaranteed_by(config, self.commitments.guaranteed(node.class()))
             }
             Config::Stream(config) => self.guaranteed_to(config),
         };
-        let all = if node.is(Node::IS_CLASS) { self.inside(node.head) } else { vec![id] };
-        for &id in all.iter().rev() {
+        for &id in self.tree.with_descendants(id).iter().rev() {
             self.remove_node(id);
         }
-        let around = self.classes[parent as usize].node;
-        for departure in &mut self.late {
-            if self.nodes[departure.counted_by as usize].is(Node::FREE) {
-                departure.counted_by = around;
-            }
-        }
+        let parent_id = self.tree.node_of(parent);
+        self.late.count_by(parent_id, |id| self.tree.node(id).is(Node::FREE));
         self.set_guarantees(parent, guaranteed, Guaranteed::default());
         self.update_earliest(parent, at_ns);
-        if !self.has_something_open() {
+        if !self.sharing.is_open() {
             self.settle(at_ns);
         }
         Ok(())
@@ -280,44 +162,52 @@ impl LinkScheduler {
 
     /// Removes a stream, or a class that is empty by now.
     fn remove_node(&mut self, id: u32) {
-        let at = id as usize;
-        let parent = self.nodes[at].parent;
         if self.has_something(id) {
             self.leave(id);
         }
-        if self.nodes[at].is(Node::IS_CLASS) {
-            self.free_classes.push(self.nodes[at].head);
-        } else {
-            while self.nodes[at].count > 0 {
-                self.take_first(id);
-                self.colds[at].counted.dropped_removed += 1;
+        while !self.tree.node(id).queue().is_empty() {
+            self.take_first(id);
+            self.tree.record_mut(id).counted.dropped_removed += 1;
+        }
+        self.commitments.set_stream(&self.tree, id, ToStream::default());
+        let (node, weight) = (self.tree.node(id), self.tree.record(id).weight);
+        self.guarantees.remove_node(node);
+        self.ceilings.remove_node(node);
+        self.sharing.dismiss(node.parent(), node.place(), weight);
+        self.tree.remove(id);
+    }
+
+    /// Changes what is guaranteed in `class`, and so in its ancestors.
+    pub(super) fn set_guarantees(&mut self, class: u32, old: Guaranteed, new: Guaranteed) {
+        let changed = self.guarantees_with(class, old, new).collect();
+        self.commitments.set_guaranteed(changed);
+    }
+
+    /// Finds how early each class from `class` up can serve what is to go as early as can be, from what it guarantees.
+    pub(super) fn update_earliest(&mut self, class: u32, at_ns: u64) {
+        let mut next = Some(class);
+        while let Some(class) = next {
+            self.update_own_earliest(class);
+            next = self.tree.parent_of(class);
+        }
+        self.place_eager_again(at_ns);
+    }
+
+    pub(super) fn update_own_earliest(&mut self, class: u32) {
+        let capacity_kbps = self.capacity_kbps(class);
+        self.commitments.update_earliest(class, capacity_kbps);
+    }
+
+    /// What is queued already, and is to go as early as can be, goes by what all classes can do now. By what they could
+    /// do before, it would be in the way of those who are promised something since.
+    pub(super) fn place_eager_again(&mut self, at_ns: u64) {
+        if self.queues.are_empty() || !self.commitments.has_eager() {
+            return;
+        }
+        for id in 0..self.tree.nodes() {
+            if self.tree.node(id).is(Node::CURVE) && self.commitments.to_stream(id).eager.is_some() {
+                self.place_again(id, at_ns);
             }
-            let Cold { promise, eager, .. } = self.colds[at];
-            self.set_promise(parent, promise, false);
-            self.set_eager(parent, eager, false);
-            self.streams_with_curves -= u32::from(self.nodes[at].is(Node::CURVE));
-        }
-        let (place, weight) = (self.nodes[at].place, self.colds[at].weight);
-        self.classes[parent as usize].fair.dismiss(place, weight);
-        let counted = self.counted(id);
-        let class = self.classes[parent as usize].node as usize;
-        self.colds[class].counted += counted;
-        let Cold { next_sibling, prev_sibling, .. } = self.colds[at];
-        if next_sibling != NONE {
-            self.colds[next_sibling as usize].prev_sibling = prev_sibling;
-        }
-        if prev_sibling == NONE {
-            self.colds[class].first_child = next_sibling;
-        } else {
-            self.colds[prev_sibling as usize].next_sibling = next_sibling;
-        }
-        let node = &mut self.nodes[at];
-        debug_assert_eq!(node.held, Held::Nowhere, "it has left its stages");
-        self.nodes_with_ceilings -= u32::from(node.is(Node::CEILING));
-        node.flags = Node::FREE;
-        if let Some(next_handle) = handles::next(node.handle) {
-            node.handle = next_handle;
-            self.free_nodes.push(id);
         }
     }
 }

@@ -4,13 +4,12 @@
 //! changed. So what a change finds, and what is refused, doesn't depend on who has asked for departures before.
 
 use super::{
-    ClassConfig, LinkError, LinkScheduler, ROOT, StreamConfig,
-    curve::Delay,
-    node::Node,
-    pace::Pace,
-    promises::{Promise, Promises},
-    records::{Cold, Config},
-    settings::{Claim, check_ceiling_above, check_class, check_link},
+    ClassConfig, LinkError, LinkScheduler, StreamConfig,
+    claims::Claim,
+    ids::{ROOT, index},
+    promises::{Promise, Promises, ToStream},
+    ranges::{check_ceiling_above, check_class, check_link, check_stream},
+    tree::{Config, Node, Record},
 };
 
 impl LinkScheduler {
@@ -19,7 +18,7 @@ impl LinkScheduler {
     /// # Errors
     /// [`LinkError::UnknownHandle`], [`LinkError::WrongKind`] for a class.
     pub fn stream_config(&self, stream: u32) -> Result<StreamConfig, LinkError> {
-        match self.colds[self.find("handle", None, stream)? as usize].config {
+        match self.tree.record(self.tree.find("handle", None, stream)?).config {
             Config::Stream(config) => Ok(config),
             Config::Class(_) => {
                 let expected = "a stream";
@@ -33,7 +32,7 @@ impl LinkScheduler {
     /// # Errors
     /// [`LinkError::UnknownHandle`], [`LinkError::WrongKind`] for a stream.
     pub fn class_config(&self, class: u32) -> Result<ClassConfig, LinkError> {
-        match self.colds[self.find("handle", None, class)? as usize].config {
+        match self.tree.record(self.tree.find("handle", None, class)?).config {
             Config::Class(config) => Ok(config),
             Config::Stream(_) => {
                 let expected = "a class";
@@ -54,18 +53,18 @@ impl LinkScheduler {
         config: StreamConfig,
     ) -> Result<(), LinkError> {
         let old_config = self.stream_config(stream)?;
-        let id = Self::index(stream);
-        self.check_time(now_ns)?;
+        let id = index(stream);
+        self.clock.check(now_ns)?;
         check_ceiling_above(&Config::Stream(old_config), config.rate_kbps, config.ceil_kbps)?;
-        self.check_stream(&config)?;
-        let parent = self.nodes[id as usize].parent;
-        let promise = self.colds[id as usize].promise;
-        let old = Claim { guaranteed: self.guaranteed_to(&old_config), promise };
+        check_stream(&config, self.options.mtu_bytes)?;
+        let parent = self.tree.node(id).parent();
+        let delay = self.commitments.to_stream(id).delay;
+        let old = Claim { guaranteed: self.guaranteed_to(&old_config), delay };
         let new = self.claim_of(parent, &config)?;
         self.check_claim(parent, old, new).map_err(|error| error.of_delay(config.max_delay_us))?;
 
         let at_ns = self.catch_up(now_ns);
-        self.set_up_stream(id, &config, new.promise, at_ns);
+        self.set_up_stream(id, &config, new, at_ns);
         self.set_guarantees(parent, old.guaranteed, new.guaranteed);
         self.set_config(id, Config::Stream(config), at_ns);
         self.update_earliest(parent, at_ns);
@@ -84,36 +83,36 @@ impl LinkScheduler {
         now_ns: u64,
         config: ClassConfig,
     ) -> Result<(), LinkError> {
-        let index = self.find_class("handle", class)?;
-        if index == ROOT {
+        let within = self.tree.find_class("handle", class)?;
+        if within == ROOT {
             let expected = "a class other than the root, which has a rate only";
             return Err(LinkError::WrongKind { field: "handle", index: None, expected, found: class });
         }
-        self.check_time(now_ns)?;
-        let id = Self::index(class);
-        check_ceiling_above(&self.colds[id as usize].config, config.rate_kbps, config.ceil_kbps)?;
+        self.clock.check(now_ns)?;
+        let id = index(class);
+        check_ceiling_above(&self.tree.record(id).config, config.rate_kbps, config.ceil_kbps)?;
         check_class(&config)?;
-        let inside = self.classes[index as usize].guaranteed;
+        let inside = self.commitments.guaranteed(within);
         if let Some(capacity_kbps) = config.ceil_kbps.filter(|&ceil_kbps| ceil_kbps < inside.rate_kbps) {
             let (field, guaranteed_kbps) = ("ceil_kbps", inside.rate_kbps);
             return Err(LinkError::OverCommitted { field, class, capacity_kbps, guaranteed_kbps });
         }
         if let Some(found_kbps) = config.ceil_kbps
-            && !self.classes[index as usize].promises.is_empty()
+            && !self.commitments.delays(within).is_empty()
         {
             return Err(LinkError::CeilingOverDelay { class, found_kbps });
         }
-        let parent = self.nodes[id as usize].parent;
+        let parent = self.tree.node(id).parent();
         let config = Config::Class(config);
-        let old = self.guaranteed_by(&self.colds[id as usize].config, inside);
+        let old = self.guaranteed_by(&self.tree.record(id).config, inside);
         let new = self.guaranteed_by(&config, inside);
-        let claim = |guaranteed| Claim { guaranteed, promise: None };
+        let claim = |guaranteed| Claim { guaranteed, delay: None };
         self.check_claim(parent, claim(old), claim(new))?;
 
         let at_ns = self.catch_up(now_ns);
         self.set_guarantees(parent, old, new);
         self.set_config(id, config, at_ns);
-        self.update_earliest(index, at_ns);
+        self.update_earliest(within, at_ns);
         self.settle(at_ns);
         Ok(())
     }
@@ -123,9 +122,9 @@ impl LinkScheduler {
     /// # Errors
     /// [`LinkError`], by the time or the rate.
     pub fn set_rate(&mut self, now_ns: u64, rate_kbps: u64) -> Result<(), LinkError> {
-        self.check_time(now_ns)?;
+        self.clock.check(now_ns)?;
         check_link(rate_kbps, &self.options)?;
-        let guaranteed = self.classes[ROOT as usize].guaranteed;
+        let guaranteed = self.commitments.guaranteed(ROOT);
         if rate_kbps < guaranteed.rate_kbps {
             let (field, class, guaranteed_kbps) = ("rate_kbps", self.root(), guaranteed.rate_kbps);
             return Err(LinkError::OverCommitted { field, class, capacity_kbps: rate_kbps, guaranteed_kbps });
@@ -141,10 +140,9 @@ impl LinkScheduler {
         }
 
         let at_ns = self.catch_up(now_ns);
-        self.rate_kbps = rate_kbps;
-        self.pace = Pace::of_kbps(rate_kbps);
+        self.clock.set_rate(rate_kbps);
         self.renew_promises(&streams);
-        for class in 0..self.classes.len() as u32 {
+        for class in 0..self.commitments.classes() {
             self.update_own_earliest(class);
         }
         for &(id, _) in &streams {
@@ -156,37 +154,37 @@ impl LinkScheduler {
 
     /// The streams to which a delay is promised, and what that is on a link of that rate.
     fn streams_with_promises(&self, link_kbps: u64) -> Vec<(u32, Promise)> {
-        let with_promise = |&id: &u32| match self.colds[id as usize] {
-            Cold { config: Config::Stream(config), promise: Some(_), .. } => {
-                self.promise_of(&config, link_kbps).map(|promise| (id, promise))
+        let with_promise = |&id: &u32| match self.tree.record(id) {
+            Record { config: Config::Stream(config), .. } => {
+                self.delay_promised_to(config, link_kbps).map(|promise| (id, promise))
             }
             _ => None,
         };
-        self.inside(ROOT).iter().filter_map(with_promise).collect()
+        self.tree.with_descendants(self.tree.node_of(ROOT)).iter().filter_map(with_promise).collect()
     }
 
     /// Gives all streams that have a promise another one, of the delay that they have asked for.
     fn renew_promises(&mut self, streams: &[(u32, Promise)]) {
-        self.classes.iter_mut().for_each(|class| class.promises = Promises::default());
         for &(id, promise) in streams {
-            self.colds[id as usize].promise = Some(promise);
-            self.set_promise(self.nodes[id as usize].parent, Some(promise), true);
-            self.curves[id as usize] = self.curves[id as usize].with_delay(Delay::Fixed(promise.1));
+            let ToStream { eager, .. } = self.commitments.to_stream(id);
+            self.commitments.set_stream(&self.tree, id, ToStream { delay: Some(promise), eager });
+            let (_, delay_ns) = promise;
+            self.guarantees.set_delay(id, delay_ns);
         }
     }
 
     /// Gives a node its settings, its weight and its ceiling. It keeps its turn among its siblings.
     fn set_config(&mut self, id: u32, config: Config, at_ns: u64) {
-        let (weight, is_in) = (self.weight_of(&config), self.is_in_share(id));
-        let cold = &mut self.colds[id as usize];
-        let old = core::mem::replace(&mut cold.config, config);
-        let old_weight = core::mem::replace(&mut cold.weight, weight);
+        let (weight, is_in) = (self.tree.weight_of(&config), self.is_in_share(id));
+        let record = self.tree.record_mut(id);
+        let old = core::mem::replace(&mut record.config, config);
+        let old_weight = core::mem::replace(&mut record.weight, weight);
         if weight != old_weight {
-            let node = &self.nodes[id as usize];
-            self.classes[node.parent as usize].fair.weigh(node.place, old_weight, weight, is_in);
+            let node = self.tree.node(id);
+            self.sharing.weigh(node.parent(), node.place(), (old_weight, weight), is_in);
         }
         if config.ceiling() != old.ceiling() {
-            self.set_ceiling(id, &config, at_ns);
+            self.ceilings.set(id, self.tree.node_mut(id), &config, at_ns);
             self.begin_anew(id, at_ns);
         }
     }
@@ -194,12 +192,10 @@ impl LinkScheduler {
     /// After the ceiling of a node was changed: what it has held back of guarantees is owed no more, and what it keeps waiting
     /// waits by the new one.
     fn begin_anew(&mut self, id: u32, at_ns: u64) {
-        let is_class = self.nodes[id as usize].is(Node::IS_CLASS);
-        let all = if is_class { self.inside(self.nodes[id as usize].head) } else { vec![id] };
-        for &id in &all {
+        for id in self.tree.with_descendants(id) {
             self.reopen(id, at_ns);
-            if self.nodes[id as usize].is(Node::CURVE) {
-                self.curves[id as usize] = self.curves[id as usize].begun_anew(at_ns);
+            if self.tree.node(id).is(Node::CURVE) {
+                self.guarantees.begin_anew(id, at_ns);
                 self.place_by_new_curve(id, at_ns);
             }
         }

@@ -1,22 +1,19 @@
 //! One decision after the other, each for the moment at which a packet starts.
 
 use super::{
-    Aqm, LATE_PACKETS_MAX, LinkScheduler,
+    Aqm, LinkScheduler,
     departures::Departure,
-    node::{Held, Node},
-    pace::Moment,
-    packets::Packet,
-    records::Cold,
-    stages::Stage,
+    sharing::Stage,
+    tree::{Held, Node, Record},
 };
 
 impl LinkScheduler {
     /// When the next packet starts, if any is queued.
     pub(super) fn next_start_ns(&self) -> Option<u64> {
-        if self.has_something_open() {
-            return Some(self.free.up_ns().max(self.ready_ns));
+        if self.sharing.is_open() {
+            return Some(self.clock.start_ns());
         }
-        self.waiting.first().map(|(opens_ns, _)| self.free.up_ns().max(opens_ns))
+        self.ceilings.first_waiting().map(|(opens_ns, _)| self.clock.decision_ns(opens_ns))
     }
 
     /// The packet that starts next, if it does at or before `until_ns`.
@@ -25,12 +22,12 @@ impl LinkScheduler {
         loop {
             let start_ns = self.next_start_ns().filter(|&start_ns| start_ns <= until_ns)?;
             self.open_until(start_ns);
-            if !self.has_something_open() {
+            if !self.sharing.is_open() {
                 continue;
             }
-            let (stream, stage) = match self.first_due() {
-                Some(stream) => (stream, Stage::Due),
-                None => (self.first_of_share(), Stage::Share),
+            let (stream, stage) = match self.guarantees.first(&self.tree) {
+                Some(stream) => (stream, Stage::Guarantee),
+                None => (self.sharing.first(), Stage::Share),
             };
             let signal = self.options.aqm.filter(|&aqm| self.is_signalled(aqm, stream, start_ns));
             if signal == Some(Aqm::CodelDrop) {
@@ -44,92 +41,65 @@ impl LinkScheduler {
 
     /// Makes all decisions that are due before `now_ns`, before a call changes what follows, and gives the link's own time.
     /// With a caller who never fetches `late` would grow without end; so when it is full the link stands still, and its time
-    /// with it: nothing is owed for what nobody could send.
+    /// with it: no guarantee counts time in which nobody could send.
     #[must_use]
     pub(super) fn catch_up(&mut self, now_ns: u64) -> u64 {
-        self.now_ns = now_ns;
-        let at_ns = self.own_ns(now_ns);
+        let at_ns = self.clock.advance(now_ns);
         while let Some(start_ns) = self.next_start_ns().filter(|&start_ns| start_ns < at_ns) {
-            if self.late.len() == LATE_PACKETS_MAX {
-                self.stood_ns += at_ns - start_ns;
+            if self.late.is_full() {
+                self.clock.stand_still(start_ns, at_ns);
                 return start_ns;
             }
             let Some(departure) = self.decide(at_ns - 1) else { break };
-            self.late.push_back(departure);
+            self.late.push(departure);
         }
         at_ns
     }
 
-    /// The link's own time at `now_ns`, which is not before the latest call.
-    pub(super) const fn own_ns(&self, now_ns: u64) -> u64 {
-        now_ns - self.stood_ns
-    }
-
     fn send(&mut self, stream: u32, stage: Stage, start_ns: u64, is_marked: bool) -> Departure {
-        let has_curve = self.nodes[stream as usize].is(Node::CURVE);
+        let has_curve = self.tree.node(stream).is(Node::CURVE);
         if has_curve {
-            self.unhold(stream);
+            self.guarantees.withdraw(stream, self.tree.node_mut(stream));
         }
         let packet = self.take_first(stream);
         let bytes = packet.size + self.options.overhead_bytes;
-        // From the very moment the link is free, unless it stood idle: rounding does not add up.
-        let begin = if start_ns > self.free.up_ns() { Moment::at(start_ns) } else { self.free };
-        self.free = begin.after(bytes, self.pace);
+        self.clock.send(start_ns, bytes);
         if has_curve {
-            let curve = &mut self.curves[stream as usize];
             match stage {
-                Stage::Due => curve.charge(bytes, packet.enqueued_ns),
-                Stage::Share => curve.pass(start_ns),
+                Stage::Guarantee => self.guarantees.charge(stream, bytes, packet.enqueued_ns),
+                Stage::Share => self.guarantees.pass(stream, start_ns),
             }
         }
         self.charge(stream, bytes, stage, start_ns);
-        let node = &self.nodes[stream as usize];
+        let node = self.tree.node(stream);
         let departure = Departure {
-            stream: node.handle,
+            stream: node.handle(),
             counted_by: stream,
             size: packet.size,
-            sequence: node.sequence - 1,
-            start_ns: start_ns + self.stood_ns,
+            sequence: node.queue().sequence() - 1,
+            start_ns: self.clock.told_ns(start_ns),
             is_marked,
         };
-        if self.streams_with_curves > 0 {
-            let parent = node.parent;
-            if has_curve && node.count > 0 && node.held != Held::Waiting {
+        if self.guarantees.exist() {
+            let parent = node.parent();
+            if has_curve && !node.queue().is_empty() && node.held() != Held::Waiting {
                 self.place(stream, start_ns);
             }
-            self.update_due(parent);
+            self.update_deadlines(parent);
         }
-        if !self.has_something_open() {
+        if !self.sharing.is_open() {
             self.settle(start_ns);
         }
         departure
     }
 
-    /// Takes the first packet of a stream's queue, and nothing else.
-    #[inline]
-    pub(super) fn take_first(&mut self, stream: u32) -> Packet {
-        let node = &mut self.nodes[stream as usize];
-        let packet = node.first;
-        node.count -= 1;
-        node.bytes -= packet.size;
-        node.sequence += 1;
-        if node.count > 0 {
-            (node.first, node.head) = self.packets.take(node.head);
-        }
-        self.queued_bytes -= u64::from(packet.size);
-        if self.options.memory_bytes.is_some() {
-            self.weigh_queue(stream);
-        }
-        packet
-    }
-
     /// Whether the packet that would go now has stood for too long, and is to be dropped or marked; counts that.
     #[inline(never)]
     fn is_signalled(&mut self, aqm: Aqm, stream: u32, start_ns: u64) -> bool {
-        let node = &self.nodes[stream as usize];
-        let wait_ns = start_ns.saturating_sub(node.first.enqueued_ns);
-        let behind_bytes = node.bytes - node.first.size;
-        let Cold { codel, counted, .. } = &mut self.colds[stream as usize];
+        let queue = self.tree.node(stream).queue();
+        let wait_ns = start_ns.saturating_sub(queue.first().enqueued_ns);
+        let behind_bytes = queue.bytes_behind();
+        let Record { codel, counted, .. } = self.tree.record_mut(stream);
         let is_signalled = codel.signals(start_ns, wait_ns, behind_bytes, self.options.mtu_bytes);
         match aqm {
             Aqm::CodelMark => counted.marked += u64::from(is_signalled),

@@ -1,8 +1,10 @@
 //! A priority queue of nodes by time, from which any node can be taken.
 //!
 //! Four children a parent: half as deep as a binary heap, and the four stand in one cache line. Where each node
-//! stands is kept in an array of its own, apart from the nodes, since every step of a sift writes it. A node is in one
-//! heap at a time, so all heaps share that array.
+//! stands is kept in an array of its own, apart from the nodes, since every step of a sift writes it. Heaps of which a
+//! node is in one at a time share that array; a [`PlacedHeap`] has its own.
+
+use super::ids::{NONE, put};
 
 /// Where each node stands in the heap it is in.
 pub(super) type Places = [u32];
@@ -32,8 +34,8 @@ impl Heap {
         self.entries[places[id as usize] as usize].key
     }
 
-    /// Whether a node is in this heap. It looks where the node has last been put.
-    pub fn holds(&self, places: &Places, id: u32) -> bool {
+    /// Whether a node is in this heap.
+    fn holds(&self, places: &Places, id: u32) -> bool {
         self.entries.get(places[id as usize] as usize).is_some_and(|entry| entry.id == id)
     }
 
@@ -101,5 +103,40 @@ impl Heap {
     fn put(&mut self, places: &mut Places, place: usize, entry: Entry) {
         self.entries[place] = entry;
         places[entry.id as usize] = place as u32;
+    }
+}
+
+/// A heap that keeps its nodes' places itself.
+#[derive(Debug, Default)]
+pub(super) struct PlacedHeap {
+    heap: Heap,
+    places: Vec<u32>,
+}
+
+impl PlacedHeap {
+    /// Makes room for a node.
+    pub fn add_node(&mut self, id: u32) {
+        put(&mut self.places, id, NONE);
+    }
+
+    pub fn first(&self) -> Option<(u64, u32)> {
+        self.heap.first()
+    }
+
+    /// Whether a node is in it. It looks where the node has last been put.
+    pub fn holds(&self, id: u32) -> bool {
+        self.heap.holds(&self.places, id)
+    }
+
+    pub fn push(&mut self, id: u32, key: u64) {
+        self.heap.push(&mut self.places, id, key);
+    }
+
+    pub fn remove(&mut self, id: u32) {
+        self.heap.remove(&mut self.places, id);
+    }
+
+    pub fn change(&mut self, id: u32, key: u64) {
+        self.heap.change(&mut self.places, id, key);
     }
 }

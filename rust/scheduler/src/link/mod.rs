@@ -6,11 +6,11 @@
 //! function of the calls.
 //!
 //! Two stages, after the hierarchical fair service curve scheduler (Stoica, Zhang, Ng, SIGCOMM 1997):
-//! - *Due packets*, those that a guarantee covers, go first, by deadline ([`curve`], [`promises`]).
-//! - *The share* divides what is left, at each class among its children by weight ([`fair`]). What a child had by its
-//!   guarantees counts: it pays with turns in which nothing is sent.
+//! - *Guarantees*: packets that one covers go first once they are eligible, by deadline ([`guarantees`]).
+//! - *The share* divides what is left, at each class among its children by weight ([`sharing`], [`fair`]). What a child had by
+//!   its guarantees counts: it pays with turns in which nothing is sent.
 //!
-//! Ceilings bind both: a node whose ceiling is shut is in neither stage until it opens ([`stages`]).
+//! Ceilings bind both: a node whose ceiling is shut is in neither stage until it opens ([`ceilings`]).
 //!
 //! What is set holds from the moment on at which it is set: every change first makes the decisions before it.
 //!
@@ -19,51 +19,62 @@
 //!
 //! The heaps of the first stage hold exact times and cost a few steps more, as they grow, than buckets would. Only
 //! streams that have a guarantee or are at their ceiling are in them; the share, where all are, takes constant time.
+//!
+//! Who calls whom, downwards only. Each owner has private fields and guards what is said of it:
+//!
+//! ```text
+//! calls      enqueue   departures   building   changes   stats    check, then catch up, then change
+//! checks     ranges (of one setting)   claims (beside those of others)      read only
+//! decisions  dispatch: which packet starts when
+//! moves      stages: a node enters and leaves the owners' parts
+//! owners     queues       packets in order, bytes of all, the fattest queue
+//!            sharing      a class is open while a child is in its share
+//!            guarantees   curves; an open stream with one is in one heap, of eligible times or of deadlines
+//!            ceilings     ceilings; a node waits in the heap until it opens
+//!            commitments  (promises) sums over each class are those of its streams
+//!            clock        the link's rate, its own time, the packet on its way
+//!            tree         parents, children, settings, handles; a node's hot and cold record
+//! values     curve   fair   codel   packets   heap   pace   ids
+//! ```
 #![allow(clippy::cast_possible_truncation)] // indices and sizes are checked to be below 2³² where they come in
 
+mod building;
+mod ceilings;
 mod changes;
-mod codel;
+mod claims;
+mod clock;
 mod config;
-mod curve;
 mod departures;
+mod dispatch;
+mod enqueue;
 mod error;
 mod fair;
-mod handles;
+mod guarantees;
 mod heap;
-mod node;
+mod ids;
 mod pace;
-mod packets;
 mod promises;
 mod queues;
-mod records;
-mod sending;
-mod settings;
+mod ranges;
+mod sharing;
 mod stages;
 mod stats;
 mod tree;
-
-use std::collections::VecDeque;
 
 pub use config::{Aqm, ClassConfig, Drop, LinkOptions, StreamConfig};
 pub use departures::Columns;
 pub use error::LinkError;
 pub use stats::LinkStats;
 
-use departures::Departure;
-use heap::Heap;
-use node::Node;
-use pace::{Ceiling, Moment, Pace};
-use packets::Packets;
-use records::{Class, Cold};
-
-use curve::Curve;
-
-/// The root's class.
-const ROOT: u32 = 0;
-/// The fastest link and the highest ceiling: 1 Tbit/s.
-const RATE_MAX_KBPS: u64 = 1_000_000_000;
-/// How many packets may be sent and not yet fetched, before the link stands still until they are.
-const LATE_PACKETS_MAX: usize = 1 << 16;
+use ceilings::Ceilings;
+use clock::LinkClock;
+use departures::Late;
+use guarantees::Guarantees;
+use ids::ROOT;
+use promises::Commitments;
+use queues::Queues;
+use sharing::Sharing;
+use tree::Tree;
 
 /// Decides which stream's packet leaves next, and when.
 ///
@@ -96,42 +107,38 @@ const LATE_PACKETS_MAX: usize = 1 << 16;
 #[derive(Debug)]
 pub struct LinkScheduler {
     options: LinkOptions,
-    rate_kbps: u64,
-    /// The weight of who has no rate. It stays when the link's rate changes, or some would weigh more than others.
-    default_weight_kbps: u64,
-    pace: Pace,
+    clock: LinkClock,
+    tree: Tree,
+    queues: Queues,
+    sharing: Sharing,
+    guarantees: Guarantees,
+    ceilings: Ceilings,
+    commitments: Commitments,
+    late: Late,
+}
+
+impl LinkScheduler {
+    /// The handle of the root, the class that all others are in.
+    #[must_use]
+    pub fn root(&self) -> u32 {
+        self.tree.handle_of(ROOT)
+    }
+
+    /// The link's rate.
+    #[must_use]
+    pub const fn rate_kbps(&self) -> u64 {
+        self.clock.rate_kbps()
+    }
+
     /// The latest time of a call.
-    now_ns: u64,
-    /// How long the link has stood still in all, since nobody fetched what it sent. All times but those that callers give and
-    /// get are the link's own, which leave that out.
-    stood_ns: u64,
-    /// When the packet on its way has been sent.
-    free: Moment,
-    /// Since when there has been something that may be sent.
-    ready_ns: u64,
+    #[must_use]
+    pub const fn now_ns(&self) -> u64 {
+        self.clock.now_ns()
+    }
 
-    nodes: Vec<Node>,
-    ceilings: Vec<Ceiling>,
-    nodes_with_ceilings: u32,
-    curves: Vec<Curve>,
-    colds: Vec<Cold>,
-    classes: Vec<Class>,
-    free_nodes: Vec<u32>,
-    free_classes: Vec<u32>,
-
-    packets: Packets,
-    queued_bytes: u64,
-    /// Streams by what they queue, the fattest first; kept only if memory is limited.
-    fattest: Heap,
-    fattest_places: Vec<u32>,
-
-    /// Nodes whose ceiling is shut, by when it opens.
-    waiting: Heap,
-    /// Streams whose guarantee is not due yet, by when it is.
-    early: Heap,
-    places: Vec<u32>,
-    streams_with_curves: u32,
-
-    /// Sent by now, since a call came that changes what follows, and not fetched yet.
-    late: VecDeque<Departure>,
+    /// The options that it was made with.
+    #[must_use]
+    pub const fn options(&self) -> &LinkOptions {
+        &self.options
+    }
 }

@@ -1,4 +1,4 @@
-//! Time at a rate: how long bytes take, and when a ceiling opens again.
+//! Time at a rate: how long bytes take.
 //!
 //! A 64-byte packet takes 5.12 ns at 100 Gbit/s, so whole nanoseconds would be wrong by a sixth. A [`Moment`] has
 //! 32 bits below the nanosecond; callers only ever see it rounded up.
@@ -51,6 +51,9 @@ impl Moment {
     }
 }
 
+/// The fastest link and the highest ceiling: 1 Tbit/s.
+pub(super) const RATE_MAX_KBPS: u64 = 1_000_000_000;
+
 /// Nanoseconds a byte, with 32 bits below the point, rounded up: a pace is never faster than its rate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Pace(u64);
@@ -64,52 +67,13 @@ impl Pace {
         Self((Self::BYTE_NS_AT_ONE_KBPS << 32).div_ceil(kbps))
     }
 
+    /// How long so many bytes take, rounded down.
+    pub fn ns_down(self, bytes: u32) -> u64 {
+        ((u128::from(bytes) * u128::from(self.0)) >> 32) as u64
+    }
+
     /// How long so many bytes take, rounded up.
     pub fn ns(self, bytes: u32) -> u64 {
         Moment::ZERO.after(bytes, self).up_ns()
-    }
-}
-
-/// A rate that must not be exceeded, by the one next time at which it allows a packet: the generic cell rate
-/// algorithm (ITU-T I.371). In any window at most `ceil * window + burst + one packet` start.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Ceiling {
-    next: Moment,
-    pace: Pace,
-    burst_ns: u64,
-}
-
-impl Ceiling {
-    /// None, and none before.
-    pub fn none() -> Self {
-        Self { next: Moment::ZERO, pace: Pace::default(), burst_ns: 0 }
-    }
-
-    /// One that has not been used yet.
-    pub fn new(kbps: u64, burst_bytes: u32) -> Self {
-        let pace = Pace::of_kbps(kbps);
-        let burst = u128::from(burst_bytes) * u128::from(pace.0);
-        // Rounded down, or a packet could start a nanosecond early.
-        Self { next: Moment::ZERO, pace, burst_ns: (burst >> 32) as u64 }
-    }
-
-    /// Another rate from `now_ns` on; the bytes that were sent still count.
-    pub fn renewed(self, kbps: u64, burst_bytes: u32, now_ns: u64) -> Self {
-        let new = Self::new(kbps, burst_bytes);
-        if self.pace == Pace::default() {
-            return new;
-        }
-        Self { next: self.next.at_pace(self.pace, new.pace, now_ns), ..new }
-    }
-
-    /// When the next packet may start.
-    pub fn opens_ns(&self) -> u64 {
-        self.next.up_ns()
-    }
-
-    /// Counts a packet that starts at `start_ns`.
-    pub fn charge(&mut self, start_ns: u64, bytes: u32) {
-        let saved = Moment::at(start_ns.saturating_sub(self.burst_ns));
-        self.next = self.next.max(saved).after(bytes, self.pace);
     }
 }

@@ -2,7 +2,7 @@
 
 use core::ops::AddAssign;
 
-use super::{LinkError, LinkScheduler, ROOT, node::Node};
+use super::{LinkError, LinkScheduler};
 
 /// Counts of packets. At all times `enqueued = dequeued + queued_packets + dropped_after_acceptance()`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,45 +58,17 @@ impl LinkScheduler {
     /// # Errors
     /// [`LinkError::UnknownHandle`].
     pub fn stats(&self, handle: u32) -> Result<LinkStats, LinkError> {
-        let id = self.find("handle", None, handle)?;
-        let node = &self.nodes[id as usize];
-        let all = if node.is(Node::IS_CLASS) { self.inside(node.head) } else { vec![id] };
+        let id = self.tree.find("handle", None, handle)?;
         let mut stats = LinkStats::default();
-        for id in all {
-            stats += self.counted(id);
+        for id in self.tree.with_descendants(id) {
+            stats += self.tree.record(id).stats(self.tree.node(id));
         }
-        for departure in &self.late {
-            if self.is_within(departure.counted_by, id) {
-                stats.dequeued -= 1;
-                stats.marked -= u64::from(departure.is_marked);
-                stats.queued_packets += 1;
-                stats.queued_bytes += u64::from(departure.size);
-            }
+        for departure in self.late.iter().filter(|departure| self.tree.is_within(departure.counted_by, id)) {
+            stats.dequeued -= 1;
+            stats.marked -= u64::from(departure.is_marked);
+            stats.queued_packets += 1;
+            stats.queued_bytes += u64::from(departure.size);
         }
         Ok(stats)
-    }
-
-    /// Whether a node is another one or inside it.
-    fn is_within(&self, mut id: u32, node: u32) -> bool {
-        let root = self.classes[ROOT as usize].node;
-        while id != node && id != root {
-            id = self.classes[self.nodes[id as usize].parent as usize].node;
-        }
-        id == node
-    }
-
-    /// What one node has counted, those inside it apart.
-    pub(super) fn counted(&self, id: u32) -> LinkStats {
-        let (node, counted) = (&self.nodes[id as usize], self.colds[id as usize].counted);
-        if node.is(Node::IS_CLASS) {
-            return counted;
-        }
-        LinkStats {
-            enqueued: node.sequence + u64::from(node.count),
-            dequeued: node.sequence - counted.dropped_after_acceptance(),
-            queued_packets: node.count.into(),
-            queued_bytes: node.bytes.into(),
-            ..counted
-        }
     }
 }

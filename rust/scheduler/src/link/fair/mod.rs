@@ -14,7 +14,7 @@ mod tests;
 
 use core::hint::select_unpredictable;
 
-use super::packets::NONE;
+use super::ids::NONE;
 use few::Few;
 use many::Many;
 
@@ -25,7 +25,7 @@ const UNIT: u64 = 1 << 40;
 pub(super) const WEIGHT_MAX: u32 = 1 << 27;
 /// Bits that the virtual time has below its unit, or many children would make it stand still.
 const FRACTION_BITS: u32 = 23;
-/// How many largest packets a child can owe for what it sent out of turn. More is forgiven: a guarantee that is larger than
+/// How many largest packets a child can be in debt for what it sent out of turn. More is forgiven: a guarantee that is larger than
 /// the share would otherwise run up a debt without end, and pay for it when the guarantee is gone.
 const DEBT_PACKETS_MAX: u32 = 16;
 
@@ -70,7 +70,7 @@ impl PackedChild {
     }
 }
 
-/// What one child has had and owes: two to a cache line.
+/// What one child has had and its debt: two to a cache line.
 #[derive(Clone, Copy, Debug)]
 struct Account {
     /// When its turn begins, in virtual time; while it is not in the share, when its last one ended.
@@ -121,8 +121,8 @@ impl Account {
     /// Leaving the share it takes a debt along as a later start, of one packet at most: more is forgiven, as those that
     /// stayed have had its turns since.
     fn settle(&mut self, clock: &Clock) {
-        let owed = core::mem::take(&mut self.debt_bytes);
-        self.charge(owed.min(clock.largest_bytes));
+        let debt = core::mem::take(&mut self.debt_bytes);
+        self.charge(debt.min(clock.largest_bytes));
     }
 }
 
@@ -277,7 +277,7 @@ impl Fair {
     }
 
     /// Charges a child in the share with `bytes` that it sent out of turn. It stays, or leaves.
-    pub fn owe(&mut self, place: u32, bytes: u32, stays: bool) {
+    pub fn charge_out_of_turn(&mut self, place: u32, bytes: u32, stays: bool) {
         let most = DEBT_PACKETS_MAX * self.clock.largest_bytes;
         let account = self.account(place);
         account.debt_bytes = (account.debt_bytes + bytes).min(most);

@@ -99,12 +99,12 @@ impl Model {
             Step::Owe(index, bytes, stays) => {
                 let Some(place) = self.pick(index, true) else { return };
                 let before = *self.fair.account(place);
-                self.fair.owe(place, bytes, stays);
+                self.fair.charge_out_of_turn(place, bytes, stays);
                 self.is_in[place as usize] = stays;
                 // Leaving is no way out of a debt of up to a packet.
-                let owed = if stays { 0 } else { LARGEST_BYTES.min(before.debt_bytes + bytes) };
+                let debt = if stays { 0 } else { LARGEST_BYTES.min(before.debt_bytes + bytes) };
                 let passed = self.fair.account(place).start.wrapping_sub(before.start);
-                assert_eq!(passed, before.inverse * u64::from(owed));
+                assert_eq!(passed, before.inverse * u64::from(debt));
             }
             Step::Weigh(index, weight) => {
                 let place = index.index(self.weights.len()) as u32;
@@ -215,10 +215,10 @@ proptest! {
 /// Two children of the same weight among idle ones: what was sent out of turn is paid with as many turns, sixteen at most.
 #[test]
 fn a_debt_is_paid_to_the_last_packet_unless_it_is_too_large() {
-    for (count, owed, paid) in [(2, 5, 5), (20, 5, 5), (2, 1000, 16), (20, 1000, 16)] {
+    for (count, packets, paid) in [(2, 5, 5), (20, 5, 5), (2, 1000, 16), (20, 1000, 16)] {
         let mut model = Model::new(&vec![1000; count]);
         (0..2).for_each(|place| model.enter(place));
-        (0..owed).for_each(|_| model.fair.owe(0, LARGEST_BYTES, true));
+        (0..packets).for_each(|_| model.fair.charge_out_of_turn(0, LARGEST_BYTES, true));
         let mut turns = Vec::new();
         for _ in 0..paid + 24 {
             let place = model.check_first().expect("both are in the share");

@@ -17,13 +17,13 @@
 //!   guarantee begins when the share sends what is before it, and after a drop it is due no earlier than what was dropped. Or
 //!   it would be due in the past, before the deadlines of others to whom nobody promised to leave time for it.
 //!
-//! Due packets go by deadline. [`Promises`](super::promises::Promises) makes sure that no link owes more than it has.
+//! Due packets go by deadline. [`Promises`](crate::link::promises::Promises) makes sure that no link owes more than it has.
 
-use super::pace::{Moment, Pace};
+use crate::link::pace::{Moment, Pace};
 
 /// When a packet that is due has to have been sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Delay {
+pub(crate) enum Delay {
     /// After the time its bytes take at the guaranteed rate.
     Rate,
     /// So many nanoseconds later.
@@ -35,7 +35,7 @@ pub(super) enum Delay {
 /// The guarantee of one stream.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
-pub(super) struct Curve {
+pub(crate) struct Curve {
     clock: Moment,
     pace: Pace,
     burst_bytes: u32,
@@ -50,11 +50,11 @@ pub(super) struct Curve {
 /// No early delay: what is to go as early as can be goes by its rate alone.
 const BY_RATE: u64 = u64::MAX;
 
-/// When a packet's guarantee begins and ends.
+/// A packet's eligible time and its deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Due {
-    pub from_ns: u64,
-    pub by_ns: u64,
+pub(crate) struct Due {
+    pub eligible_ns: u64,
+    pub deadline_ns: u64,
 }
 
 impl Curve {
@@ -143,12 +143,13 @@ impl Curve {
     pub fn due(&self, bytes: u32, enqueued_ns: u64) -> Due {
         let clock_ns = self.clock.up_ns();
         let Some(delay_ns) = self.delay_ns() else {
-            let from_ns = enqueued_ns.max(clock_ns);
-            return Due { from_ns, by_ns: from_ns.saturating_add(self.pace.ns(bytes)).max(self.begin_ns) };
+            let eligible_ns = enqueued_ns.max(clock_ns);
+            let deadline_ns = eligible_ns.saturating_add(self.pace.ns(bytes)).max(self.begin_ns);
+            return Due { eligible_ns, deadline_ns };
         };
         let ahead_ns = self.pace.ns(self.burst_bytes.saturating_sub(bytes));
-        let from_ns = enqueued_ns.max(self.begin_ns).max(clock_ns.saturating_sub(ahead_ns));
-        Due { from_ns, by_ns: from_ns.saturating_add(delay_ns) }
+        let eligible_ns = enqueued_ns.max(self.begin_ns).max(clock_ns.saturating_sub(ahead_ns));
+        Due { eligible_ns, deadline_ns: eligible_ns.saturating_add(delay_ns) }
     }
 
     /// The delay after which a packet that is due has to be gone; none if it goes by its rate.
@@ -169,7 +170,11 @@ impl Curve {
     /// from when the clock says, so its deadline is what is kept.
     pub fn pass_dropped(&mut self, due: Due, at_ns: u64) {
         let is_by_rate = self.delay_ns().is_none();
-        self.pass(if is_by_rate && due.from_ns <= at_ns { due.by_ns } else { due.from_ns.min(at_ns) });
+        self.pass(if is_by_rate && due.eligible_ns <= at_ns {
+            due.deadline_ns
+        } else {
+            due.eligible_ns.min(at_ns)
+        });
     }
 
     /// Counts a packet that went by its guarantee.

@@ -9,7 +9,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{RATE_MAX_KBPS, handles::NODES_MAX, pace::Pace};
+use crate::link::{
+    ids::NODES_MAX,
+    pace::{Pace, RATE_MAX_KBPS},
+};
 
 /// The longest delay that is offered to who asked for one out of reach: ten seconds.
 const LATEST_NS: u64 = 10_000_000_000;
@@ -29,7 +32,7 @@ const _: () =
 
 /// What a stream, or several together, may send at once and in the long run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Traffic {
+pub(crate) struct Traffic {
     pub burst_bytes: u64,
     pub rate_kbps: u64,
 }
@@ -51,11 +54,11 @@ impl Traffic {
 }
 
 /// What one stream sends, and the delay within which each packet of it has to leave.
-pub(super) type Promise = (Traffic, u64);
+pub(crate) type Promise = (Traffic, u64);
 
 /// What is guaranteed to classes and streams.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Guaranteed {
+pub(crate) struct Guaranteed {
     pub rate_kbps: u64,
     /// The part of it that falls due: that of streams. What a class has beyond its streams' is a share, and no packet's.
     pub due_kbps: u64,
@@ -110,7 +113,7 @@ impl Guaranteed {
 
 /// What is to be sent within one class, by the delay within which each packet has to leave.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Promises {
+pub(crate) struct Promises {
     by_delay: BTreeMap<u64, (Traffic, u32)>,
     all: Traffic,
 }
@@ -124,7 +127,7 @@ impl Promises {
     }
 
     /// Takes away what was added.
-    pub fn remove(&mut self, (traffic, delay_ns): Promise) {
+    fn remove(&mut self, (traffic, delay_ns): Promise) {
         let (sum, streams) = self.by_delay.get_mut(&delay_ns).expect("only what was added is taken away");
         *sum = sum.minus(traffic);
         *streams -= 1;
@@ -132,6 +135,16 @@ impl Promises {
             self.by_delay.remove(&delay_ns);
         }
         self.all = self.all.minus(traffic);
+    }
+
+    /// Takes away what was added, and adds something else instead.
+    pub fn replace(&mut self, old: Option<Promise>, new: Option<Promise>) {
+        if let Some(old) = old {
+            self.remove(old);
+        }
+        if let Some(new) = new {
+            self.add(new);
+        }
     }
 
     pub fn is_empty(&self) -> bool {

@@ -4,14 +4,11 @@
 //! those behind it are here. What a packet leaves is taken by the next one, while it is still in the cache, and memory is
 //! only asked for when more packets are queued than ever before.
 
-use super::LinkError;
-
-/// No packet, no node.
-pub(super) const NONE: u32 = u32::MAX;
+use crate::link::{LinkError, ids::NONE};
 
 /// A queued packet.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Packet {
+pub(crate) struct Packet {
     pub enqueued_ns: u64,
     pub size: u32,
 }

@@ -1,50 +1,39 @@
 //! The hot record of a node: all that a packet on its way through usually touches, in one cache line.
 
-use super::packets::{NONE, Packet};
+use crate::link::{ids::NONE, queues::Queue};
 
-/// In which heap a node is.
+/// In which heap a node is. It is in one at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Held {
+pub(crate) enum Held {
     /// In none.
     Nowhere,
     /// Its ceiling is shut; it waits for it to open.
     Waiting,
-    /// A stream whose guarantee is not due yet.
-    Early,
-    /// Its guarantee, or one inside it, is due.
-    Due,
+    /// A stream with a guarantee, before the eligible time of its first packet.
+    Ineligible,
+    /// Its guarantee, or one of a descendant, is eligible: it has a deadline.
+    Eligible,
 }
 
-/// A class or a stream. Fields that only one of them has are said to be so.
+/// A class or a stream. Who changes what: the tree the node's identity and its place, [`Queue`] itself,
+/// [`Ceilings`](crate::link::ceilings::Ceilings) and [`Guarantees`](crate::link::guarantees::Guarantees) the heap that it is in.
 #[derive(Clone, Debug)]
 #[repr(align(64))]
-pub(super) struct Node {
-    /// Stream: its first packet.
-    pub first: Packet,
-    /// Stream: the sequence number of its first packet, which is the number of those that have left the queue.
-    pub sequence: u64,
-    /// The class it is in, as an index of classes, and its place there.
-    pub parent: u32,
-    pub place: u32,
-    /// Stream: its second and its last packet. Class: `head` is its index of classes.
-    pub head: u32,
-    pub tail: u32,
-    /// Stream: packets queued.
-    pub count: u32,
-    /// Stream: bytes queued.
-    pub bytes: u32,
-    /// Stream: most packets it may queue.
-    pub packets_max: u32,
-    /// Its handle; of a free record, the one that it gets next.
-    pub handle: u32,
-    pub flags: u8,
-    pub held: Held,
+pub(crate) struct Node {
+    /// Empty for a class.
+    queue: Queue,
+    parent: u32,
+    place: u32,
+    class: u32,
+    handle: u32,
+    flags: u8,
+    held: Held,
 }
 
 const _: () = assert!(size_of::<Node>() == 64, "one cache line");
 
 impl Node {
-    pub const IS_CLASS: u8 = 1;
+    pub const CLASS: u8 = 1;
     /// Has a ceiling.
     pub const CEILING: u8 = 1 << 1;
     /// A stream with a guarantee.
@@ -55,20 +44,8 @@ impl Node {
     pub const FREE: u8 = 1 << 4;
 
     pub const fn new(handle: u32, parent: u32, flags: u8) -> Self {
-        Self {
-            first: Packet { enqueued_ns: 0, size: 0 },
-            sequence: 0,
-            parent,
-            place: NONE,
-            head: NONE,
-            tail: NONE,
-            count: 0,
-            bytes: 0,
-            packets_max: 0,
-            handle,
-            flags,
-            held: Held::Nowhere,
-        }
+        let queue = Queue::EMPTY;
+        Self { queue, parent, place: NONE, class: NONE, handle, flags, held: Held::Nowhere }
     }
 
     pub const fn is(&self, flag: u8) -> bool {
@@ -77,5 +54,65 @@ impl Node {
 
     pub const fn set(&mut self, flag: u8, to: bool) {
         self.flags = if to { self.flags | flag } else { self.flags & !flag };
+    }
+
+    /// The packets of a stream.
+    pub const fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    pub const fn queue_mut(&mut self) -> &mut Queue {
+        &mut self.queue
+    }
+
+    /// The class it is in, as an index of classes.
+    pub const fn parent(&self) -> u32 {
+        self.parent
+    }
+
+    /// Its place among its siblings.
+    pub const fn place(&self) -> u32 {
+        self.place
+    }
+
+    /// Of a class, its index of classes.
+    pub const fn class(&self) -> u32 {
+        self.class
+    }
+
+    /// Its handle; of a free record, the one that it gets next.
+    pub const fn handle(&self) -> u32 {
+        self.handle
+    }
+
+    pub const fn held(&self) -> Held {
+        self.held
+    }
+
+    /// Enters a heap, from none, or leaves it.
+    pub const fn hold(&mut self, held: Held) {
+        debug_assert!(
+            matches!(self.held, Held::Nowhere) != matches!(held, Held::Nowhere),
+            "one heap at a time"
+        );
+        self.held = held;
+    }
+
+    pub(super) const fn set_place(&mut self, place: u32) {
+        self.place = place;
+    }
+
+    pub(super) const fn make_class(&mut self, class: u32) {
+        self.class = class;
+        self.set(Self::CLASS, true);
+    }
+
+    /// The record is free, for whoever gets `handle`.
+    pub(super) const fn free(&mut self, handle: Option<u32>) {
+        debug_assert!(matches!(self.held, Held::Nowhere), "it has left its stages");
+        self.flags = Self::FREE;
+        if let Some(handle) = handle {
+            self.handle = handle;
+        }
     }
 }
