@@ -9,7 +9,7 @@ CARGO_MUTANTS_VERSION := 26.0.0
 LOCKS  := run dev wheel mutants
 BIN    := .venv/bin
 BINARY := python/honeylink/_native.abi3.so
-RUST   := Cargo.toml Cargo.lock $(shell find rust -name target -prune -o \( -name '*.rs' -o -name Cargo.toml \) -print)
+RUST   := Cargo.toml Cargo.lock $(shell find rust -name target -prune -o \( -name '*.rs' -o -name Cargo.toml \) -print) python/honeylink/_native.pyi
 
 say      = @printf '==> %s\n'
 pip      = $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet

@@ -1,5 +1,5 @@
 # ruff: noqa: PYI021
-# Editors show the docstrings of stubs only; a test keeps them equal to those of the binary.
+# Docstrings stand here, where editors look for them; `rust/python/build.rs` puts them into the binary.
 """The compiled part of HoneyLink. Import from `honeylink.fec` and `honeylink.scheduler` instead."""
 
 from collections.abc import Mapping, Sequence

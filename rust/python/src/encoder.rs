@@ -12,18 +12,7 @@ use crate::{
     pickling::refused,
 };
 
-/// Makes the parity of one group from data shards that come one by one, in any order.
-///
-/// Made by `ReedSolomon.encoder`. Threads that share it wait for each other. What it needs is the memory of the parity
-/// shards.
-///
-/// Example:
-///     >>> from honeylink.fec import ReedSolomon
-///     >>> encoder = ReedSolomon(3, 2).encoder()
-///     >>> for index, shard in [(2, b"ef"), (0, b"ab"), (1, b"cd")]:
-///     ...     encoder.add(index, shard)
-///     >>> encoder.parity.shape
-///     (2, 2)
+#[doc = docs!("Encoder")]
 #[pyclass(frozen, name = "Encoder", module = "honeylink.fec")]
 pub struct PyEncoder {
     code: ReedSolomon,
@@ -93,15 +82,7 @@ impl PyEncoder {
 
 #[pymethods]
 impl PyEncoder {
-    /// Takes one data shard.
-    ///
-    /// Args:
-    ///     index: Which one, 0 to k - 1, each once.
-    ///     shard: Its bytes: bytes-like, or uint8[n], as long as the first one that was added.
-    ///
-    /// Raises:
-    ///     ShardShapeError: There is no such shard, it was added before, or it has another length than the first.
-    ///     TypeError: `index` is not an integer, or `shard` not bytes-like.
+    #[doc = docs!("Encoder.add")]
     fn add(&self, py: Python<'_>, index: &Bound<'_, PyAny>, shard: &Bound<'_, PyAny>) -> PyResult<()> {
         let index = shard_index(index, self.code.data_shards())?;
         let shard = Bytes::of(shard, "shard")?;
@@ -111,10 +92,7 @@ impl PyEncoder {
         if bytes < DETACH_BYTES { self.state.briefly(py, work) } else { self.state.without_gil(py, work) }?
     }
 
-    /// uint8[m, n], the parity shards: a new array each time.
-    ///
-    /// Raises:
-    ///     Incomplete: Not all data shards were added yet; `missing` says which.
+    #[doc = docs!("Encoder.parity")]
     #[getter]
     fn parity<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let shard_bytes = self.state.briefly(py, |state| state.shard_bytes())??;

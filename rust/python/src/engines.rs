@@ -32,29 +32,13 @@ fn usable(name: &OsStr) -> PyResult<Engine> {
     })
 }
 
-/// The engines that this CPU can run, fastest first. The last is `"portable"`, which runs anywhere.
-///
-/// Returns:
-///     Names, each of which HONEYLINK_FEC_ENGINE may have when honeylink.fec is imported; another fails the import.
-///
-/// Example:
-///     >>> from honeylink.fec import engines
-///     >>> engines()[-1]
-///     'portable'
+#[doc = docs!("engines")]
 #[pyfunction]
 pub fn engines() -> Vec<&'static str> {
     Engine::usable().into_iter().map(Engine::name).collect()
 }
 
-/// The engine in use: the fastest, or the one that HONEYLINK_FEC_ENGINE names. All give the same bytes.
-///
-/// Raises:
-///     UnknownEngine: HONEYLINK_FEC_ENGINE names none that this CPU can run; importing honeylink.fec raises it too.
-///
-/// Example:
-///     >>> from honeylink.fec import engine, engines
-///     >>> engine() in engines()
-///     True
+#[doc = docs!("engine")]
 #[pyfunction]
 pub fn engine() -> PyResult<&'static str> {
     in_use().map(Engine::name)

@@ -30,34 +30,7 @@ const PREFETCH_MADE_SHARDS: usize = 3;
 /// (Zen 4, in and out of the third-level cache).
 const PREFETCH_BYTES: usize = 32 * 1024;
 
-/// A systematic Reed-Solomon code over GF(2^8), polynomial 0x11D: any k of k + m shards give the data.
-///
-/// A code is immutable: it can be shared by threads, compared, hashed and pickled. Calls on 64 KiB of shards or
-/// more release the GIL. While one runs, no other thread may write to its arrays. A call that raises has
-/// written nothing.
-///
-/// Args:
-///     data_shards: k, at least 1.
-///     parity_shards: m, at least 0; k + m is at most 256.
-///     matrix: The generator matrix, with g[i][j] = 1/((k+i) xor j).
-///         `"cauchy"`: g[i][j] * g[0][0] / (g[0][j] * g[i][0]), the fastest; with m = 1 it is XOR.
-///         `"cauchy-isal"`: g itself, as ISA-L's `gf_gen_cauchy1_matrix` has it.
-///         `"vandermonde"`: that of Backblaze, klauspost/reedsolomon and reed-solomon-erasure.
-///         `"rfc5510"`: that of zfec.
-///
-/// Raises:
-///     CodeParameterError: k or m is out of range. Numbers beyond 64 bits are reported as the nearest within.
-///     UnknownMatrix: There is no matrix of that name.
-///
-/// Source: J. Blömer et al., "An XOR-based erasure-resilient coding scheme", ICSI TR-95-048, 1995.
-///
-/// Example:
-///     >>> from honeylink.fec import ReedSolomon
-///     >>> code = ReedSolomon(10, 5)
-///     >>> code
-///     ReedSolomon(data_shards=10, parity_shards=5, matrix='cauchy')
-///     >>> code == ReedSolomon(10, 5, matrix="cauchy")
-///     True
+#[doc = docs!("ReedSolomon")]
 #[pyclass(frozen, eq, hash, name = "ReedSolomon", module = "honeylink.fec")]
 #[derive(PartialEq, Hash)]
 pub struct PyReedSolomon(ReedSolomon);
@@ -81,49 +54,25 @@ impl PyReedSolomon {
         }
     }
 
-    /// k, the number of data shards of a group.
+    #[doc = docs!("ReedSolomon.data_shards")]
     #[getter]
     fn data_shards(&self) -> usize {
         self.0.data_shards()
     }
 
-    /// m, the number of parity shards of a group.
+    #[doc = docs!("ReedSolomon.parity_shards")]
     #[getter]
     fn parity_shards(&self) -> usize {
         self.0.parity_shards()
     }
 
-    /// The name of the generator matrix.
+    #[doc = docs!("ReedSolomon.matrix")]
     #[getter]
     fn matrix(&self) -> &'static str {
         self.0.matrix().name()
     }
 
-    /// The parity shards of k data shards.
-    ///
-    /// Args:
-    ///     data: uint8[k, n], one shard a row; or a sequence of k equally long bytes-like rows; or k * n adjacent
-    ///         bytes. Rows of an array must be contiguous, at any distance. n may be 0.
-    ///     out: uint8[m, n] to write to, apart from `data`; a new array when left out. With it, nothing is
-    ///         allocated for an array.
-    ///
-    /// Returns:
-    ///     uint8[m, n], one parity shard a row: `out` itself, if given.
-    ///
-    /// Raises:
-    ///     ShardShapeError: An argument has another dtype, shape or layout.
-    ///     OutputError: `out` is read-only, or shares memory with itself or `data`.
-    ///     TypeError: `data` is neither bytes-like nor a sequence of what is, or `out` not a NumPy array.
-    ///
-    /// Example:
-    ///     >>> import numpy as np
-    ///     >>> from honeylink.fec import ReedSolomon
-    ///     >>> data = np.array([[1, 2], [3, 4], [5, 6]], dtype=np.uint8)
-    ///     >>> ReedSolomon(3, 2).encode(data)
-    ///     array([[  7,   0],
-    ///            [ 82, 194]], dtype=uint8)
-    ///     >>> ReedSolomon(3, 1).encode([b"ab", b"cd", b"ef"]).tobytes()
-    ///     b'g`'
+    #[doc = docs!("ReedSolomon.encode")]
     #[pyo3(signature = (data, out = None))]
     fn encode<'py>(
         &self,
@@ -145,26 +94,7 @@ impl PyReedSolomon {
         Ok(out)
     }
 
-    /// The parity shards of many groups, in one call: for packets, where a call costs as much as the work.
-    ///
-    /// Args:
-    ///     data: uint8[g, k, n], one shard a row. Rows must be contiguous; rows and groups at any distance.
-    ///     out: uint8[g, m, n] to write to, apart from `data`; a new array when left out.
-    ///
-    /// Returns:
-    ///     uint8[g, m, n]: `out` itself, if given.
-    ///
-    /// Raises:
-    ///     ShardShapeError: An array has another dtype, shape or layout.
-    ///     OutputError: `out` is read-only, or shares memory with itself or `data`.
-    ///     TypeError: An argument is not a NumPy array.
-    ///
-    /// Example:
-    ///     >>> import numpy as np
-    ///     >>> from honeylink.fec import ReedSolomon
-    ///     >>> packets = np.zeros((1024, 10, 1200), dtype=np.uint8)
-    ///     >>> ReedSolomon(10, 2).encode_groups(packets).shape
-    ///     (1024, 2, 1200)
+    #[doc = docs!("ReedSolomon.encode_groups")]
     #[pyo3(signature = (data, out = None))]
     fn encode_groups<'py>(
         &self,
@@ -197,36 +127,7 @@ impl PyReedSolomon {
         Ok(out)
     }
 
-    /// Fills in the shards that are not present, data and parity, in place.
-    ///
-    /// A code remembers the first patterns of losses that it sees, up to 256 of them or 1 MiB: they cost less when they
-    /// come again.
-    ///
-    /// Args:
-    ///     shards: uint8[k + m, n], data first. What absent rows hold is ignored and overwritten; present
-    ///         rows are only read. Rows must be contiguous, at any distance.
-    ///     present: bool[k + m], true where a shard is there.
-    ///     want: bool[k + m], true for the absent shards to fill in; the others are left as they are. All when
-    ///         left out.
-    ///
-    /// Raises:
-    ///     TooFewShards: Fewer than k shards are present.
-    ///     ShardShapeError: An array has another dtype, shape or layout.
-    ///     OutputError: `shards` is read-only, or its rows share memory.
-    ///     TypeError: An argument is not a NumPy array.
-    ///
-    /// Example:
-    ///     >>> import numpy as np
-    ///     >>> from honeylink.fec import ReedSolomon
-    ///     >>> shards = np.array([[0, 0], [3, 4], [5, 6], [0, 0], [82, 194]], dtype=np.uint8)
-    ///     >>> present = np.array([False, True, True, False, True])
-    ///     >>> ReedSolomon(3, 2).reconstruct(shards, present)
-    ///     >>> shards
-    ///     array([[  1,   2],
-    ///            [  3,   4],
-    ///            [  5,   6],
-    ///            [  7,   0],
-    ///            [ 82, 194]], dtype=uint8)
+    #[doc = docs!("ReedSolomon.reconstruct")]
     #[pyo3(signature = (shards, present, want = None))]
     fn reconstruct(
         &self,
@@ -249,27 +150,7 @@ impl PyReedSolomon {
         })
     }
 
-    /// Fills in the shards that are not present in many groups, in one call. All groups or none.
-    ///
-    /// Args:
-    ///     shards: uint8[g, k + m, n], the data first in each group. Rows must be contiguous; rows and groups at
-    ///         any distance.
-    ///     present: bool[g, k + m], true where a shard is there.
-    ///
-    /// Raises:
-    ///     TooFewShards: Fewer than k shards of a group are present; `group` says which group.
-    ///     ShardShapeError: An array has another dtype, shape or layout.
-    ///     OutputError: `shards` is read-only, or its rows share memory.
-    ///     TypeError: An argument is not a NumPy array.
-    ///
-    /// Example:
-    ///     >>> import numpy as np
-    ///     >>> from honeylink.fec import ReedSolomon
-    ///     >>> shards = np.array([[[1], [2], [3]], [[4], [0], [1]]], dtype=np.uint8)
-    ///     >>> present = np.array([[True, True, True], [True, False, True]])
-    ///     >>> ReedSolomon(2, 1).reconstruct_groups(shards, present)
-    ///     >>> shards[1].ravel()
-    ///     array([4, 5, 1], dtype=uint8)
+    #[doc = docs!("ReedSolomon.reconstruct_groups")]
     fn reconstruct_groups(
         &self,
         py: Python<'_>,
@@ -306,23 +187,7 @@ impl PyReedSolomon {
         })
     }
 
-    /// Whether the parity shards are those of the data shards. Allocates nothing.
-    ///
-    /// Args:
-    ///     shards: uint8[k + m, n], data first. Rows must be contiguous, at any distance.
-    ///
-    /// Returns:
-    ///     True if the parity fits the data. Changes in up to m shards are always seen; in more they may cancel out.
-    ///
-    /// Raises:
-    ///     ShardShapeError: The array has another dtype, shape or layout.
-    ///     TypeError: The argument is not a NumPy array.
-    ///
-    /// Example:
-    ///     >>> import numpy as np
-    ///     >>> from honeylink.fec import ReedSolomon
-    ///     >>> ReedSolomon(2, 1).verify(np.array([[1], [2], [3]], dtype=np.uint8))
-    ///     True
+    #[doc = docs!("ReedSolomon.verify")]
     fn verify(&self, py: Python<'_>, shards: &Bound<'_, PyAny>) -> PyResult<bool> {
         let grid = Grid::of(shards, "shards", Shape::of(self.0.total_shards(), None))?;
         let mut shards = Shards::new();
@@ -330,27 +195,7 @@ impl PyReedSolomon {
         run(py, grid.bytes(), || self.0.verify(&shards))
     }
 
-    /// Corrects the parity shards, in place, for one data shard that changes.
-    ///
-    /// Args:
-    ///     parity: uint8[m, n], the group's parity before.
-    ///     index: Which data shard changes, 0 to k - 1.
-    ///     old: Its n bytes before: bytes-like, or uint8[n].
-    ///     new: Its n bytes from now on.
-    ///
-    /// Raises:
-    ///     ShardShapeError: There is no such data shard, or an argument has another dtype, shape or layout.
-    ///     OutputError: `parity` is read-only, or shares memory with itself, `old` or `new`.
-    ///     TypeError: `parity` is not a NumPy array, `index` not an integer, or `old` or `new` not bytes-like.
-    ///
-    /// Example:
-    ///     >>> import numpy as np
-    ///     >>> from honeylink.fec import ReedSolomon
-    ///     >>> code = ReedSolomon(3, 2)
-    ///     >>> parity = code.encode([b"ab", b"cd", b"ef"])
-    ///     >>> code.update(parity, 1, b"cd", b"CD")
-    ///     >>> bool(np.array_equal(parity, code.encode([b"ab", b"CD", b"ef"])))
-    ///     True
+    #[doc = docs!("ReedSolomon.update")]
     fn update(
         &self,
         py: Python<'_>,
@@ -371,15 +216,7 @@ impl PyReedSolomon {
         run(py, grid.bytes(), || self.0.update(&mut parity, index, old, new))
     }
 
-    /// A progressive encoder of one group: it takes data shards as they come, in any order.
-    ///
-    /// Example:
-    ///     >>> from honeylink.fec import ReedSolomon
-    ///     >>> encoder = ReedSolomon(2, 1).encoder()
-    ///     >>> encoder.add(1, b"cd")
-    ///     >>> encoder.add(0, b"ab")
-    ///     >>> encoder.parity.tolist()
-    ///     [[2, 6]]
+    #[doc = docs!("ReedSolomon.encoder")]
     fn encoder(&self) -> PyEncoder {
         PyEncoder::new(self.0.clone())
     }

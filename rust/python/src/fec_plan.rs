@@ -11,21 +11,7 @@ use crate::{
     pickling::{Reduced, reduced},
 };
 
-/// How much parity a group needs, and what it gives.
-///
-/// Args:
-///     data_shards: k, the number of data shards of a group.
-///     parity_shards: m, the number of parity shards of a group.
-///     recovery: The probability that all data of a group comes back.
-///
-/// Raises:
-///     CodeParameterError: No code has k and m.
-///     PlanParameterError: The recovery is no probability.
-///
-/// Example:
-///     >>> from honeylink.fec import Plan
-///     >>> Plan(10, 4, 0.9995).overhead
-///     0.4
+#[doc = docs!("Plan")]
 #[pyclass(frozen, eq, hash, name = "Plan", module = "honeylink.fec")]
 pub struct PyPlan(Plan);
 
@@ -50,25 +36,25 @@ impl PyPlan {
         Ok(Self(Plan { data_shards, parity_shards, recovery: recovery + 0.0 }))
     }
 
-    /// k, the number of data shards of a group.
+    #[doc = docs!("Plan.data_shards")]
     #[getter]
     fn data_shards(&self) -> usize {
         self.0.data_shards
     }
 
-    /// m, the number of parity shards of a group.
+    #[doc = docs!("Plan.parity_shards")]
     #[getter]
     fn parity_shards(&self) -> usize {
         self.0.parity_shards
     }
 
-    /// The probability that all data of a group comes back, rounded down: 1.0 means always.
+    #[doc = docs!("Plan.recovery")]
     #[getter]
     fn recovery(&self) -> f64 {
         self.0.recovery
     }
 
-    /// What parity costs: m / k.
+    #[doc = docs!("Plan.overhead")]
     #[getter]
     fn overhead(&self) -> f64 {
         self.0.overhead()
@@ -106,37 +92,7 @@ impl Hash for PyPlan {
     }
 }
 
-/// The least parity that brings groups through a link's losses as often as wanted.
-///
-/// All data of a group comes back when at most m of its k + m packets are lost. One more parity shard never
-/// makes that rarer, so m is the first that is enough. The probability to fail is computed exactly, to 12
-/// digits, so a target may be as close to 1 as a float can be.
-///
-/// Args:
-///     loss: The share of packets that are lost, from 0 to 1.
-///     target: The probability to recover a group, from 0 to 1. 1 asks for certainty, which only a link gives
-///         that can't lose more than m.
-///     data_shards: k, from 1 to 256.
-///     burst: The mean number of packets that are lost in a row, where losses come in bursts: at least 1 and
-///         loss / (1 - loss). The link is Gilbert's: a state that loses all, one that loses none, each as
-///         likely to be met by a group as it is common. Left out: each packet is lost by itself.
-///
-/// Returns:
-///     The plan. Its recovery is at least the target, and would not be with one parity shard less.
-///
-/// Raises:
-///     PlanUnreachable: No group of 256 shards or less is enough; `best` is what 256 give.
-///     PlanParameterError: No link loses like that, or the target is no probability.
-///     CodeParameterError: k is out of range.
-///
-/// Source: E. N. Gilbert, "Capacity of a burst-noise channel", Bell System Technical Journal 39, 1960.
-///
-/// Example:
-///     >>> from honeylink.fec import plan
-///     >>> plan(loss=0.02, target=0.999).parity_shards
-///     3
-///     >>> plan(loss=0.02, target=0.999, burst=3).parity_shards
-///     12
+#[doc = docs!("plan_parity")]
 #[pyfunction]
 #[pyo3(signature = (loss, target, data_shards = 10, burst = None))]
 pub fn plan_parity(

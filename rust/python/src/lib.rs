@@ -1,9 +1,16 @@
 //! `honeylink._native`: the Python face of the pure crates. A thin table of classes; it decides nothing.
 //!
-//! The docstrings here are what `help()` shows; `_native.pyi` carries the same ones for editors and a test
-//! compares the two. Errors are raised as the classes of `honeylink.errors`, by one table in [`errors`].
+//! Its docstrings stand in `_native.pyi`, where editors look for them. Errors are raised as the classes of
+//! `honeylink.errors`, by one table in [`errors`].
 
 #![allow(clippy::doc_markdown)] // the docstrings are Python's, not Markdown
+
+/// The docstring that `_native.pyi` has for a class, function or member, as `docs!("ReedSolomon.encode")`.
+macro_rules! docs {
+    ($name:literal) => {
+        include_str!(concat!(env!("OUT_DIR"), "/", $name))
+    };
+}
 
 mod arguments;
 mod arrays;
@@ -22,7 +29,7 @@ mod shared;
 
 use pyo3::prelude::*;
 
-/// The compiled part of HoneyLink. Import from `honeylink.fec` and `honeylink.scheduler` instead.
+#[doc = docs!("_native")]
 #[pymodule]
 mod _native {
     #[pymodule_export]

@@ -25,35 +25,7 @@ use crate::{
     pickling::refused,
 };
 
-/// Makes datagrams of the packets of one stream: each packet's own at once, and parity when a group is full.
-///
-/// A group is k packets. Packets may have any lengths; parity datagrams are as long as the group's longest. It can be
-/// shared by threads. It has an epoch, by the system's clock, and a decoder follows the encoder with the latest: so
-/// one that takes the place of another, as after a restart, is followed at once. If the clock went back meanwhile,
-/// what it sends is late until as many groups have passed as the decoder's window has. Where the clock does not last,
-/// as on devices without a clock chip, give `epoch` from what does. Two that send at the same time need a tag each.
-///
-/// Args:
-///     rs: The code of a full group, of the matrix `"cauchy"`.
-///     stream_tag: Tells apart the streams that share a socket, 0 to 65535.
-///     epoch: 0 to 2**48 - 1, higher for each encoder that takes the place of another: a count of restarts, or a
-///         session's number. By default the time, in units of 2**14 ns.
-///
-/// Raises:
-///     PacketParameterError: The code is of another matrix, or there is no such tag or epoch.
-///     TypeError: `rs` is no ReedSolomon, or `stream_tag` or `epoch` no integer.
-///
-/// Source: The format is HoneyLink's own; RFC 6363 says what such a framework must have.
-///
-/// Example:
-///     >>> from honeylink.fec import PacketDecoder, PacketEncoder, ReedSolomon
-///     >>> encoder, decoder = PacketEncoder(ReedSolomon(3, 1)), PacketDecoder()
-///     >>> datagrams = [*encoder.add(b"to be"), *encoder.add(b"or not"), *encoder.add(b"to be")]
-///     >>> [len(datagram) for datagram in datagrams]
-///     [27, 28, 27, 28]
-///     >>> del datagrams[1]
-///     >>> [packet for datagram in datagrams for packet in decoder.add(datagram)]
-///     [b'to be', b'or not', b'to be']
+#[doc = docs!("PacketEncoder")]
 #[pyclass(frozen, name = "PacketEncoder", module = "honeylink.fec")]
 pub struct PyPacketEncoder(Shared<PacketEncoder>);
 
@@ -71,27 +43,7 @@ impl PyPacketEncoder {
         Ok(Self(Shared::new("PacketEncoder", encoder)))
     }
 
-    /// Takes one packet.
-    ///
-    /// Args:
-    ///     packet: At most 65533 bytes: bytes-like, or uint8[n]. It may be empty. A copy is kept until its group ends.
-    ///
-    /// Returns:
-    ///     The datagrams to send now, in order: the packet's own, 22 bytes longer than it, and the m of parity if it
-    ///     filled the group.
-    ///
-    /// Raises:
-    ///     PacketTooLong: The packet is longer than a datagram's fields can tell. Nothing has changed.
-    ///     MemoryError: There is no room for a group's datagrams of its length, and nothing has changed; or none for
-    ///         the result, which is lost.
-    ///     ShardShapeError: `packet` has other items than bytes, or they are not adjacent.
-    ///     TypeError: `packet` is not bytes-like.
-    ///
-    /// Example:
-    ///     >>> from honeylink.fec import PacketEncoder, ReedSolomon
-    ///     >>> encoder = PacketEncoder(ReedSolomon(2, 1))
-    ///     >>> len(encoder.add(b"one")), len(encoder.add(b"two"))
-    ///     (1, 2)
+    #[doc = docs!("PacketEncoder.add")]
     fn add<'py>(&self, py: Python<'py>, packet: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         with_bytes(packet, "packet", |packet| {
             let mut datagrams = Sent::new(py);
@@ -101,21 +53,7 @@ impl PyPacketEncoder {
         })
     }
 
-    /// Ends a group that is not full: what was added can then be recovered without waiting for more.
-    ///
-    /// Only the parity tells a decoder that the group was short: if all of it is lost, the decoder waits for the rest
-    /// as for lost packets.
-    ///
-    /// Returns:
-    ///     The m parity datagrams of the packets that the group has; empty when no group is open, or without parity
-    ///     (m = 0), where the group stays open.
-    ///
-    /// Example:
-    ///     >>> from honeylink.fec import PacketEncoder, ReedSolomon
-    ///     >>> encoder = PacketEncoder(ReedSolomon(10, 2))
-    ///     >>> _ = encoder.add(b"the last of a frame")
-    ///     >>> len(encoder.flush()), encoder.flush()
-    ///     (2, [])
+    #[doc = docs!("PacketEncoder.flush")]
     fn flush<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let mut datagrams = Sent::new(py);
         self.0.with(|encoder| encoder.flush(|datagram| datagrams.push(datagram)))?;
@@ -127,43 +65,7 @@ impl PyPacketEncoder {
     }
 }
 
-/// Makes packets of the datagrams of one stream: in order, each once, byte for byte.
-///
-/// A packet is delivered as soon as all before it were, or were given up. One that is missing is waited for until
-/// it comes, or follows from its group's other shards, or leaves the window: when a datagram comes of the group that is
-/// `window_groups` later. So the window is what a packet lost for good can delay those behind it, and it
-/// bounds the memory, whatever arrives: to that of the shards of so many groups, and 12 MiB for codes.
-///
-/// The first datagram starts the window. If its group is among the first `window_groups` of its encoder, the stream is
-/// waited for from its start, as datagrams may have overtaken each other; a later one means that a running stream was
-/// joined, which is delivered from that datagram on. It can be shared by threads.
-///
-/// An encoder of a later epoch, which took the place of another, is followed from its first datagram that comes; what
-/// still comes of the one before is late. So is what comes of any earlier epoch, or from more than 65536 groups ago,
-/// until `window_groups` groups more of it have passed than meanwhile of the stream that was followed; then it is
-/// joined there, and what comes of the epoch that was left is late in the same way. Only the latest epoch left so is
-/// known.
-///
-/// No packet is delivered that was not sent, and none twice, as long as one encoder at a time uses the tag, no more
-/// than `window_groups` groups are under way at once, and nobody forges. The CRC finds damage, not forgery:
-/// authenticate datagrams where that matters.
-///
-/// Args:
-///     stream_tag: That of the encoder, 0 to 65535. Datagrams of another one count as damaged.
-///     window_groups: How many groups may be under way at once, 1 to 32768.
-///
-/// Raises:
-///     PacketParameterError: There is no such tag or window.
-///     TypeError: An argument is no integer.
-///
-/// Example:
-///     >>> from honeylink.fec import PacketDecoder, PacketEncoder, ReedSolomon
-///     >>> encoder, decoder = PacketEncoder(ReedSolomon(2, 2), stream_tag=5), PacketDecoder(stream_tag=5)
-///     >>> first, second, parity, more_parity = encoder.add(b"one") + encoder.add(b"two")
-///     >>> decoder.add(second)
-///     []
-///     >>> decoder.add(parity)
-///     [b'one', b'two']
+#[doc = docs!("PacketDecoder")]
 #[pyclass(frozen, name = "PacketDecoder", module = "honeylink.fec")]
 pub struct PyPacketDecoder(Shared<PacketDecoder>);
 
@@ -179,22 +81,7 @@ impl PyPacketDecoder {
         Ok(Self(Shared::new("PacketDecoder", decoder.map_err(from_fec)?)))
     }
 
-    /// Takes one datagram.
-    ///
-    /// Args:
-    ///     datagram: Any bytes: bytes-like, or uint8[n]. One that is damaged or foreign is only counted.
-    ///
-    /// Returns:
-    ///     The packets whose turn has come, in order.
-    ///
-    /// Raises:
-    ///     ShardShapeError: `datagram` has other items than bytes, or they are not adjacent.
-    ///     TypeError: `datagram` is not bytes-like.
-    ///
-    /// Example:
-    ///     >>> from honeylink.fec import PacketDecoder
-    ///     >>> PacketDecoder().add(b"noise")
-    ///     []
+    #[doc = docs!("PacketDecoder.add")]
     fn add<'py>(&self, py: Python<'py>, datagram: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         with_bytes(datagram, "datagram", |datagram| {
             let mut packets = Sent::new(py);
@@ -203,35 +90,14 @@ impl PyPacketDecoder {
         })
     }
 
-    /// Gives up waiting, as when the stream ends or has been silent for long.
-    ///
-    /// Packets that are missing before one that is here are not delivered any more; those behind are, if they come.
-    ///
-    /// Returns:
-    ///     All packets that are here, in order.
-    ///
-    /// Example:
-    ///     >>> from honeylink.fec import PacketDecoder, PacketEncoder, ReedSolomon
-    ///     >>> encoder, decoder = PacketEncoder(ReedSolomon(3, 1)), PacketDecoder()
-    ///     >>> lost, kept = encoder.add(b"lost") + encoder.add(b"kept")
-    ///     >>> decoder.add(kept)
-    ///     []
-    ///     >>> decoder.flush()
-    ///     [b'kept']
+    #[doc = docs!("PacketDecoder.flush")]
     fn flush<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let mut packets = Sent::new(py);
         self.0.with(|decoder| decoder.flush(|packet| packets.push(packet)))?;
         packets.list()
     }
 
-    /// The counts since the decoder was made.
-    ///
-    /// Example:
-    ///     >>> from honeylink.fec import PacketDecoder
-    ///     >>> decoder = PacketDecoder()
-    ///     >>> _ = decoder.add(b"noise")
-    ///     >>> decoder.stats()
-    ///     PacketStats(received=1, damaged=1, duplicate=0, late=0, recovered=0, given_up=0)
+    #[doc = docs!("PacketDecoder.stats")]
     fn stats(&self) -> PyResult<PyPacketStats> {
         Ok(PyPacketStats(self.0.with(|decoder| decoder.stats())?))
     }
@@ -241,62 +107,44 @@ impl PyPacketDecoder {
     }
 }
 
-/// What has become of a decoder's datagrams and packets, counted since it was made.
-///
-/// Of the received datagrams, damaged, duplicate and late ones are three parts that share nothing. The rest were
-/// useful, or spare: whole and new, but of a group whose packets were all there.
-///
-/// Example:
-///     >>> from honeylink.fec import PacketDecoder, PacketEncoder, ReedSolomon
-///     >>> decoder = PacketDecoder()
-///     >>> [datagram] = PacketEncoder(ReedSolomon(3, 1)).add(b"once")
-///     >>> decoder.add(datagram), decoder.add(datagram)
-///     ([b'once'], [])
-///     >>> decoder.stats().duplicate
-///     1
+#[doc = docs!("PacketStats")]
 #[pyclass(frozen, eq, hash, name = "PacketStats", module = "honeylink.fec")]
 #[derive(PartialEq, Hash)]
 pub struct PyPacketStats(PacketStats);
 
 #[pymethods]
 impl PyPacketStats {
-    /// Datagrams that were added, of any kind.
+    #[doc = docs!("PacketStats.received")]
     #[getter]
     fn received(&self) -> u64 {
         self.0.received
     }
 
-    /// Datagrams that are not whole, not of this version or stream, or in contradiction to others of their group.
+    #[doc = docs!("PacketStats.damaged")]
     #[getter]
     fn damaged(&self) -> u64 {
         self.0.damaged
     }
 
-    /// Datagrams that had been received before.
+    #[doc = docs!("PacketStats.duplicate")]
     #[getter]
     fn duplicate(&self) -> u64 {
         self.0.duplicate
     }
 
-    /// Datagrams that came too late to be of use.
-    ///
-    /// Their packet or group had been given up, or is so long ago that nobody knows what became of it, or another
-    /// encoder had taken the place of theirs, or there was no memory to keep them.
+    #[doc = docs!("PacketStats.late")]
     #[getter]
     fn late(&self) -> u64 {
         self.0.late
     }
 
-    /// Packets that were lost and came back by parity.
+    #[doc = docs!("PacketStats.recovered")]
     #[getter]
     fn recovered(&self) -> u64 {
         self.0.recovered
     }
 
-    /// Packets that were lost, and are no longer waited for.
-    ///
-    /// A group that was ended short counts as full if none of its parity came. One of which nothing came counts as
-    /// many as the stream's full groups had last.
+    #[doc = docs!("PacketStats.given_up")]
     #[getter]
     fn given_up(&self) -> u64 {
         self.0.given_up

@@ -4,16 +4,7 @@ use pyo3::prelude::*;
 
 use crate::{arrays, link::columns::Fetched, pickling::refused};
 
-/// The packets that leave, in order: arrays with one entry a packet.
-///
-/// Example:
-///     >>> from honeylink.scheduler import LinkScheduler
-///     >>> link = LinkScheduler(10_000)
-///     >>> stream = link.add_stream(link.root)
-///     >>> _ = link.enqueue([stream], [1200], now_ns=5)
-///     >>> batch = link.dequeue(now_ns=5, max_packets=256)
-///     >>> len(batch), batch.sizes
-///     (1, array([1200], dtype=uint32))
+#[doc = docs!("Batch")]
 #[pyclass(frozen, name = "Batch", module = "honeylink.scheduler")]
 pub struct PyBatch {
     packets: usize,
@@ -39,31 +30,31 @@ impl PyBatch {
 
 #[pymethods]
 impl PyBatch {
-    /// uint32[n]: the handle of each packet's stream.
+    #[doc = docs!("Batch.streams")]
     #[getter]
     fn streams(&self, py: Python<'_>) -> Py<PyAny> {
         self.streams.clone_ref(py)
     }
 
-    /// uint64[n]: which packet it is of those that its stream accepted, from 0. Those dropped later count too.
+    #[doc = docs!("Batch.sequences")]
     #[getter]
     fn sequences(&self, py: Python<'_>) -> Py<PyAny> {
         self.sequences.clone_ref(py)
     }
 
-    /// uint32[n]: its bytes.
+    #[doc = docs!("Batch.sizes")]
     #[getter]
     fn sizes(&self, py: Python<'_>) -> Py<PyAny> {
         self.sizes.clone_ref(py)
     }
 
-    /// uint64[n]: when its sending starts, in ns.
+    #[doc = docs!("Batch.departures_ns")]
     #[getter]
     fn departures_ns(&self, py: Python<'_>) -> Py<PyAny> {
         self.departures_ns.clone_ref(py)
     }
 
-    /// bool[n]: whether it leaves with a mark, as its queue has stood for long: set ECN to CE (RFC 3168).
+    #[doc = docs!("Batch.marks")]
     #[getter]
     fn marks(&self, py: Python<'_>) -> Py<PyAny> {
         self.marks.clone_ref(py)

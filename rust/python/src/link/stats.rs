@@ -5,83 +5,74 @@ use pyo3::prelude::*;
 
 use crate::pickling::refused;
 
-/// What has become of packets, counted since the stream, the class or the link was made.
-///
-/// At all times `enqueued == dequeued + queued_packets + dropped_after_acceptance`. Two counts of drops are of packets
-/// that were not accepted: `dropped_queue_packets` and `dropped_queue_bytes`.
-///
-/// Example:
-///     >>> from honeylink.scheduler import LinkScheduler
-///     >>> stats = LinkScheduler(10_000).stats()
-///     >>> stats.enqueued == stats.dequeued + stats.queued_packets + stats.dropped_after_acceptance
-///     True
+#[doc = docs!("LinkStats")]
 #[pyclass(frozen, eq, name = "LinkStats", module = "honeylink.scheduler")]
 #[derive(PartialEq)]
 pub struct PyLinkStats(pub(super) LinkStats);
 
 #[pymethods]
 impl PyLinkStats {
-    /// Packets that were accepted.
+    #[doc = docs!("LinkStats.enqueued")]
     #[getter]
     fn enqueued(&self) -> u64 {
         self.0.enqueued
     }
 
-    /// Packets that were handed out.
+    #[doc = docs!("LinkStats.dequeued")]
     #[getter]
     fn dequeued(&self) -> u64 {
         self.0.dequeued
     }
 
-    /// Those among them that were marked.
+    #[doc = docs!("LinkStats.marked")]
     #[getter]
     fn marked(&self) -> u64 {
         self.0.marked
     }
 
-    /// Packets that wait, or were sent by now and not yet handed out.
+    #[doc = docs!("LinkStats.queued_packets")]
     #[getter]
     fn queued_packets(&self) -> u64 {
         self.0.queued_packets
     }
 
-    /// Their bytes.
+    #[doc = docs!("LinkStats.queued_bytes")]
     #[getter]
     fn queued_bytes(&self) -> u64 {
         self.0.queued_bytes
     }
 
-    /// Packets that were not accepted: the stream had as many queued as it may.
+    #[doc = docs!("LinkStats.dropped_queue_packets")]
     #[getter]
     fn dropped_queue_packets(&self) -> u64 {
         self.0.dropped_queue_packets
     }
 
-    /// Packets that were not accepted: the stream had as many bytes queued as it may.
+    #[doc = docs!("LinkStats.dropped_queue_bytes")]
     #[getter]
     fn dropped_queue_bytes(&self) -> u64 {
         self.0.dropped_queue_bytes
     }
 
-    /// Packets that were dropped from the fattest queue when all together held too much.
+    #[doc = docs!("LinkStats.dropped_memory")]
     #[getter]
     fn dropped_memory(&self) -> u64 {
         self.0.dropped_memory
     }
 
-    /// Packets that were dropped since they stood for too long.
+    #[doc = docs!("LinkStats.dropped_aqm")]
     #[getter]
     fn dropped_aqm(&self) -> u64 {
         self.0.dropped_aqm
     }
 
-    /// Packets that were dropped with their stream.
+    #[doc = docs!("LinkStats.dropped_removed")]
     #[getter]
     fn dropped_removed(&self) -> u64 {
         self.0.dropped_removed
     }
 
-    /// Packets that were accepted and never handed out: the last three counts together.
+    #[doc = docs!("LinkStats.dropped_after_acceptance")]
     #[getter]
     fn dropped_after_acceptance(&self) -> u64 {
         self.0.dropped_after_acceptance()

@@ -11,25 +11,7 @@ use crate::{
     pickling::{Reduced, reduced},
 };
 
-/// What one stream of a session asks for, or has.
-///
-/// Args:
-///     name: The caller's name for it; nothing is decided by it.
-///     priority: `"latency"`, `"normal"` or `"burst"`, the most urgent first.
-///     bandwidth_kbps: What it asks for, in kbit/s. `plan` refuses 0.
-///     min_bandwidth_kbps: What it can live with; None: all or nothing. `plan` refuses 0 and more than the bandwidth.
-///     data_shards: k of its FEC, which a pool that charges by wire looks at. `plan` refuses 0.
-///     parity_shards: m of its FEC. `plan` refuses more than 256 with k.
-///
-/// Raises:
-///     PlannerError: There is no such priority, or a number is not from 0 to 2^64 - 1.
-///
-/// Example:
-///     >>> from honeylink.scheduler import StreamAsk
-///     >>> StreamAsk("video", "burst", bandwidth_kbps=5000)
-///     StreamAsk(name='video', priority='burst', bandwidth_kbps=5000)
-///     >>> StreamAsk("video", "burst", 5000, min_bandwidth_kbps=1000).min_bandwidth_kbps
-///     1000
+#[doc = docs!("StreamAsk")]
 #[pyclass(frozen, eq, hash, name = "StreamAsk", module = "honeylink.scheduler")]
 #[derive(Clone, PartialEq, Hash)]
 pub struct PyStreamAsk(pub(super) planner::StreamAsk);
@@ -58,37 +40,37 @@ impl PyStreamAsk {
         }))
     }
 
-    /// The caller's name for it.
+    #[doc = docs!("StreamAsk.name")]
     #[getter]
     fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// How urgent it is: `"latency"`, `"normal"` or `"burst"`.
+    #[doc = docs!("StreamAsk.priority")]
     #[getter]
     fn priority(&self) -> &'static str {
         self.0.priority.name()
     }
 
-    /// What it asks for, in kbit/s.
+    #[doc = docs!("StreamAsk.bandwidth_kbps")]
     #[getter]
     fn bandwidth_kbps(&self) -> u64 {
         self.0.bandwidth_kbps
     }
 
-    /// What it can live with, in kbit/s; None: all or nothing.
+    #[doc = docs!("StreamAsk.min_bandwidth_kbps")]
     #[getter]
     fn min_bandwidth_kbps(&self) -> Option<u64> {
         self.0.min_bandwidth_kbps
     }
 
-    /// Data shards of a group of its FEC, k.
+    #[doc = docs!("StreamAsk.data_shards")]
     #[getter]
     fn data_shards(&self) -> u64 {
         self.0.data_shards
     }
 
-    /// Parity shards of a group of its FEC, m.
+    #[doc = docs!("StreamAsk.parity_shards")]
     #[getter]
     fn parity_shards(&self) -> u64 {
         self.0.parity_shards
@@ -129,20 +111,7 @@ fn parity_shards(value: &Bound<'_, PyAny>) -> PyResult<u64> {
     whole("parity_shards", value)
 }
 
-/// The streams of one session, admitted together or not at all.
-///
-/// Args:
-///     streams: In the caller's order. `plan` refuses an empty one.
-///     setup_priority: How strong the request is against sessions that are there already, where pools allow
-///         pre-emption. Larger is stronger.
-///
-/// Raises:
-///     PlannerError: The priority is not from -2^63 to 2^63 - 1.
-///
-/// Example:
-///     >>> from honeylink.scheduler import Request, StreamAsk
-///     >>> len(Request([StreamAsk("telemetry", "normal", 100)]).streams)
-///     1
+#[doc = docs!("Request")]
 #[pyclass(frozen, eq, hash, name = "Request", module = "honeylink.scheduler")]
 #[derive(PartialEq, Hash)]
 pub struct PyRequest(pub(super) planner::Request);
@@ -159,13 +128,13 @@ impl PyRequest {
         Self(planner::Request { streams: asks(&streams.0), setup_priority })
     }
 
-    /// The streams, in the caller's order.
+    #[doc = docs!("Request.streams")]
     #[getter]
     fn streams<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         tuple_of(py, &self.0.streams)
     }
 
-    /// How strong it is against sessions that are there already.
+    #[doc = docs!("Request.setup_priority")]
     #[getter]
     fn setup_priority(&self) -> i64 {
         self.0.setup_priority

@@ -24,39 +24,7 @@ use crate::{
 /// GIL and take it back uncontended; with 16,384 it can take 30 ms, in which other threads shall go on.
 const DETACH_SESSIONS: usize = 256;
 
-/// Decides whether every pool on a path has room for a session, or can have it.
-///
-/// A pure function: the same arguments give the same answer. If the path is short, streams with a minimum get less
-/// than they ask for, the least urgent first. If it is short of the minima and its pools allow it, sessions that are
-/// there and weaker than the request are shrunk, and if need be evicted; none loses more than it takes. Beside 256
-/// active sessions or more it releases the GIL.
-///
-/// Args:
-///     path: The pools to reserve from, from the device up: no level may come before one inside it.
-///     request: The streams of one session.
-///     active: Sessions that hold bandwidth of these pools. Those that are not given lose nothing, and their ends
-///         are not known.
-///     now_ms: The time, by the clock of the active sessions.
-///     others: Pools beside the path that active sessions have reserved from. Nothing is taken from what is
-///         guaranteed to these.
-///
-/// Returns:
-///     `Admitted` when the session fits into all pools, else `Rejected`.
-///
-/// Raises:
-///     PlannerError: The path or a session is empty, the path is out of order or has a pool twice (the same level and
-///         id), a pool or session can't be told from another, a stream asks for 0, has a minimum or FEC that can't
-///         be, or the streams come to more than 2^64 - 1 kbit/s.
-///
-/// Example:
-///     >>> from honeylink.scheduler import Pool, Request, StreamAsk, plan
-///     >>> path = [Pool("drone-7", "device", 8000, 0), Pool("acme", "tenant", 9000, 4000)]
-///     >>> plan(path, Request([StreamAsk("telemetry", "normal", 100)]))
-///     Admitted(allocations=(100,), headroom_kbps=(7900, 4900))
-///     >>> plan(path, Request([StreamAsk("video", "burst", 6000, min_bandwidth_kbps=1000)]))
-///     Admitted(allocations=(5000,), headroom_kbps=(3000, 0))
-///     >>> plan(path, Request([StreamAsk("video", "burst", 6000)])).counter_offer
-///     (5000,)
+#[doc = docs!("plan")]
 #[pyfunction]
 #[pyo3(signature = (path, request, active = Items(vec![]), now_ms = 0, others = Items(vec![])))]
 #[pyo3(text_signature = "(path, request, active=(), now_ms=0, others=())")]

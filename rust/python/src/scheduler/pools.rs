@@ -10,34 +10,7 @@ use crate::{
     pickling::{Reduced, reduced},
 };
 
-/// A bandwidth pool: a capacity that sessions reserve from.
-///
-/// Guarantee, limits and what is withheld are for pools that share the pool around them. Such a pool has a share, of
-/// which it lends some while it does not use it; beyond its share it borrows. What it does not lend is kept for it.
-///
-/// Args:
-///     id: Unique within its level, and on a path where active sessions name it.
-///     level: `"device"`, inside `"tenant"`, inside `"node"`.
-///     capacity_kbps: What all sessions together may reserve, in kbit/s.
-///     reserved_kbps: What they have reserved. More than the capacity leaves no room; it is not an error.
-///     charge: What a stream reserves: `"payload"`, what it carries, or `"wire"`, its parity too, rounded up for
-///         each stream.
-///     guaranteed_kbps: Its share of the pool around it; None is a share of 0.
-///     borrow_limit_kbps: How far beyond its share it may go; None: as far as its capacity.
-///     lend_limit_kbps: How much of its share others may use while it does not; None: all of it.
-///     preemption: Whether sessions may lose bandwidth here to stronger ones.
-///     min_hold_ms: For how long after its opening a session can't.
-///     withheld_kbps: What it keeps free for pools inside it: the sum of their `claim_kbps`.
-///
-/// Raises:
-///     PlannerError: There is no such level or charge, or a number is not from 0 to 2^64 - 1.
-///
-/// Example:
-///     >>> from honeylink.scheduler import Pool
-///     >>> Pool("drone-7", "device", capacity_kbps=8000, reserved_kbps=100)
-///     Pool(id='drone-7', level='device', capacity_kbps=8000, reserved_kbps=100)
-///     >>> Pool("acme", "tenant", 9000, 1000, guaranteed_kbps=6000, lend_limit_kbps=2000).claim_kbps
-///     3000
+#[doc = docs!("Pool")]
 #[pyclass(frozen, eq, hash, name = "Pool", module = "honeylink.scheduler")]
 #[derive(PartialEq, Hash)]
 pub struct PyPool(pub(super) planner::Pool);
@@ -81,73 +54,73 @@ impl PyPool {
         }))
     }
 
-    /// Its name within its level.
+    #[doc = docs!("Pool.id")]
     #[getter]
     fn id(&self) -> &str {
         &self.0.id
     }
 
-    /// Where it stands: `"device"`, `"tenant"` or `"node"`.
+    #[doc = docs!("Pool.level")]
     #[getter]
     fn level(&self) -> &'static str {
         self.0.level.name()
     }
 
-    /// What all sessions together may reserve, in kbit/s.
+    #[doc = docs!("Pool.capacity_kbps")]
     #[getter]
     fn capacity_kbps(&self) -> u64 {
         self.0.capacity_kbps
     }
 
-    /// What they have reserved, in kbit/s.
+    #[doc = docs!("Pool.reserved_kbps")]
     #[getter]
     fn reserved_kbps(&self) -> u64 {
         self.0.reserved_kbps
     }
 
-    /// What a stream reserves: `"payload"` or `"wire"`.
+    #[doc = docs!("Pool.charge")]
     #[getter]
     fn charge(&self) -> &'static str {
         self.0.charge.name()
     }
 
-    /// Its share of the pool around it, in kbit/s.
+    #[doc = docs!("Pool.guaranteed_kbps")]
     #[getter]
     fn guaranteed_kbps(&self) -> Option<u64> {
         self.0.guaranteed_kbps
     }
 
-    /// How far beyond its share it may go, in kbit/s.
+    #[doc = docs!("Pool.borrow_limit_kbps")]
     #[getter]
     fn borrow_limit_kbps(&self) -> Option<u64> {
         self.0.borrow_limit_kbps
     }
 
-    /// How much of its share others may use while it does not, in kbit/s.
+    #[doc = docs!("Pool.lend_limit_kbps")]
     #[getter]
     fn lend_limit_kbps(&self) -> Option<u64> {
         self.0.lend_limit_kbps
     }
 
-    /// Whether sessions may lose bandwidth here to stronger ones.
+    #[doc = docs!("Pool.preemption")]
     #[getter]
     fn preemption(&self) -> bool {
         self.0.preemption
     }
 
-    /// For how long after its opening a session can't, in milliseconds.
+    #[doc = docs!("Pool.min_hold_ms")]
     #[getter]
     fn min_hold_ms(&self) -> u64 {
         self.0.min_hold_ms
     }
 
-    /// What it keeps free for pools inside it, in kbit/s.
+    #[doc = docs!("Pool.withheld_kbps")]
     #[getter]
     fn withheld_kbps(&self) -> u64 {
         self.0.withheld_kbps
     }
 
-    /// What reserved and withheld may come to, in kbit/s: its capacity, or less where it may borrow little.
+    #[doc = docs!("Pool.ceiling_kbps")]
     #[getter]
     fn ceiling_kbps(&self) -> u64 {
         self.0.ceiling_kbps()
@@ -185,24 +158,7 @@ impl PyPool {
         self.0.claim_kbps()
     }
 
-    /// What streams reserve here.
-    ///
-    /// Args:
-    ///     streams: What was asked for them.
-    ///     allocations: What each of them gets, in kbit/s.
-    ///
-    /// Returns:
-    ///     Their sum in this pool's charge, in kbit/s.
-    ///
-    /// Raises:
-    ///     PlannerError: There is not one allocation for each stream, or one is not from 0 to 2^64 - 1; or a stream has
-    ///         FEC that can't be.
-    ///
-    /// Example:
-    ///     >>> from honeylink.scheduler import Pool, StreamAsk
-    ///     >>> video = StreamAsk("video", "burst", 5000, data_shards=10, parity_shards=5)
-    ///     >>> Pool("acme", "tenant", 9000, 0, charge="wire").charged_kbps([video], [4001])
-    ///     6002
+    #[doc = docs!("Pool.charged_kbps")]
     #[allow(clippy::needless_pass_by_value)] // a Python sequence can only be read into an owned one
     fn charged_kbps(
         &self,

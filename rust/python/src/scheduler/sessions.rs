@@ -15,25 +15,7 @@ use crate::{
     pickling::{Reduced, reduced},
 };
 
-/// A session that holds bandwidth, of which a stronger one may take some.
-///
-/// Args:
-///     id: Unique among all sessions.
-///     pool_ids: The ids of the pools it has reserved from.
-///     streams: Its streams, with what they have now as their bandwidth.
-///     hold_priority: How strong it is against a newcomer. Larger is stronger.
-///     opened_ms: When it was opened, by the clock of `now_ms`.
-///     expires_ms: When it ends at the latest.
-///
-/// Raises:
-///     PlannerError: A number is out of range, or a text is not valid Unicode.
-///
-/// Example:
-///     >>> from honeylink.scheduler import ActiveSession, StreamAsk
-///     >>> video = StreamAsk("video", "burst", 5000, min_bandwidth_kbps=1000)
-///     >>> session = ActiveSession("s-1", ("drone-7", "acme"), [video], 0, opened_ms=0, expires_ms=60_000)
-///     >>> session.pool_ids
-///     ('drone-7', 'acme')
+#[doc = docs!("ActiveSession")]
 #[pyclass(frozen, eq, hash, name = "ActiveSession", module = "honeylink.scheduler")]
 #[derive(PartialEq, Hash)]
 pub struct PyActiveSession(pub(super) planner::ActiveSession);
@@ -60,37 +42,37 @@ impl PyActiveSession {
         }))
     }
 
-    /// Its name.
+    #[doc = docs!("ActiveSession.id")]
     #[getter]
     fn id(&self) -> &str {
         &self.0.id
     }
 
-    /// The ids of the pools it has reserved from.
+    #[doc = docs!("ActiveSession.pool_ids")]
     #[getter]
     fn pool_ids<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, &self.0.pool_ids)
     }
 
-    /// Its streams, with what they have now as their bandwidth.
+    #[doc = docs!("ActiveSession.streams")]
     #[getter]
     fn streams<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         tuple_of(py, &self.0.streams)
     }
 
-    /// How strong it is against a newcomer.
+    #[doc = docs!("ActiveSession.hold_priority")]
     #[getter]
     fn hold_priority(&self) -> i64 {
         self.0.hold_priority
     }
 
-    /// When it was opened, in milliseconds.
+    #[doc = docs!("ActiveSession.opened_ms")]
     #[getter]
     fn opened_ms(&self) -> u64 {
         self.0.opened_ms
     }
 
-    /// When it ends at the latest, in milliseconds.
+    #[doc = docs!("ActiveSession.expires_ms")]
     #[getter]
     fn expires_ms(&self) -> u64 {
         self.0.expires_ms

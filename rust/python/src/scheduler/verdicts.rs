@@ -13,23 +13,7 @@ use crate::{
     pickling::{Reduced, reduced},
 };
 
-/// Every pool has room for the session, or room is made.
-///
-/// Args:
-///     allocations: What each stream gets, in request order, in kbit/s.
-///     headroom_kbps: What each pool has left for this path after this session, in path order, in kbit/s.
-///     shrunk: Sessions that have to do with less, weakest first: the id of each and what its streams keep.
-///     evicted: The ids of sessions that have to end, weakest first.
-///
-/// Raises:
-///     PlannerError: A number is not from 0 to 2^64 - 1, or a text is not valid Unicode.
-///
-/// Example:
-///     >>> from honeylink.scheduler import Admitted
-///     >>> Admitted(allocations=[100], headroom_kbps=[7900, 900])
-///     Admitted(allocations=(100,), headroom_kbps=(7900, 900))
-///     >>> Admitted([100], [0], shrunk=[("s-1", [50, 10])]).shrunk
-///     (('s-1', (50, 10)),)
+#[doc = docs!("Admitted")]
 #[pyclass(frozen, eq, hash, name = "Admitted", module = "honeylink.scheduler")]
 #[derive(PartialEq, Hash)]
 pub struct PyAdmitted {
@@ -62,19 +46,19 @@ impl PyAdmitted {
         })
     }
 
-    /// What each stream gets, in request order, in kbit/s.
+    #[doc = docs!("Admitted.allocations")]
     #[getter]
     fn allocations<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, &self.allocations)
     }
 
-    /// What each pool has left for this path after this session, in path order, in kbit/s.
+    #[doc = docs!("Admitted.headroom_kbps")]
     #[getter]
     fn headroom_kbps<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, &self.headroom_kbps)
     }
 
-    /// Sessions that have to do with less, weakest first: the id of each and what its streams keep, in kbit/s.
+    #[doc = docs!("Admitted.shrunk")]
     #[getter]
     fn shrunk<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let of_session =
@@ -82,7 +66,7 @@ impl PyAdmitted {
         PyTuple::new(py, self.shrunk.iter().map(of_session).collect::<PyResult<Vec<_>>>()?)
     }
 
-    /// The ids of sessions that have to end, weakest first.
+    #[doc = docs!("Admitted.evicted")]
     #[getter]
     fn evicted<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, &self.evicted)
@@ -116,26 +100,7 @@ impl PyAdmitted {
     }
 }
 
-/// Some pool has no room for the session; nothing is allocated.
-///
-/// Args:
-///     limiting_pool: The first pool from the device up that is short even of the streams' minima, the very object
-///         given to `plan`.
-///     requested_kbps: What the whole session asks for, as that pool charges it, in kbit/s.
-///     available_kbps: What that pool has left, in kbit/s.
-///     counter_offer: The most that these streams could have now at the cost of nobody, in kbit/s, in request order:
-///         each with a minimum has at least that, the others at least 1. None if there is not even so much.
-///     free_at_ms: When the first of the active sessions will have expired after which the minima fit. None if none
-///         helps.
-///     admissible_kbps: The largest stream without parity that every pool on the path would take, in kbit/s.
-///
-/// Raises:
-///     PlannerError: A number is not from 0 to 2^64 - 1.
-///
-/// Example:
-///     >>> from honeylink.scheduler import Pool, Rejected
-///     >>> Rejected(Pool("drone-7", "device", 80, 0), 100, 80, counter_offer=[80]).limiting_pool.id
-///     'drone-7'
+#[doc = docs!("Rejected")]
 #[pyclass(frozen, eq, hash, name = "Rejected", module = "honeylink.scheduler")]
 pub struct PyRejected {
     pub(super) limiting_pool: Py<PyPool>,
@@ -171,37 +136,37 @@ impl PyRejected {
         })
     }
 
-    /// The first pool from the device up that is short even of the minima: the very object given to `plan`.
+    #[doc = docs!("Rejected.limiting_pool")]
     #[getter]
     fn limiting_pool(&self) -> &Py<PyPool> {
         &self.limiting_pool
     }
 
-    /// What the whole session asks for, as the limiting pool charges it, in kbit/s.
+    #[doc = docs!("Rejected.requested_kbps")]
     #[getter]
     fn requested_kbps(&self) -> u64 {
         self.requested_kbps
     }
 
-    /// What the limiting pool has left, in kbit/s.
+    #[doc = docs!("Rejected.available_kbps")]
     #[getter]
     fn available_kbps(&self) -> u64 {
         self.available_kbps
     }
 
-    /// The most that these streams could have now at the cost of nobody, in request order, in kbit/s; or None.
+    #[doc = docs!("Rejected.counter_offer")]
     #[getter]
     fn counter_offer<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
         self.counter_offer.as_ref().map(|kbps| PyTuple::new(py, kbps)).transpose()
     }
 
-    /// When capacity is known to come free, in milliseconds; or None.
+    #[doc = docs!("Rejected.free_at_ms")]
     #[getter]
     fn free_at_ms(&self) -> Option<u64> {
         self.free_at_ms
     }
 
-    /// The largest stream without parity that every pool on the path would take, in kbit/s.
+    #[doc = docs!("Rejected.admissible_kbps")]
     #[getter]
     fn admissible_kbps(&self) -> u64 {
         self.admissible_kbps
