@@ -2,11 +2,12 @@
 # Docstrings stand here, where editors look for them; `rust/python/build.rs` puts them into the binary.
 """The compiled part of HoneyLink. Import from `honeylink.fec` and `honeylink.scheduler` instead."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, NoReturn, TypeAlias, TypedDict, Unpack, final
+from collections.abc import Sequence
+from typing import Any, Final, Literal, NoReturn, Self, TypeAlias, TypedDict, Unpack, final
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
 __all__ = [
     "ActiveSession",
@@ -628,50 +629,9 @@ class _Changes(TypedDict, total=False):
     queue_packets: int
     queue_bytes: int | None
 
-@final
+@disjoint_base
 class LinkScheduler:
-    """Decides which stream's packet leaves a link next, and when.
-
-    A tree of classes with streams as leaves. The bytes stay with you: the scheduler is told sizes, and tells
-    which stream's packet starts when. It has no clock: each call carries the time, in nanoseconds since any epoch,
-    which never goes back. After an error nothing has changed.
-
-    Handles are integers that name a class or a stream of this link for good: that of a removed one never comes
-    back. Threads may share a link; a lock lets them in one after the other. Batches of 64 packets or more release
-    the GIL.
-
-    Args:
-        rate_kbps: The link's rate in kbit/s, 1 to 10^9.
-        mtu_bytes: The largest packet, 64 to 65535.
-        overhead_bytes: What each packet takes on the link on top of its size, such as headers, preamble and gap.
-        memory_bytes: What all queues together may hold, in bytes of packets' sizes; beyond it the fattest queue is
-            dropped from. The scheduler itself takes 16 bytes a queued packet, which do not count. None is no limit.
-        aqm: What becomes of packets of queues that stand for long: with `"codel-drop"` CoDel (RFC 8289) drops them,
-            with `"codel-mark"` it marks them. None: nothing.
-
-    Raises:
-        LinkError: A number is out of range, or there is no such aqm.
-        TypeError: An argument is of another type.
-
-    Source: I. Stoica, H. Zhang, T. S. E. Ng, "A Hierarchical Fair Service Curve Algorithm for Link-Sharing,
-        Real-Time, and Priority Services", SIGCOMM 1997.
-
-    Example:
-        >>> import numpy as np
-        >>> from honeylink.scheduler import LinkScheduler
-        >>> link = LinkScheduler(10_000)
-        >>> video = link.add_stream(link.root, priority="burst", rate_kbps=5_000)
-        >>> control = link.add_stream(link.root, priority="latency", rate_kbps=50)
-        >>> streams = np.array([video, video, control], dtype=np.uint32)
-        >>> sizes = np.array([1250, 1250, 100], dtype=np.uint32)
-        >>> link.enqueue(streams, sizes, now_ns=0)
-        array([0, 0, 0], dtype=uint8)
-        >>> batch = link.dequeue(now_ns=2_000_000, max_packets=256)
-        >>> batch.streams.tolist() == [video, control, video]
-        True
-        >>> batch.departures_ns.tolist()
-        [0, 1000000, 1080000]
-    """
+    """A link scheduler. `honeylink.scheduler.LinkScheduler` is the class to use; it knows sessions too."""
 
     def __new__(
         cls,
@@ -681,54 +641,10 @@ class LinkScheduler:
         overhead_bytes: int = 0,
         memory_bytes: int | None = None,
         aqm: Literal["codel-drop", "codel-mark"] | None = None,
-    ) -> LinkScheduler: ...
-    @classmethod
-    def from_session(
-        cls,
-        answer: Mapping[str, object],
-        rate_kbps: int,
-        *,
-        mtu_bytes: int = 1514,
-        overhead_bytes: int = 0,
-        memory_bytes: int | None = None,
-        aqm: Literal["codel-drop", "codel-mark"] | None = None,
-    ) -> LinkScheduler:
-        """A link with the streams of a session, as `POST /sessions` or `GET /sessions/{id}` has answered it.
-
-        Each stream has its priority and is guaranteed what was allocated to it. What its parity takes on top comes by
-        weight: on a link that has room for all streams with their parity, each gets its own. The handles are
-        in `streams`, by name; more classes and streams may be added.
-
-        Args:
-            answer: The answer's JSON, read. Of a stream its name, priority, allocated bandwidth and FEC count.
-            rate_kbps: The link's rate in kbit/s.
-            mtu_bytes: As of a new link, and so are the others.
-            overhead_bytes: The same.
-            memory_bytes: The same.
-            aqm: The same.
-
-        Raises:
-            LinkError: Something in the answer is missing or out of range; `field` says what, as
-                `answer.streams[0].priority`. The rate or an option is out of range. Two streams have one name.
-            OverCommitted: The link has less than was allocated.
-            TypeError: Something in the answer is of another type.
-
-        Example:
-            >>> from honeylink.scheduler import LinkScheduler
-            >>> fec = {"data_shards": 10, "parity_shards": 1}
-            >>> stream = {"name": "control", "priority": "latency", "allocated_bandwidth_kbps": 50, "fec": fec}
-            >>> link = LinkScheduler.from_session({"streams": [stream]}, rate_kbps=10_000)
-            >>> link.enqueue([link.streams["control"]], [100], now_ns=0)
-            array([0], dtype=uint8)
-        """
-
+    ) -> Self: ...
     @property
     def root(self) -> int:
         """The handle of the root, the class that all others are in."""
-
-    @property
-    def streams(self) -> dict[str, int]:
-        """The handles of the session's streams by name, those that were removed left out; empty without a session."""
 
     def add_class(
         self,

@@ -44,12 +44,13 @@ Example:
 from __future__ import annotations
 
 import enum
+from typing import TYPE_CHECKING, Literal, final
 
+from honeylink import _native, _session, errors
 from honeylink._native import (
     ActiveSession,
     Admitted,
     Batch,
-    LinkScheduler,
     LinkStats,
     Pool,
     Rejected,
@@ -57,6 +58,9 @@ from honeylink._native import (
     StreamAsk,
     plan,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = [
     "ActiveSession",
@@ -90,3 +94,117 @@ class Drop(enum.IntEnum):
     """Its stream has as many packets queued as it may."""
     QUEUE_BYTES = 2
     """Its stream has as many bytes queued as it may."""
+
+
+@final
+class LinkScheduler(_native.LinkScheduler):
+    """Decides which stream's packet leaves a link next, and when.
+
+    A tree of classes with streams as leaves. The bytes stay with you: the scheduler is told sizes, and tells
+    which stream's packet starts when. It has no clock: each call carries the time, in nanoseconds since any epoch,
+    which never goes back. After an error nothing has changed.
+
+    Handles are integers that name a class or a stream of this link for good: that of a removed one never comes
+    back. Threads may share a link; a lock lets them in one after the other. Batches of 64 packets or more release
+    the GIL.
+
+    Args:
+        rate_kbps: The link's rate in kbit/s, 1 to 10^9.
+        mtu_bytes: The largest packet, 64 to 65535.
+        overhead_bytes: What each packet takes on the link on top of its size, such as headers, preamble and gap.
+        memory_bytes: What all queues together may hold, in bytes of packets' sizes; beyond it the fattest queue is
+            dropped from. The scheduler itself takes 16 bytes a queued packet, which do not count. None is no limit.
+        aqm: What becomes of packets of queues that stand for long: with `"codel-drop"` CoDel (RFC 8289) drops them,
+            with `"codel-mark"` it marks them. None: nothing.
+
+    Raises:
+        LinkError: A number is out of range, or there is no such aqm.
+        TypeError: An argument is of another type.
+
+    Source: I. Stoica, H. Zhang, T. S. E. Ng, "A Hierarchical Fair Service Curve Algorithm for Link-Sharing,
+        Real-Time, and Priority Services", SIGCOMM 1997.
+
+    Example:
+        >>> import numpy as np
+        >>> from honeylink.scheduler import LinkScheduler
+        >>> link = LinkScheduler(10_000)
+        >>> video = link.add_stream(link.root, priority="burst", rate_kbps=5_000)
+        >>> control = link.add_stream(link.root, priority="latency", rate_kbps=50)
+        >>> streams = np.array([video, video, control], dtype=np.uint32)
+        >>> sizes = np.array([1250, 1250, 100], dtype=np.uint32)
+        >>> link.enqueue(streams, sizes, now_ns=0)
+        array([0, 0, 0], dtype=uint8)
+        >>> batch = link.dequeue(now_ns=2_000_000, max_packets=256)
+        >>> batch.streams.tolist() == [video, control, video]
+        True
+        >>> batch.departures_ns.tolist()
+        [0, 1000000, 1080000]
+    """
+
+    __slots__ = ("_session",)
+    _session: dict[str, int]
+
+    def __init_subclass__(cls) -> None:
+        raise TypeError("LinkScheduler is not an acceptable base type")
+
+    @classmethod
+    def from_session(
+        cls,
+        answer: Mapping[str, object],
+        rate_kbps: int,
+        *,
+        mtu_bytes: int = 1514,
+        overhead_bytes: int = 0,
+        memory_bytes: int | None = None,
+        aqm: Literal["codel-drop", "codel-mark"] | None = None,
+    ) -> LinkScheduler:
+        """A link with the streams of a session, as `POST /sessions` or `GET /sessions/{id}` has answered it.
+
+        Each stream has its priority and is guaranteed what was allocated to it. What its parity takes on top comes by
+        weight: on a link that has room for all streams with their parity, each gets its own. The handles are
+        in `streams`, by name; more classes and streams may be added.
+
+        Args:
+            answer: The answer's JSON, read. Of a stream its name, priority, allocated bandwidth and FEC count.
+            rate_kbps: The link's rate in kbit/s.
+            mtu_bytes: As of a new link, and so are the others.
+            overhead_bytes: The same.
+            memory_bytes: The same.
+            aqm: The same.
+
+        Raises:
+            LinkError: Something in the answer is missing or out of range; `field` says what, as
+                `answer.streams[0].priority`. The rate or an option is out of range. Two streams have one name.
+            OverCommitted: The link has less than was allocated.
+            TypeError: Something in the answer is of another type.
+
+        Example:
+            >>> from honeylink.scheduler import LinkScheduler
+            >>> fec = {"data_shards": 10, "parity_shards": 1}
+            >>> stream = {"name": "control", "priority": "latency", "allocated_bandwidth_kbps": 50, "fec": fec}
+            >>> link = LinkScheduler.from_session({"streams": [stream]}, rate_kbps=10_000)
+            >>> link.enqueue([link.streams["control"]], [100], now_ns=0)
+            array([0], dtype=uint8)
+        """
+        streams = _session.read_streams(answer)
+        link = cls(rate_kbps, mtu_bytes=mtu_bytes, overhead_bytes=overhead_bytes, memory_bytes=memory_bytes, aqm=aqm)
+        link._session = {
+            stream.name: link.add_stream(
+                link.root, now_ns=0, priority=stream.priority, rate_kbps=stream.rate_kbps, weight=stream.weight
+            )
+            for stream in streams
+        }
+        return link
+
+    @property
+    def streams(self) -> dict[str, int]:
+        """The handles of the session's streams by name, those that were removed left out; empty without a session."""
+        session: dict[str, int] = getattr(self, "_session", {})
+        return {name: handle for name, handle in session.items() if self._has(handle)}
+
+    def _has(self, handle: int) -> bool:
+        try:
+            self.stats(handle)
+        except errors.UnknownHandle:
+            return False
+        return True

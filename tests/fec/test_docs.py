@@ -1,4 +1,4 @@
-"""The public face: `__all__`, the examples, and docstrings equal in stub and binary."""
+"""The public face: `__all__`, the examples, and docstrings that go from the stub to the binary."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_all_is_true(module: object) -> None:
     assert names == sorted(names)
 
 
-@pytest.mark.parametrize("module", [fec, scheduler])
+@pytest.mark.parametrize("module", [fec, scheduler, _native])
 def test_examples_run(module: object) -> None:
     result = doctest.testmod(module)  # type: ignore[arg-type]
     assert result.attempted > 0
@@ -54,7 +54,7 @@ def stub_docstrings() -> dict[str, str | None]:
 
 
 @pytest.mark.parametrize(("name", "docstring"), stub_docstrings().items())
-def test_the_stub_says_what_the_binary_says(name: str, docstring: str | None) -> None:
+def test_the_binary_has_the_docstrings_of_the_stub(name: str, docstring: str | None) -> None:
     assert docstring
     assert docstring == inspect.cleandoc(attrgetter(name)(_native).__doc__)
 

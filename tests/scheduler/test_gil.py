@@ -74,7 +74,6 @@ def busy_link() -> tuple[LinkScheduler, int]:
 
 SHORT: dict[str, Callable[[LinkScheduler, int], Any]] = {
     "root": lambda link, _: link.root,
-    "streams": lambda link, _: link.streams,
     "add_class": lambda link, _: link.add_class(now_ns=10**9),
     "add_stream": lambda link, _: link.add_stream(0, now_ns=10**9),
     "enqueue": lambda link, stream: link.enqueue([stream], [64], 10**9),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -120,6 +121,11 @@ class Scene:
             "answer.streams[1].priority",
         ),
         (
+            lambda s: LinkScheduler.from_session({"streams": [{**STREAM, "qos": {"priority": "x"}}]}, 1),
+            LinkError,
+            "answer.streams[0].qos.priority",
+        ),
+        (
             lambda s: LinkScheduler.from_session({"streams": [{**STREAM, "fec": {"data_shards": 300}}]}, 1),
             LinkError,
             "answer.streams[0].fec.data_shards",
@@ -215,6 +221,17 @@ def test_wrong_types(call: Callable[[Any], object], told: str) -> None:
         call(scene)
     assert told in str(caught.value)
     assert scene.state() == before
+
+
+def test_a_link_can_not_be_subclassed() -> None:
+    with pytest.raises(TypeError, match="LinkScheduler is not an acceptable base type"):
+        type("Other", (LinkScheduler,), {})
+
+
+def test_a_link_for_a_session_has_the_options_of_any_link() -> None:
+    of_link, of_session = (inspect.signature(each).parameters for each in (LinkScheduler, LinkScheduler.from_session))
+    defaults = {name: (each.kind, each.default) for name, each in of_session.items() if name != "answer"}
+    assert defaults == {name: (each.kind, each.default) for name, each in of_link.items()}
 
 
 def test_errors_carry_their_facts() -> None:

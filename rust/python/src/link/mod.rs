@@ -2,15 +2,11 @@
 
 mod batch;
 mod columns;
-mod session;
 mod settings;
 mod stats;
 
 use honeylink_scheduler::{ClassConfig, LinkError as Refusal, LinkScheduler, StreamConfig};
-use pyo3::{
-    prelude::*,
-    types::{PyDict, PyType},
-};
+use pyo3::{prelude::*, types::PyDict};
 
 use crate::{
     arrays,
@@ -28,12 +24,8 @@ pub use stats::PyLinkStats;
 const DETACH_PACKETS: usize = 64;
 
 #[doc = docs!("LinkScheduler")]
-#[pyclass(frozen, name = "LinkScheduler", module = "honeylink.scheduler")]
-pub struct PyLinkScheduler {
-    link: Shared<LinkScheduler>,
-    /// The streams of the session that it was made for, by name.
-    session: Vec<(String, u32)>,
-}
+#[pyclass(frozen, subclass, name = "LinkScheduler", module = "honeylink._native")]
+pub struct PyLinkScheduler(Shared<LinkScheduler>);
 
 #[pymethods]
 impl PyLinkScheduler {
@@ -41,46 +33,15 @@ impl PyLinkScheduler {
     #[pyo3(signature = (rate_kbps, **options))]
     #[pyo3(text_signature = "(rate_kbps, *, mtu_bytes=1514, overhead_bytes=0, memory_bytes=None, aqm=None)")]
     fn new(rate_kbps: &Bound<'_, PyAny>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        Ok(Self::of(new_link(rate_kbps, options)?, Vec::new()))
-    }
-
-    #[doc = docs!("LinkScheduler.from_session")]
-    #[classmethod]
-    #[pyo3(signature = (answer, rate_kbps, **options))]
-    #[pyo3(
-        text_signature = "($cls, answer, rate_kbps, *, mtu_bytes=1514, overhead_bytes=0, memory_bytes=None, aqm=None)"
-    )]
-    fn from_session(
-        _class: &Bound<'_, PyType>,
-        answer: &Bound<'_, PyAny>,
-        rate_kbps: &Bound<'_, PyAny>,
-        options: Option<&Bound<'_, PyDict>>,
-    ) -> PyResult<Self> {
-        let streams = session::streams(answer)?;
-        let mut link = new_link(rate_kbps, options)?;
-        let mut session = Vec::with_capacity(streams.len());
-        for (name, config) in streams {
-            let root = link.root();
-            session.push((name, link.add_stream(root, 0, config).map_err(from_link)?));
-        }
-        Ok(Self::of(link, session))
+        let rate_kbps = settings::number("rate_kbps", rate_kbps)?;
+        let link = LinkScheduler::new(rate_kbps, settings::options(options)?).map_err(from_link)?;
+        Ok(Self(Shared::new("LinkScheduler", link)))
     }
 
     #[doc = docs!("LinkScheduler.root")]
     #[getter]
     fn root(&self, py: Python<'_>) -> PyResult<u32> {
-        self.link.briefly(py, |link| link.root())
-    }
-
-    #[doc = docs!("LinkScheduler.streams")]
-    #[getter]
-    fn streams<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let there: Vec<_> = self.link.briefly(py, |link| {
-            self.session.iter().filter(|(_, handle)| link.stream_config(*handle).is_ok()).collect()
-        })?;
-        let streams = PyDict::new(py);
-        there.into_iter().try_for_each(|(name, handle)| streams.set_item(name, handle))?;
-        Ok(streams)
+        self.0.briefly(py, |link| link.root())
     }
 
     #[doc = docs!("LinkScheduler.add_class")]
@@ -98,7 +59,7 @@ impl PyLinkScheduler {
         let parent = parent.map(|parent| settings::number("parent", parent)).transpose()?;
         let now_ns = now_ns.map(|now_ns| settings::number("now_ns", now_ns)).transpose()?;
         let config = Settings::of(settings)?.class(ClassConfig::default())?;
-        let added = self.link.briefly(py, |link| {
+        let added = self.0.briefly(py, |link| {
             let parent = parent.unwrap_or_else(|| link.root());
             link.add_class(parent, time_to_add(link, now_ns)?, config).map_err(from_link)
         });
@@ -121,7 +82,7 @@ impl PyLinkScheduler {
         let class = settings::number("cls", cls)?;
         let now_ns = now_ns.map(|now_ns| settings::number("now_ns", now_ns)).transpose()?;
         let config = Settings::of(settings)?.stream(StreamConfig::default());
-        let added = self.link.briefly(py, |link| {
+        let added = self.0.briefly(py, |link| {
             link.add_stream(class, time_to_add(link, now_ns)?, config).map_err(from_link)
         });
         added?
@@ -164,7 +125,7 @@ impl PyLinkScheduler {
     #[doc = docs!("LinkScheduler.next_event_ns")]
     fn next_event_ns(&self, py: Python<'_>, now_ns: &Bound<'_, PyAny>) -> PyResult<Option<u64>> {
         let now_ns = settings::number("now_ns", now_ns)?;
-        self.link.briefly(py, |link| link.next_event_ns(now_ns))?.map_err(from_link)
+        self.0.briefly(py, |link| link.next_event_ns(now_ns))?.map_err(from_link)
     }
 
     #[doc = docs!("LinkScheduler.reconfigure")]
@@ -179,7 +140,7 @@ impl PyLinkScheduler {
         let handle = settings::number("handle", handle)?;
         let now_ns = settings::number("now_ns", now_ns)?;
         let changes = Settings::of(changes)?;
-        self.link.without_gil(py, |link| {
+        self.0.without_gil(py, |link| {
             if handle == link.root() {
                 let rate_kbps = changes.link(link.rate_kbps())?;
                 return link.set_rate(now_ns, rate_kbps).map_err(from_link);
@@ -200,25 +161,20 @@ impl PyLinkScheduler {
     fn remove(&self, py: Python<'_>, handle: &Bound<'_, PyAny>, now_ns: &Bound<'_, PyAny>) -> PyResult<()> {
         let handle = settings::number("handle", handle)?;
         let now_ns = settings::number("now_ns", now_ns)?;
-        self.link.without_gil(py, |link| link.remove(handle, now_ns))?.map_err(from_link)
+        self.0.without_gil(py, |link| link.remove(handle, now_ns))?.map_err(from_link)
     }
 
     #[doc = docs!("LinkScheduler.stats")]
     #[pyo3(signature = (handle = None))]
     fn stats(&self, py: Python<'_>, handle: Option<&Bound<'_, PyAny>>) -> PyResult<PyLinkStats> {
         let handle = handle.map(|handle| settings::number("handle", handle)).transpose()?;
-        let counted = self.link.without_gil(py, |link| link.stats(handle.unwrap_or_else(|| link.root())))?;
+        let counted = self.0.without_gil(py, |link| link.stats(handle.unwrap_or_else(|| link.root())))?;
         Ok(PyLinkStats(counted.map_err(from_link)?))
     }
 
     fn __reduce__(slf: &Bound<'_, Self>) -> PyResult<()> {
         refused(slf, "it is in the middle of its work, and its handles are of this one alone")
     }
-}
-
-fn new_link(rate_kbps: &Bound<'_, PyAny>, options: Option<&Bound<'_, PyDict>>) -> PyResult<LinkScheduler> {
-    let rate_kbps = settings::number("rate_kbps", rate_kbps)?;
-    LinkScheduler::new(rate_kbps, settings::options(options)?).map_err(from_link)
 }
 
 /// When a class or a stream comes that is added. A call that only fetches moves the latest time too; so while packets
@@ -236,10 +192,6 @@ fn time_to_add(link: &LinkScheduler, now_ns: Option<u64>) -> PyResult<u64> {
 }
 
 impl PyLinkScheduler {
-    fn of(link: LinkScheduler, session: Vec<(String, u32)>) -> Self {
-        Self { link: Shared::new("LinkScheduler", link), session }
-    }
-
     /// Does what takes as long as so many packets.
     fn work<T: Send>(
         &self,
@@ -247,6 +199,6 @@ impl PyLinkScheduler {
         packets: usize,
         work: impl FnOnce(&mut LinkScheduler) -> PyResult<T> + Send,
     ) -> PyResult<T> {
-        if packets < DETACH_PACKETS { self.link.briefly(py, work) } else { self.link.without_gil(py, work) }?
+        if packets < DETACH_PACKETS { self.0.briefly(py, work) } else { self.0.without_gil(py, work) }?
     }
 }
