@@ -1,4 +1,4 @@
-//! Python values that become the planner's, each refused by the name of its field.
+//! Python values that become Rust ones. The planner's are refused by the name of their field.
 
 use pyo3::{
     Borrowed,
@@ -12,18 +12,39 @@ use pyo3::{
 use crate::{
     arrays::{reserve, reserved},
     errors::PlannerError,
-    link::type_of,
 };
 
-/// A number from 0 to 2^64 - 1. A value that is not an integer is a `TypeError`.
-pub fn whole(field: &str, value: &Bound<'_, PyAny>) -> PyResult<u64> {
-    if !value.is_instance_of::<PyBool>() {
-        match value.extract::<u64>() {
-            Err(error) if error.is_instance_of::<PyOverflowError>(value.py()) => {}
-            result => return result,
-        }
+/// The integer as a `T`; `None` where that can't hold it, and for a bool, which no argument means as a number.
+///
+/// # Errors
+/// `TypeError` if it is no integer.
+pub fn integer<'py, T: FromPyObjectOwned<'py>>(value: &Bound<'py, PyAny>) -> PyResult<Option<T>> {
+    if value.is_instance_of::<PyBool>() {
+        return Ok(None);
     }
-    Err(PlannerError::new_err((field.to_owned(), "an integer from 0 to 2^64 - 1", shown(value))))
+    match value.extract::<T>().map_err(Into::<PyErr>::into) {
+        Err(error) if error.is_instance_of::<PyOverflowError>(value.py()) => Ok(None),
+        result => result.map(Some),
+    }
+}
+
+/// The integer as a number of shards; `None` if there can't be so many.
+pub fn count(value: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+    Ok(integer::<i64>(value)?.and_then(|number| usize::try_from(number).ok()))
+}
+
+/// The integer for an error: the nearest of 64 bits where Python itself might refuse to write it out.
+pub fn nearest<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    if value.extract::<i64>().is_ok() {
+        return Ok(value.clone());
+    }
+    let nearest = if value.lt(0)? { i64::MIN } else { i64::MAX };
+    Ok(nearest.into_pyobject(value.py())?.into_any())
+}
+
+/// A number from 0 to 2^64 - 1 for the planner.
+pub fn whole(field: &str, value: &Bound<'_, PyAny>) -> PyResult<u64> {
+    integer(value)?.ok_or_else(|| refused(field, "an integer from 0 to 2^64 - 1", value))
 }
 
 /// The same, or None.
@@ -33,13 +54,7 @@ pub fn whole_or_none(field: &str, value: Option<&Bound<'_, PyAny>>) -> PyResult<
 
 /// A number of either sign, from -2^63 to 2^63 - 1.
 pub fn signed(field: &str, value: &Bound<'_, PyAny>) -> PyResult<i64> {
-    if !value.is_instance_of::<PyBool>() {
-        match value.extract::<i64>() {
-            Err(error) if error.is_instance_of::<PyOverflowError>(value.py()) => {}
-            result => return result,
-        }
-    }
-    Err(PlannerError::new_err((field.to_owned(), "an integer from -2^63 to 2^63 - 1", shown(value))))
+    integer(value)?.ok_or_else(|| refused(field, "an integer from -2^63 to 2^63 - 1", value))
 }
 
 /// Numbers from 0 to 2^64 - 1.
@@ -77,7 +92,7 @@ impl<'py, T: FromPyObjectOwned<'py>> FromPyObject<'_, 'py> for Items<T> {
 
 /// Text that UTF-8 can hold, which lone surrogates are not.
 pub fn text(field: &str, value: &Bound<'_, PyString>) -> PyResult<String> {
-    value.extract().map_err(|_| PlannerError::new_err((field.to_owned(), "valid Unicode", shown(value))))
+    value.extract().map_err(|_| refused(field, "valid Unicode", value))
 }
 
 /// One of a field's words.
@@ -87,14 +102,30 @@ pub fn word<T: Copy, const N: usize>(
     words: [T; N],
     name: fn(T) -> &'static str,
 ) -> PyResult<T> {
+    one_of(value, words, name).map_err(|expected| refused(field, &expected, value))
+}
+
+/// Which of the words the text is, or else what was expected.
+pub fn one_of<T: Copy, const N: usize>(
+    value: &Bound<'_, PyString>,
+    words: [T; N],
+    name: fn(T) -> &'static str,
+) -> Result<T, String> {
     let given = value.to_string_lossy();
-    words.into_iter().find(|&word| name(word) == given).ok_or_else(|| {
-        let expected = format!("one of {}", words.map(name).join(", "));
-        PlannerError::new_err((field.to_owned(), expected, shown(value)))
-    })
+    let known = words.into_iter().find(|&word| name(word) == given);
+    known.ok_or_else(|| format!("one of {}", words.map(name).join(", ")))
+}
+
+fn refused(field: &str, expected: &str, value: &Bound<'_, PyAny>) -> PyErr {
+    PlannerError::new_err((field.to_owned(), expected.to_owned(), shown(value)))
 }
 
 /// How the value reads in an error; Python itself refuses to write out the longest integers.
 pub fn shown(value: &Bound<'_, PyAny>) -> String {
     value.repr().map_or_else(|_| "a number too long to show".to_owned(), |text| text.to_string())
+}
+
+/// What Python calls the type of a value.
+pub fn type_of(value: &Bound<'_, PyAny>) -> String {
+    value.get_type().name().map_or_else(|_| "another type".to_owned(), |name| name.to_string())
 }

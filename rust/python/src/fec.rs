@@ -1,13 +1,10 @@
 //! The codec's class.
 
 use honeylink_fec::{Error, Matrix, ReedSolomon};
-use pyo3::{
-    exceptions::PyOverflowError,
-    prelude::*,
-    types::{PyBool, PyString},
-};
+use pyo3::{prelude::*, types::PyString};
 
 use crate::{
+    arguments::{count, nearest},
     arrays::{Grid, Shape, Shards, ShardsMut, as_rows, flags, flags_of_groups, zeros},
     encoder::PyEncoder,
     engines,
@@ -45,12 +42,11 @@ impl PyReedSolomon {
         parity_shards: &Bound<'_, PyAny>,
         #[pyo3(from_py_with = named_matrix)] matrix: Matrix,
     ) -> PyResult<Self> {
-        let (data_shards, parity_shards) = (Count::of(data_shards)?, Count::of(parity_shards)?);
-        match (data_shards.value, parity_shards.value) {
+        match (count(data_shards)?, count(parity_shards)?) {
             (Some(k), Some(m)) => {
                 ReedSolomon::with_engine(k, m, matrix, engines::in_use()?).map(Self).map_err(from_fec)
             }
-            _ => Err(CodeParameterError::new_err((data_shards.shown.unbind(), parity_shards.shown.unbind()))),
+            _ => Err(no_code(data_shards, parity_shards)),
         }
     }
 
@@ -268,11 +264,19 @@ pub fn run<T: Send>(
 
 /// The index of one of k data shards.
 pub fn shard_index(index: &Bound<'_, PyAny>, data_shards: usize) -> PyResult<usize> {
-    let count = Count::of(index)?;
-    count.value.filter(|&index| index < data_shards).ok_or_else(|| {
-        let expected = format!("the index of a data shard, 0 to {}", data_shards - 1);
-        ShardShapeError::new_err((expected, count.shown.to_string()))
-    })
+    if let Some(index) = count(index)?.filter(|&index| index < data_shards) {
+        return Ok(index);
+    }
+    let expected = format!("the index of a data shard, 0 to {}", data_shards - 1);
+    Err(ShardShapeError::new_err((expected, nearest(index)?.to_string())))
+}
+
+/// That no code has so many shards.
+pub fn no_code(data_shards: &Bound<'_, PyAny>, parity_shards: &Bound<'_, PyAny>) -> PyErr {
+    match (nearest(data_shards), nearest(parity_shards)) {
+        (Ok(k), Ok(m)) => CodeParameterError::new_err((k.unbind(), m.unbind())),
+        (Err(error), _) | (_, Err(error)) => error,
+    }
 }
 
 fn named_matrix(name: &Bound<'_, PyAny>) -> PyResult<Matrix> {
@@ -281,28 +285,4 @@ fn named_matrix(name: &Bound<'_, PyAny>) -> PyResult<Matrix> {
     Matrix::ALL.into_iter().find(|matrix| matrix.name() == name.to_string_lossy()).ok_or_else(|| {
         UnknownMatrix::new_err((name.clone().unbind(), Matrix::ALL.map(Matrix::name).to_vec()))
     })
-}
-
-/// A Python integer as a number of shards.
-pub struct Count<'py> {
-    /// `None` when no number of shards can be that.
-    pub value: Option<usize>,
-    /// For the error. The nearest 64-bit integer where Python could not print the number itself.
-    pub shown: Bound<'py, PyAny>,
-}
-
-impl<'py> Count<'py> {
-    pub fn of(number: &Bound<'py, PyAny>) -> PyResult<Self> {
-        if number.is_instance_of::<PyBool>() {
-            return Ok(Self { value: None, shown: number.clone() });
-        }
-        match number.extract::<i64>() {
-            Ok(value) => Ok(Self { value: usize::try_from(value).ok(), shown: number.clone() }),
-            Err(error) if error.is_instance_of::<PyOverflowError>(number.py()) => {
-                let nearest = if number.lt(0)? { i64::MIN } else { i64::MAX };
-                Ok(Self { value: None, shown: nearest.into_pyobject(number.py())?.into_any() })
-            }
-            Err(error) => Err(error),
-        }
-    }
 }

@@ -6,8 +6,9 @@ use honeylink_fec::{MAX_SHARDS, Plan, PlanError, plan};
 use pyo3::{exceptions::PyOverflowError, prelude::*};
 
 use crate::{
+    arguments::{count, nearest},
     errors::{CodeParameterError, from_fec_plan},
-    fec::Count,
+    fec::no_code,
     pickling::{Reduced, reduced},
 };
 
@@ -23,10 +24,9 @@ impl PyPlan {
         parity_shards: &Bound<'_, PyAny>,
         #[pyo3(from_py_with = number)] recovery: f64,
     ) -> PyResult<Self> {
-        let (k, m) = (Count::of(data_shards)?, Count::of(parity_shards)?);
-        let (data_shards, parity_shards) = match (k.value, m.value) {
+        let (data_shards, parity_shards) = match (count(data_shards)?, count(parity_shards)?) {
             (Some(k), Some(m)) if k >= 1 && k + m <= MAX_SHARDS => (k, m),
-            _ => return Err(CodeParameterError::new_err((k.shown.unbind(), m.shown.unbind()))),
+            _ => return Err(no_code(data_shards, parity_shards)),
         };
         if !(0.0..=1.0).contains(&recovery) {
             let error = PlanError::Probability { name: "recovery", found: recovery };
@@ -119,6 +119,8 @@ fn optional_number(value: &Bound<'_, PyAny>) -> PyResult<Option<f64>> {
 }
 
 fn group_size(value: &Bound<'_, PyAny>) -> PyResult<usize> {
-    let count = Count::of(value)?;
-    count.value.ok_or_else(|| CodeParameterError::new_err((count.shown.unbind(), 0)))
+    match count(value)? {
+        Some(count) => Ok(count),
+        None => Err(CodeParameterError::new_err((nearest(value)?.unbind(), 0))),
+    }
 }

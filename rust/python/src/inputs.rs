@@ -9,7 +9,7 @@ use pyo3::{
     types::{PyList, PySequence, PyString, PyTuple},
 };
 
-use crate::{arrays::Shards, errors::ShardShapeError};
+use crate::{arguments::type_of, arrays::Shards, errors::ShardShapeError};
 
 /// The data shards of one group that is no array of rows, held for reading.
 pub enum Data {
@@ -93,20 +93,21 @@ pub struct Bytes(PyBuffer<u8>);
 impl Bytes {
     /// The bytes of `object`, called `name` in errors.
     pub fn of(object: &Bound<'_, PyAny>, name: impl Display) -> PyResult<Self> {
-        let found =
-            || object.get_type().name().map_or_else(|_| "another type".to_owned(), |name| name.to_string());
         let buffer = PyBuffer::<u8>::get(object).map_err(|error| {
             if error.is_instance_of::<PyBufferError>(object.py()) {
                 return ShardShapeError::new_err((
                     format!("{name} of uint8"),
-                    format!("{} of other items", found()),
+                    format!("{} of other items", type_of(object)),
                 ));
             }
-            PyTypeError::new_err(format!("{name}: expected bytes, or what is like them, found {}", found()))
+            PyTypeError::new_err(format!(
+                "{name}: expected bytes, or what is like them, found {}",
+                type_of(object)
+            ))
         })?;
         if !buffer.is_c_contiguous() {
             let expected = format!("{name} with all bytes adjacent");
-            return Err(ShardShapeError::new_err((expected, format!("{} with gaps", found()))));
+            return Err(ShardShapeError::new_err((expected, format!("{} with gaps", type_of(object)))));
         }
         Ok(Self(buffer))
     }

@@ -12,14 +12,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use honeylink_fec::{MAX_EPOCH, MAX_WINDOW_GROUPS, PacketDecoder, PacketEncoder, PacketStats};
 use pyo3::{
+    conversion::FromPyObjectOwned,
     prelude::*,
     types::{PyBytes, PyList},
 };
 
 use crate::{
+    arguments::{integer, nearest},
     arrays, engines,
     errors::{PacketParameterError, from_fec},
-    fec::{Count, PyReedSolomon},
+    fec::PyReedSolomon,
     inputs::Bytes,
     locking::Shared,
     pickling::refused,
@@ -225,15 +227,14 @@ fn window(value: &Bound<'_, PyAny>) -> PyResult<usize> {
 }
 
 /// The argument `field`, if it is one of `range`.
-fn within<T: Copy + Display + PartialOrd + TryFrom<usize>>(
+fn within<'py, T: Display + PartialOrd + FromPyObjectOwned<'py>>(
     field: &'static str,
-    value: &Bound<'_, PyAny>,
+    value: &Bound<'py, PyAny>,
     range: RangeInclusive<T>,
 ) -> PyResult<T> {
-    let count = Count::of(value)?;
-    let number = count.value.and_then(|value| T::try_from(value).ok());
-    number.filter(|number| range.contains(number)).ok_or_else(|| {
-        let expected = format!("an integer from {} to {}", range.start(), range.end());
-        PacketParameterError::new_err((field, expected, count.shown.to_string()))
-    })
+    if let Some(number) = integer(value)?.filter(|number| range.contains(number)) {
+        return Ok(number);
+    }
+    let expected = format!("an integer from {} to {}", range.start(), range.end());
+    Err(PacketParameterError::new_err((field, expected, nearest(value)?.to_string())))
 }

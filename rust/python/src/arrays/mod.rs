@@ -24,7 +24,10 @@ use pyo3::{
 
 pub use columns::{copied, copied_flags, uint32s};
 
-use crate::errors::{OutputError, ShardShapeError};
+use crate::{
+    arguments::type_of,
+    errors::{OutputError, ShardShapeError},
+};
 
 /// The shards of one group, on the stack.
 pub type Shards<'a> = ArrayVec<&'a [u8], MAX_SHARDS>;
@@ -412,9 +415,7 @@ pub fn as_rows<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, 
 /// The array, or a `TypeError`.
 fn as_array<'a, 'py>(array: &'a Bound<'py, PyAny>, name: &str) -> PyResult<&'a Bound<'py, PyUntypedArray>> {
     array.cast().map_err(|_| {
-        let found =
-            array.get_type().name().map_or_else(|_| "another type".to_owned(), |name| name.to_string());
-        PyTypeError::new_err(format!("{name}: expected a NumPy array, found {found}"))
+        PyTypeError::new_err(format!("{name}: expected a NumPy array, found {}", type_of(array)))
     })
 }
 

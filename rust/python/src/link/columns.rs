@@ -4,7 +4,7 @@ use honeylink_scheduler::{Columns, LinkScheduler};
 use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::{exceptions::PyTypeError, prelude::*, types::PySequence};
 
-use crate::{arrays, errors::from_link, link::settings};
+use crate::{arguments::type_of, arrays, errors::from_link, link::settings};
 
 /// How many packets are fetched before there is made room for more. What is asked for may be far more than is queued.
 const FETCHED_AT_ONCE: usize = 1024;
@@ -16,7 +16,7 @@ pub fn numbers(name: &str, object: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
     }
     let found = match object.cast::<PyUntypedArray>() {
         Ok(array) => (array.ndim() != 1).then(|| arrays::described(array)),
-        Err(_) => object.cast::<PySequence>().is_err().then(|| settings::type_of(object)),
+        Err(_) => object.cast::<PySequence>().is_err().then(|| type_of(object)),
     };
     if let Some(found) = found {
         return Err(PyTypeError::new_err(format!("{name}: expected uint32[n], found {found}")));

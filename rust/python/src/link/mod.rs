@@ -16,7 +16,6 @@ use crate::{
     pickling::refused,
 };
 pub use batch::PyBatch;
-pub use settings::type_of;
 pub use stats::PyLinkStats;
 
 /// Packets in a batch from which work runs without the GIL. To give it up and take it back costs as much as one or two

@@ -2,12 +2,16 @@
 
 use honeylink_scheduler::{Aqm, ClassConfig, LinkOptions, Priority, StreamConfig};
 use pyo3::{
-    exceptions::{PyOverflowError, PyTypeError},
+    conversion::FromPyObjectOwned,
+    exceptions::PyTypeError,
     prelude::*,
     types::{PyBool, PyDict, PyString},
 };
 
-use crate::{arguments::shown, errors::LinkError};
+use crate::{
+    arguments::{integer, one_of, shown, type_of},
+    errors::LinkError,
+};
 
 /// Settings that were named; `Some(None)` is a None that was given.
 #[derive(Default)]
@@ -29,7 +33,9 @@ impl Settings {
         let mut settings = Self::default();
         for (name, value) in arguments.into_iter().flatten() {
             match given(&name)? {
-                field @ "priority" => settings.priority = Some(priority(field, &value)?),
+                field @ "priority" => {
+                    settings.priority = Some(word(field, &value, Priority::ALL, Priority::name)?);
+                }
                 field @ "rate_kbps" => settings.rate_kbps = Some(number(field, &value)?),
                 field @ "ceil_kbps" => settings.ceil_kbps = Some(number_or_none(field, &value)?),
                 field @ "weight" => settings.weight = Some(number_or_none(field, &value)?),
@@ -109,8 +115,7 @@ pub fn options(arguments: Option<&Bound<'_, PyDict>>) -> PyResult<LinkOptions> {
             field @ "memory_bytes" => options.memory_bytes = number_or_none(field, &value)?,
             "aqm" if value.is_none() => options.aqm = None,
             field @ "aqm" => {
-                let known = [("codel-drop", Aqm::CodelDrop), ("codel-mark", Aqm::CodelMark)];
-                options.aqm = Some(word(field, &value, &known)?);
+                options.aqm = Some(word(field, &value, [Aqm::CodelDrop, Aqm::CodelMark], aqm_name)?);
             }
             other => return Err(unknown(other)),
         }
@@ -118,53 +123,49 @@ pub fn options(arguments: Option<&Bound<'_, PyDict>>) -> PyResult<LinkOptions> {
     Ok(options)
 }
 
-pub fn priority(field: &str, value: &Bound<'_, PyAny>) -> PyResult<Priority> {
-    word(field, value, &Priority::ALL.map(|priority| (priority.name(), priority)))
-}
-
 /// An integer that the type can hold. Whether it makes sense is for the scheduler to say.
-pub fn number<T: TryFrom<u64>>(field: &str, value: &Bound<'_, PyAny>) -> PyResult<T> {
-    if value.is_instance_of::<PyBool>() {
-        return Err(no_integer(field, value));
-    }
-    let number = match value.extract::<u64>() {
-        Ok(number) => T::try_from(number).ok(),
-        Err(error) if error.is_instance_of::<PyOverflowError>(value.py()) => None,
-        Err(error) if error.is_instance_of::<PyTypeError>(value.py()) => {
-            return Err(no_integer(field, value));
+pub fn number<'py, T: FromPyObjectOwned<'py>>(field: &str, value: &Bound<'py, PyAny>) -> PyResult<T> {
+    match integer(value) {
+        Ok(Some(number)) => Ok(number),
+        Ok(None) if !value.is_instance_of::<PyBool>() => {
+            let expected = format!("an integer from 0 to 2^{} - 1", 8 * size_of::<T>());
+            Err(LinkError::new_err((field.to_owned(), expected, shown(value))))
         }
-        Err(error) => return Err(error),
-    };
-    number.ok_or_else(|| {
-        let expected = format!("an integer from 0 to 2^{} - 1", 8 * size_of::<T>());
-        LinkError::new_err((field.to_owned(), expected, shown(value)))
-    })
+        Err(error) if !error.is_instance_of::<PyTypeError>(value.py()) => Err(error),
+        _ => {
+            let found = type_of(value);
+            Err(PyTypeError::new_err(format!("{field}: expected an integer, found {found}")))
+        }
+    }
 }
 
 /// The same, or None.
-fn number_or_none<T: TryFrom<u64>>(field: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<T>> {
+fn number_or_none<'py, T: FromPyObjectOwned<'py>>(
+    field: &str,
+    value: &Bound<'py, PyAny>,
+) -> PyResult<Option<T>> {
     if value.is_none() { Ok(None) } else { number(field, value).map(Some) }
 }
 
-/// What one of a field's words stands for.
-fn word<T: Copy>(field: &str, value: &Bound<'_, PyAny>, words: &[(&str, T)]) -> PyResult<T> {
+/// One of a field's words.
+fn word<T: Copy, const N: usize>(
+    field: &str,
+    value: &Bound<'_, PyAny>,
+    words: [T; N],
+    name: fn(T) -> &'static str,
+) -> PyResult<T> {
     let Ok(given) = value.cast::<PyString>() else {
         return Err(PyTypeError::new_err(format!("{field}: expected text, found {}", type_of(value))));
     };
-    let given = given.to_string_lossy();
-    words.iter().find(|(word, _)| *word == given).map(|&(_, meant)| meant).ok_or_else(|| {
-        let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        LinkError::new_err((field.to_owned(), format!("one of {}", known.join(", ")), shown(value)))
-    })
+    one_of(given, words, name)
+        .map_err(|expected| LinkError::new_err((field.to_owned(), expected, shown(value))))
 }
 
-fn no_integer(field: &str, value: &Bound<'_, PyAny>) -> PyErr {
-    PyTypeError::new_err(format!("{field}: expected an integer, found {}", type_of(value)))
-}
-
-/// What Python calls the type of a value.
-pub fn type_of(value: &Bound<'_, PyAny>) -> String {
-    value.get_type().name().map_or_else(|_| "another type".to_owned(), |name| name.to_string())
+fn aqm_name(aqm: Aqm) -> &'static str {
+    match aqm {
+        Aqm::CodelDrop => "codel-drop",
+        Aqm::CodelMark => "codel-mark",
+    }
 }
 
 fn unknown(field: &str) -> PyErr {
