@@ -48,6 +48,16 @@ pub enum Error {
         /// Bytes of the differing shard.
         found: usize,
     },
+    /// A data shard that a progressive encoder has already.
+    Repeated {
+        /// Which one.
+        index: usize,
+    },
+    /// A progressive encoder lacks data shards.
+    Incomplete {
+        /// Which ones.
+        missing: Vec<usize>,
+    },
     /// Fewer shards are present than the group has data shards.
     TooFewShards {
         /// How many are present.
@@ -74,7 +84,7 @@ pub enum Error {
         /// The one that was given.
         found: u64,
     },
-    /// No memory for an encoder's datagrams.
+    /// No memory for an encoder's datagrams, or its parity.
     Memory {
         /// Bytes of each of them.
         bytes: usize,
@@ -111,6 +121,12 @@ impl fmt::Display for Error {
             Self::ShardLength { expected, found } => {
                 write!(f, "expected shards of {expected} bytes like the first, found one of {found}")
             }
+            Self::Repeated { index } => {
+                write!(f, "expected a data shard that was not added before, found {index} again")
+            }
+            Self::Incomplete { missing } => {
+                write!(f, "expected all data shards to be added, found these missing: {missing:?}")
+            }
             Self::TooFewShards { have, need } => {
                 write!(f, "expected at least {need} shards present, found {have}")
             }
@@ -125,7 +141,7 @@ impl fmt::Display for Error {
                 )
             }
             Self::Epoch { most, found } => write!(f, "expected an epoch of at most {most}, found {found}"),
-            Self::Memory { bytes } => write!(f, "no room for a group's datagrams of {bytes} bytes"),
+            Self::Memory { bytes } => write!(f, "no room for a group's shards of {bytes} bytes"),
             Self::Window { most, found } => {
                 write!(f, "expected a window of 1 to {most} groups, found {found}")
             }

@@ -25,6 +25,7 @@
 #![deny(unsafe_code)]
 
 mod codec;
+mod encoder;
 #[allow(unsafe_code)] // the vector engines: see the reasons at each block
 mod engine;
 mod error;
@@ -37,12 +38,13 @@ mod recovery;
 mod rows;
 
 pub use codec::ReedSolomon;
+pub use encoder::Encoder;
 pub use engine::Engine;
 pub use error::Error;
 pub use matrix::Matrix;
 pub use packet::{MAX_EPOCH, MAX_PACKET_BYTES, MAX_WINDOW_GROUPS, PacketDecoder, PacketEncoder, PacketStats};
 pub use plan::{Plan, PlanError, plan};
-pub use prefetch::prefetch;
+pub use prefetch::{pays_to_prefetch, prefetch};
 
 /// The examples of the page for users of the crate.
 #[cfg(doctest)]

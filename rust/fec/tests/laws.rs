@@ -1,6 +1,6 @@
 //! The laws of an erasure code, held against an oracle that shares no code with it.
 
-use honeylink_fec::{Engine, Error, Matrix, ReedSolomon};
+use honeylink_fec::{Encoder, Engine, Error, Matrix, ReedSolomon};
 use proptest::{collection::vec, prelude::*, sample::subsequence};
 
 /// a·b by doubling, in the field of polynomial 0x11D.
@@ -108,10 +108,16 @@ proptest! {
     fn shards_added_one_by_one_and_updated_are_encoded((k, m, data) in group(), make in make(), change: u8) {
         let code = code_of(k, m, make);
         let mut parity = vec![vec![0; data[0].len()]; m];
+        let mut encoder = Encoder::new(code.clone());
         for (index, shard) in data.iter().enumerate().rev() {
+            prop_assert_eq!(encoder.parity(), Err(Error::Incomplete { missing: (0..=index).collect() }));
             code.add(index, shard, &mut parity).expect("the shards fit");
+            encoder.add(index, shard).expect("the shards fit");
+            prop_assert_eq!(encoder.add(index, shard), Err(Error::Repeated { index }));
         }
         prop_assert_eq!(&parity, &encoded_by(&code, &data));
+        prop_assert_eq!(encoder.parity(), Ok(&parity[..]));
+        prop_assert_eq!(encoder.add(k, b""), Err(Error::Index { data_shards: k, found: k }));
         let mut changed = data.clone();
         let index = usize::from(change) % k;
         changed[index].iter_mut().for_each(|byte| *byte ^= change);

@@ -54,6 +54,11 @@ pub fn from_fec(error: Error) -> PyErr {
         Error::ShardLength { expected, found } => {
             ShardShapeError::new_err((format!("shards of {expected} bytes"), format!("one of {found}")))
         }
+        Error::Repeated { index } => {
+            let expected = "a data shard that was not added before";
+            ShardShapeError::new_err((expected, format!("{index} again")))
+        }
+        Error::Incomplete { missing } => Incomplete::new_err((missing,)),
         Error::TooFewShards { have, need } => TooFewShards::new_err((have, need)),
         Error::PacketLength { most, found } => PacketTooLong::new_err((most, found)),
         Error::PacketMatrix { found } => {

@@ -1,6 +1,6 @@
 //! The codec's class.
 
-use honeylink_fec::{Error, Matrix, ReedSolomon};
+use honeylink_fec::{Error, Matrix, ReedSolomon, pays_to_prefetch};
 use pyo3::{prelude::*, types::PyString};
 
 use crate::{
@@ -17,15 +17,6 @@ use crate::{
 /// uncontended: a twentieth of the fastest work of this size, encoding 10 + 1 by XOR. How much a second thread brings
 /// from there on stands in benches/README.md.
 pub const DETACH_BYTES: usize = 64 * 1024;
-
-/// Shards to be made of a group from which it is fetched while the one before is worked on. With one or two, work is no
-/// longer than the CPU's own reading ahead takes, and asking for each line costs a fifth of it.
-const PREFETCH_MADE_SHARDS: usize = 3;
-
-/// Bytes up to which a group is fetched: about what the first-level cache holds. At 10 + 5 and 1200 B it gains up to a third;
-/// at 2400 B it makes no difference; from 4096 B on, where the CPU reads ahead by itself, it costs a tenth to a quarter
-/// (Zen 4, in and out of the third-level cache).
-const PREFETCH_BYTES: usize = 32 * 1024;
 
 #[doc = docs!("ReedSolomon")]
 #[pyclass(frozen, eq, hash, name = "ReedSolomon", module = "honeylink.fec")]
@@ -214,7 +205,7 @@ impl PyReedSolomon {
 
     #[doc = docs!("ReedSolomon.encoder")]
     fn encoder(&self) -> PyEncoder {
-        PyEncoder::new(self.0.clone())
+        PyEncoder::new(&self.0)
     }
 
     fn __repr__(&self) -> String {
@@ -246,11 +237,6 @@ impl PyReedSolomon {
         unsafe { grid.group_mut(0, &mut parity) };
         run(py, shard_bytes.saturating_mul(self.0.total_shards()), || self.0.encode(data, &mut parity))
     }
-}
-
-/// Whether a group of so many bytes, of which so many shards are to be made, is better fetched ahead of its turn.
-fn pays_to_prefetch(made_shards: usize, bytes: usize) -> bool {
-    made_shards >= PREFETCH_MADE_SHARDS && bytes <= PREFETCH_BYTES
 }
 
 /// Does `work` on so many bytes of shards, without the GIL when that pays.
