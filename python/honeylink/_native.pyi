@@ -1,5 +1,5 @@
 # ruff: noqa: PYI021
-# Docstrings stand here, where editors look for them; `rust/python/build.rs` puts them into the binary.
+# Docstrings are here, where editors look for them; `rust/python/build.rs` puts them into the binary.
 """The compiled part of HoneyLink. Import from `honeylink.fec` and `honeylink.scheduler` instead."""
 
 from collections.abc import Sequence
@@ -663,7 +663,7 @@ class LinkScheduler:
             now_ns: The time. It may be left out as long as nothing is queued and all has been fetched, and is then that
                 of the latest call, or 0 before any.
             rate_kbps: Its weight among its siblings, and what admission keeps free in kbit/s for the guarantees
-                inside it. It is none itself.
+                of its descendants. It is no guarantee itself.
             ceil_kbps: What it never exceeds in kbit/s, 1 to 10^9. None is no limit.
             weight: Its part among its siblings of all that their class sends, guarantees included, 1 to 2^27.
                 By default its rate, or a hundredth of the link's without one.
@@ -677,7 +677,7 @@ class LinkScheduler:
                 out on a link in use.
             UnknownHandle: There is no such parent.
             TimeBackwards: The time is before that of an earlier call.
-            OverCommitted: The guarantees around it would be more than a ceiling, or than the link.
+            OverCommitted: The guarantees would be more than the ceiling of an ancestor, or than the link.
             TypeError: An argument is of another type, or has no such name.
 
         Example:
@@ -716,7 +716,7 @@ class LinkScheduler:
                 By default its rate, or a hundredth of the link's without one.
             burst_bytes: What it may send at once above its ceiling, and above its rate for its delay to be kept.
             max_delay_us: The longest time in µs from enqueue to the end of sending, for what is within rate and burst.
-                Only where there is no ceiling, neither its own nor of a class around it.
+                Only where there is no ceiling, neither its own nor an ancestor's.
             queue_packets: The most packets that it may queue, at least 1.
             queue_bytes: The most bytes that it may queue, at least one packet. None is no limit.
 
@@ -725,11 +725,11 @@ class LinkScheduler:
 
         Raises:
             LinkError: A number is out of range, or there is no such priority; there are 2^20 nodes; a delay that was
-                promised could not be kept beside the rate; the time was left out on a link in use.
+                promised could not be kept with the rate; the time was left out on a link in use.
             UnknownHandle: There is no such class.
             TimeBackwards: The time is before that of an earlier call.
             OverCommitted: The guarantees would be more than a ceiling, or than the link.
-            DelayOutOfReach: The delay can't be kept beside the guarantees of others, or under a ceiling.
+            DelayOutOfReach: The delay can't be kept with the guarantees of others, or under a ceiling.
             TypeError: An argument is of another type, or has no such name.
 
         Example:
@@ -834,7 +834,7 @@ class LinkScheduler:
             UnknownHandle: There is no such class or stream.
             TimeBackwards: The time is before that of an earlier call.
             OverCommitted: The guarantees would be more than a ceiling, or than the link.
-            DelayOutOfReach: The delay can't be kept beside the guarantees of others, or under a ceiling.
+            DelayOutOfReach: The delay can't be kept with the guarantees of others, or under a ceiling.
             TypeError: An argument is of another type, or there is no such setting.
 
         Example:
@@ -922,7 +922,7 @@ class Batch:
 
     @property
     def marks(self) -> NDArray[np.bool_]:
-        """bool[n]: whether it leaves with a mark, as its queue has stood for long: set ECN to CE (RFC 3168)."""
+        """bool[n]: whether the AQM marked it, as its queue is a standing one: set ECN to CE (RFC 3168)."""
 
     def __len__(self) -> int: ...
     def __reduce__(self) -> NoReturn: ...
@@ -975,7 +975,7 @@ class LinkStats:
 
     @property
     def dropped_aqm(self) -> int:
-        """Packets that were dropped since they stood for too long."""
+        """Packets that the AQM dropped, as their queue was a standing one."""
 
     @property
     def dropped_removed(self) -> int:
@@ -992,22 +992,23 @@ class LinkStats:
 class Pool:
     """A bandwidth pool: a capacity that sessions reserve from.
 
-    Guarantee, limits and what is withheld are for pools that share the pool around them. Such a pool has a share, of
-    which it lends some while it does not use it; beyond its share it borrows. What it does not lend is kept for it.
+    Guarantee, limits and what is withheld are for siblings, pools with one parent. Such a pool has a share of its
+    parent, of which it lends some while it does not use it; beyond its share it borrows. What it does not lend is
+    kept for it.
 
     Args:
         id: Unique within its level, and on a path where active sessions name it.
-        level: `"device"`, inside `"tenant"`, inside `"node"`.
+        level: `"device"`, whose parent is `"tenant"`, whose parent is `"node"`.
         capacity_kbps: What all sessions together may reserve, in kbit/s.
         reserved_kbps: What they have reserved. More than the capacity leaves no room; it is not an error.
         charge: What a stream reserves: `"payload"`, what it carries, or `"wire"`, its parity too, rounded up for
             each stream.
-        guaranteed_kbps: Its share of the pool around it; None is a share of 0.
+        guaranteed_kbps: Its share of its parent; None is a share of 0.
         borrow_limit_kbps: How far beyond its share it may go; None: as far as its capacity.
         lend_limit_kbps: How much of its share others may use while it does not; None: all of it.
         preemption: Whether sessions may lose bandwidth here to stronger ones.
         min_hold_ms: For how long after its opening a session can't.
-        withheld_kbps: What it keeps free for pools inside it: the sum of their `claim_kbps`.
+        withheld_kbps: What it keeps free for its children: the sum of their `claim_kbps`.
 
     Raises:
         PlannerError: There is no such level or charge, or a number is not from 0 to 2^64 - 1.
@@ -1040,7 +1041,7 @@ class Pool:
 
     @property
     def level(self) -> Literal["device", "tenant", "node"]:
-        """Where it stands: `"device"`, `"tenant"` or `"node"`."""
+        """Its place in the hierarchy: `"device"`, `"tenant"` or `"node"`."""
 
     @property
     def capacity_kbps(self) -> int:
@@ -1056,7 +1057,7 @@ class Pool:
 
     @property
     def guaranteed_kbps(self) -> int | None:
-        """Its share of the pool around it, in kbit/s."""
+        """Its share of its parent, in kbit/s."""
 
     @property
     def borrow_limit_kbps(self) -> int | None:
@@ -1076,7 +1077,7 @@ class Pool:
 
     @property
     def withheld_kbps(self) -> int:
-        """What it keeps free for pools inside it, in kbit/s."""
+        """What it keeps free for its children, in kbit/s."""
 
     @property
     def ceiling_kbps(self) -> int:
@@ -1412,16 +1413,16 @@ def plan(
 
     A pure function: the same arguments give the same answer. If the path is short, streams with a minimum get less
     than they ask for, the least urgent first. If it is short of the minima and its pools allow it, sessions that are
-    there and weaker than the request are shrunk, and if need be evicted; none loses more than it takes. Beside 256
+    there and weaker than the request are shrunk, and if need be evicted; none loses more than it takes. With 256
     active sessions or more it releases the GIL.
 
     Args:
-        path: The pools to reserve from, from the device up: no level may come before one inside it.
+        path: The pools to reserve from, from the device up: no level may come before a lower one.
         request: The streams of one session.
         active: Sessions that hold bandwidth of these pools. Those that are not given lose nothing, and their ends
             are not known.
         now_ms: The time, by the clock of the active sessions.
-        others: Pools beside the path that active sessions have reserved from. Nothing is taken from what is
+        others: Pools off the path that active sessions have reserved from. Nothing is taken from what is
             guaranteed to these.
 
     Returns:

@@ -59,7 +59,7 @@ def _read_stream(entry: object, place: str) -> SessionStream:
 
 
 def _priority(entry: object, place: str) -> _Priority:
-    # Where a session is read, what was requested of it stands apart.
+    # `GET /sessions/{id}` has what was requested of a stream in an object of its own.
     if isinstance(entry, Mapping) and "qos" in entry:
         entry, place = entry["qos"], f"{place}.qos"
     priority = _text(entry, place, "priority")

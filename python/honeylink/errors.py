@@ -306,7 +306,7 @@ class OverCommitted(LinkError):
 
 
 class DelayOutOfReach(LinkError):
-    """A delay that can't be kept beside what is guaranteed to others, or under a ceiling.
+    """A delay that can't be kept with what is guaranteed to others, or under a ceiling.
 
     Attributes:
         handle: the class whose ceiling is in the way, or the root for the link; None if it is the stream's own ceiling.
@@ -446,7 +446,7 @@ class GuaranteeExceeded(PoolConflict):
     """More would be guaranteed of a pool than it can give.
 
     Attributes:
-        requested_kbps: what would be guaranteed, to the pool or if that is the limiting one inside it.
+        requested_kbps: what would be guaranteed, to the pool or, if that is the limiting one, to its children.
         available_kbps: what the limiting pool has for that.
         limiting_pool: the first that is short, as `level:id`.
     """

@@ -77,7 +77,7 @@ __all__ = [
 
 _CACHE_LINE_BYTES: Final = 64
 
-engine()  # a wrong HONEYLINK_FEC_ENGINE is told now, not by the first code
+engine()  # a wrong HONEYLINK_FEC_ENGINE is refused now, not by the first code
 
 
 def empty_shards(count: int, n: int, groups: int | None = None) -> NDArray[np.uint8]:

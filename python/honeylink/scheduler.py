@@ -100,9 +100,9 @@ class Drop(enum.IntEnum):
 class LinkScheduler(_native.LinkScheduler):
     """Decides which stream's packet leaves a link next, and when.
 
-    A tree of classes with streams as leaves. The bytes stay with you: the scheduler is told sizes, and tells
-    which stream's packet starts when. It has no clock: each call carries the time, in nanoseconds since any epoch,
-    which never goes back. After an error nothing has changed.
+    A tree of classes with streams as leaves. The packets' bytes stay with the caller: the scheduler takes sizes,
+    and says which stream's packet starts when. It has no clock: each call carries the time, in nanoseconds since
+    any epoch, which never goes back. After an error nothing has changed.
 
     Handles are integers that name a class or a stream of this link for good: that of a removed one never comes
     back. Threads may share a link; a lock lets them in one after the other. Batches of 64 packets or more release
@@ -114,7 +114,7 @@ class LinkScheduler(_native.LinkScheduler):
         overhead_bytes: What each packet takes on the link on top of its size, such as headers, preamble and gap.
         memory_bytes: What all queues together may hold, in bytes of packets' sizes; beyond it the fattest queue is
             dropped from. The scheduler itself takes 16 bytes a queued packet, which do not count. None is no limit.
-        aqm: What becomes of packets of queues that stand for long: with `"codel-drop"` CoDel (RFC 8289) drops them,
+        aqm: What becomes of packets of standing queues: with `"codel-drop"` CoDel (RFC 8289) drops them,
             with `"codel-mark"` it marks them. None: nothing.
 
     Raises:

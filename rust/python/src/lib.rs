@@ -1,6 +1,6 @@
 //! `honeylink._native`: the Python face of the pure crates. A thin table of classes; it decides nothing.
 //!
-//! Its docstrings stand in `_native.pyi`, where editors look for them. Errors are raised as the classes of
+//! Its docstrings are in `_native.pyi`, where editors look for them. Errors are raised as the classes of
 //! `honeylink.errors`, by one table in [`errors`].
 
 #![allow(clippy::doc_markdown)] // the docstrings are Python's, not Markdown

@@ -172,8 +172,8 @@ impl<'a> Grid<'a> {
         }
         // Each axis's steps are longer than all that lies within one.
         let holds = |outer: Axis, inner: Axis| {
-            let inside = inner.reach().saturating_add(self.shard_bytes);
-            (outer.count < 2 || outer.stride.unsigned_abs() >= inside)
+            let span = inner.reach().saturating_add(self.shard_bytes);
+            (outer.count < 2 || outer.stride.unsigned_abs() >= span)
                 && (inner.count < 2 || inner.stride.unsigned_abs() >= self.shard_bytes)
         };
         if self.bytes() > 0 && !holds(self.groups, self.shards) && !holds(self.shards, self.groups) {

@@ -1,4 +1,4 @@
-//! The link scheduler's class; its values stand beside it.
+//! The link scheduler's class; its values are in the modules below.
 
 mod batch;
 mod columns;
