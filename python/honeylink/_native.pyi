@@ -1101,7 +1101,7 @@ class Pool:
 
     @property
     def claim_kbps(self) -> int:
-        """What the pool around it keeps free for it beyond what it has reserved, in kbit/s.
+        """What its parent keeps free for it beyond what it has reserved, in kbit/s.
 
         It is the part of its share that it does not lend, or what it withholds itself if that is more.
         """

@@ -453,7 +453,7 @@ class GuaranteeExceeded(PoolConflict):
 
     def __init__(self, pool: str, requested_kbps: int, available_kbps: int, limiting_pool: str) -> None:
         if limiting_pool == pool:
-            expected = f"a ceiling of at least {requested_kbps} kbps, which are guaranteed inside it"
+            expected = f"a ceiling of at least {requested_kbps} kbps, which are guaranteed to its children"
             found_kbps = available_kbps
         else:
             expected = f"a share of at most {available_kbps} kbps of pool {limiting_pool}, since others have theirs"

@@ -72,7 +72,7 @@ def test_no_more_is_guaranteed_than_the_capacity() -> None:
 def test_a_capacity_holds_what_is_guaranteed_inside() -> None:
     check_change(POOL, to(), (), replace(NOTHING, children_kbps=1000))
     told = refused(POOL, to(), (), replace(NOTHING, children_kbps=1001))
-    assert "a ceiling of at least 1001 kbps, which are guaranteed inside it, found 1000 kbps" in told
+    assert "a ceiling of at least 1001 kbps, which are guaranteed to its children, found 1000 kbps" in told
 
 
 def test_what_sessions_are_charged_by_changes_in_an_empty_pool_only() -> None:

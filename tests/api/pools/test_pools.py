@@ -229,7 +229,7 @@ def test_what_can_not_be(service: Service) -> None:
     changed(service, own, 1000, guaranteed_kbps=300)
     cases: list[tuple[str, int, dict[str, Any], str | None]] = [
         (tenant, NODE_KBPS, {"guaranteed_kbps": 40_001}, "at most 40000 kbps of pool node:node"),
-        (tenant, 299, {"force": "drain"}, "at least 300 kbps, which are guaranteed inside it"),
+        (tenant, 299, {"force": "drain"}, "at least 300 kbps, which are guaranteed to its children"),
         (own, 399, {}, "400 kbps that are given away"),
         (own, 399, {"force": "shrink"}, "drain"),
         (own, 1000, {"charge": "wire"}, "400 kbps reserved"),
@@ -265,7 +265,7 @@ def test_nobody_keeps_what_another_tenant_is_guaranteed(service: Service) -> Non
     assert put(service, "/tenants/other", NODE_KBPS, other, guaranteed_kbps=60_001).json()["available_kbps"] == 60_000
     # The tenant's own share may be as much as is guaranteed inside it.
     changed(service, "/tenants/acme", NODE_KBPS, guaranteed_kbps=40_000)
-    assert "at least 100000 kbps, which are guaranteed inside it" in refused_start(service, node_pool_kbps=99_999)
+    assert "at least 100000 kbps, which are guaranteed to its children" in refused_start(service, node_pool_kbps=99_999)
     stranger = service.new_device(operator=service.token(Role.OPERATOR, "other"), pool_kbps=NODE_KBPS)
     opened(service, stranger, 60_000)
     check_books(service)

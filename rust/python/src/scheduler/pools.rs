@@ -150,9 +150,7 @@ impl PyPool {
         self.0.free_kbps()
     }
 
-    /// What the pool around it keeps free for it beyond what it has reserved, in kbit/s.
-    ///
-    /// It is the part of its share that it does not lend, or what it withholds itself if that is more.
+    #[doc = docs!("Pool.claim_kbps")]
     #[getter]
     fn claim_kbps(&self) -> u64 {
         self.0.claim_kbps()
