@@ -9,15 +9,7 @@ use crate::{
     errors::{PlannerError, from_planner},
 };
 
-/// What a stream sends, with its parity, rounded up: what a pool charges that charges by wire, in kbit/s.
-///
-/// Args:
-///     bandwidth_kbps: What it carries, in kbit/s.
-///     data_shards: k of its FEC.
-///     parity_shards: m of its FEC.
-///
-/// Raises:
-///     PlannerError: A number, or the result, is not from 0 to 2^64 - 1, or there is no such code.
+#[doc = docs!("wire_kbps")]
 #[pyfunction]
 pub fn wire_kbps(
     bandwidth_kbps: &Bound<'_, PyAny>,
@@ -30,18 +22,7 @@ pub fn wire_kbps(
     planner::wire_kbps(bandwidth_kbps, data_shards, parity_shards).map_err(|error| from_planner(&error))
 }
 
-/// What streams change in each pool of a path.
-///
-/// Args:
-///     path: The pools, from the device up.
-///     streams: What was asked for them.
-///     allocations: What each of them gets, in kbit/s.
-///
-/// Returns:
-///     For each pool what is reserved there in addition, and what is no longer withheld there, in kbit/s.
-///
-/// Raises:
-///     PlannerError: As `Pool.charged_kbps`, or they come to more than 2^64 - 1 kbit/s.
+#[doc = docs!("charge_path")]
 #[pyfunction]
 #[allow(clippy::needless_pass_by_value)] // a Python sequence can only be read into an owned one
 pub fn charge_path<'py>(
@@ -60,10 +41,7 @@ pub fn charge_path<'py>(
     )
 }
 
-/// What each pool of a path would withhold for the path if no session had reserved anything, in kbit/s.
-///
-/// Args:
-///     path: The pools, from the device up.
+#[doc = docs!("withheld_when_empty")]
 #[pyfunction]
 #[allow(clippy::needless_pass_by_value)] // a Python sequence can only be read into an owned one
 pub fn withheld_when_empty<'py>(

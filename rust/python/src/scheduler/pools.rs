@@ -126,25 +126,25 @@ impl PyPool {
         self.0.ceiling_kbps()
     }
 
-    /// What it is guaranteed of its parent, in kbit/s.
+    #[doc = docs!("Pool.share_kbps")]
     #[getter]
     fn share_kbps(&self) -> u64 {
         self.0.share_kbps()
     }
 
-    /// The part of its share that others can't have, in kbit/s.
+    #[doc = docs!("Pool.kept_kbps")]
     #[getter]
     fn kept_kbps(&self) -> u64 {
         self.0.kept_kbps()
     }
 
-    /// What is reserved or withheld here, in kbit/s.
+    #[doc = docs!("Pool.committed_kbps")]
     #[getter]
     fn committed_kbps(&self) -> u128 {
         self.0.committed_kbps()
     }
 
-    /// What is left up to its ceiling, in kbit/s.
+    #[doc = docs!("Pool.free_kbps")]
     #[getter]
     fn free_kbps(&self) -> u64 {
         self.0.free_kbps()
