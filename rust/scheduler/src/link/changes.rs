@@ -73,7 +73,7 @@ impl LinkScheduler {
         Ok(())
     }
 
-    /// Changes a class from `now_ns` on. If its ceiling is another one, the guarantees inside begin then.
+    /// Changes a class from `now_ns` on. If its ceiling is another one, the guarantees of its descendants begin then.
     ///
     /// # Errors
     /// [`LinkError`], by the handle, the time or a setting. The root has only a rate: [`LinkScheduler::set_rate`].
@@ -189,7 +189,7 @@ impl LinkScheduler {
         }
     }
 
-    /// After the ceiling of a node was changed: what it has held back of guarantees is owed no more, and what it keeps waiting
+    /// After the ceiling of a node was changed: what it has held back of guarantees falls due no more, and what it keeps waiting
     /// waits by the new one.
     fn begin_anew(&mut self, id: u32, at_ns: u64) {
         for id in self.tree.with_descendants(id) {

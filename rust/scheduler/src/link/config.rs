@@ -34,7 +34,7 @@ impl Default for LinkOptions {
 /// Settings of a class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClassConfig {
-    /// Its weight among its siblings, and what admission keeps free for the guarantees inside it. It is none itself.
+    /// Its weight among its siblings, and what admission keeps free for the guarantees of its descendants. It is none itself.
     pub rate_kbps: u64,
     /// What it never exceeds.
     pub ceil_kbps: Option<u64>,
@@ -66,7 +66,7 @@ pub struct StreamConfig {
     /// What it may send at once above its ceiling, and above its rate for its delay to be kept.
     pub burst_bytes: u32,
     /// The longest time from enqueue to the end of sending, for what is within rate and burst. Not under a ceiling, its own
-    /// or one around it: while the link is busy with others it loses time that the ceiling doesn't let it make up for.
+    /// or an ancestor's: while the link is busy with others it loses time that the ceiling doesn't let it make up for.
     pub max_delay_us: Option<u64>,
     /// The most packets that it may queue, at least 1.
     pub queue_packets: u32,

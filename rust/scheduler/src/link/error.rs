@@ -82,14 +82,14 @@ pub enum LinkError {
         /// What was asked for.
         found_us: u64,
     },
-    /// A delay inside a class with a ceiling.
+    /// A delay in a class with a ceiling, or in a descendant of one.
     DelayUnderCeiling {
         /// The class with the ceiling.
         class: u32,
         /// What was asked for.
         found_us: u64,
     },
-    /// A ceiling around streams to which delays are promised.
+    /// A ceiling over streams to which delays are promised.
     CeilingOverDelay {
         /// The class that was to get it.
         class: u32,
@@ -108,7 +108,7 @@ pub enum LinkError {
         /// What ceilings may hold back of guarantees: less with more `burst_bytes`.
         held_bytes: u64,
     },
-    /// Classes inside classes, too many.
+    /// A class with too many ancestors.
     TooDeep {
         /// How many there can be.
         most: u32,
@@ -192,7 +192,7 @@ impl LinkError {
             }
             Self::DelayUnderCeiling { class, .. } => {
                 format!(
-                    "no delay under the ceiling of class {class}; it can be promised in the root and in classes without one around"
+                    "no delay under the ceiling of class {class}; it can be promised in the root and in classes with no ceiling of theirs or of an ancestor's"
                 )
             }
             Self::CeilingOverDelay { class, .. } => {

@@ -152,7 +152,7 @@ fn no_delay_is_promised_under_a_ceiling() {
             message(link.add_stream(class, 0, delayed)),
             format!(
                 "max_delay_us: expected no delay under the ceiling of class {capped}; it can be promised in the root and in \
-                 classes without one around, found 20000"
+                 classes with no ceiling of theirs or of an ancestor's, found 20000"
             )
         );
     }

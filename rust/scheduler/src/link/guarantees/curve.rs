@@ -9,7 +9,7 @@
 //!   the share.
 //! - Its *deadline* is a fixed delay later or, for a stream that asks for a rate alone, the time its bytes take at it.
 //!
-//! - It begins when it is set: what is queued by then counts as if it came at that moment, so no time before is owed. A
+//! - It begins when it is set: what is queued by then counts as if it came at that moment, so no time before counts. A
 //!   burst that is made larger fills at the rate.
 //!
 //! - What goes by the share, or is dropped, does not count. As in that paper the next packet's deadline then follows from its
@@ -131,7 +131,7 @@ impl Curve {
         }
         let old_bytes = self.most_bytes(largest_bytes);
         let old_ns = core::mem::replace(&mut self.earliest_ns, earliest_ns);
-        // No time before now is owed.
+        // No time before now counts.
         let least = self.clock.min(Moment::at(now_ns));
         self.clock = self.clock_with_burst(old_bytes, self.most_bytes(largest_bytes)).max(least);
         if earliest_ns < old_ns && enqueued_ns < now_ns {

@@ -86,7 +86,7 @@ impl Guaranteed {
         }
     }
 
-    /// As it is counted around a node of that rate and with that ceiling, where packets have at most so many bytes. While
+    /// As the ancestors of a node of that rate count it with that ceiling, where packets have at most so many bytes. While
     /// others keep the link busy the ceiling saves up its burst at most, and what falls due beyond that is held back: a packet
     /// of each stream. So is what falls due while a packet that is not due passes the ceiling. A burst of less than a packet
     /// does not even outlast the one that is on its way on the link; then more is lost each time.

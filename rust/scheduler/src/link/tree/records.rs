@@ -83,7 +83,7 @@ impl Record {
         }
     }
 
-    /// What a node has counted, those inside it apart.
+    /// What a node has counted, its descendants apart.
     pub fn stats(&self, node: &Node) -> LinkStats {
         if node.is(Node::CLASS) {
             return self.counted;
