@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from asyncpg import Record
 
-__all__ = ["LISTS", "session_of", "stream_of", "written"]
+__all__ = ["LISTS", "Column", "session_of", "stream_of", "written"]
 
 
 class Column(NamedTuple):

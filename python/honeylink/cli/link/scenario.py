@@ -54,7 +54,7 @@ class ScenarioError(HoneyLinkError):
         faults: pairs of a place in the file and what is wrong there.
     """
 
-    def __init__(self, path: Path, faults: list[_Fault]) -> None:
+    def __init__(self, path: Path, faults: list[tuple[str, str]]) -> None:
         super().__init__("\n".join([f"{path} can't be simulated:", *(f"  {place}: {what}" for place, what in faults)]))
         self.faults = faults
 
