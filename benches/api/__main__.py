@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from benches.api import crowd, growth, memory, overload, report, throughput
+from benches.api import growth, live_sessions, memory, overload, report, throughput
 from benches.api.bench import FULL, QUICK, say, serving
 from benches.api.findings import Findings
 from benches.api.wrk import WRK
@@ -23,10 +23,10 @@ def run(plan: Plan) -> Findings:
         served = throughput.measure(bench)
         overloaded = overload.measure(bench, served)
         check_pools(bench)
-    crowded = crowd.measure(plan)
+    stored = live_sessions.measure(plan)
     held = memory.measure(plan) if plan.memory_creates else None
     grown = None if plan.quick else growth.measure()
-    return Findings(served, overloaded, crowded, held, grown)
+    return Findings(served, overloaded, stored, held, grown)
 
 
 def check_pools(bench: Bench) -> None:

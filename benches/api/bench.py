@@ -50,8 +50,8 @@ class Plan:
     profile_seconds: int
     profile_connections: tuple[int, ...]
     overload_seconds: float
-    crowd_rounds: int
-    crowd_step_seconds: float
+    live_sessions_rounds: int
+    live_sessions_step_seconds: float
     memory_creates: int
 
 
@@ -66,8 +66,8 @@ FULL = Plan(
     profile_seconds=15,
     profile_connections=(8, 32),
     overload_seconds=120,
-    crowd_rounds=10,
-    crowd_step_seconds=4,
+    live_sessions_rounds=10,
+    live_sessions_step_seconds=4,
     memory_creates=1_000_000,
 )
 QUICK = Plan(
@@ -81,8 +81,8 @@ QUICK = Plan(
     profile_seconds=4,
     profile_connections=(8,),
     overload_seconds=15,
-    crowd_rounds=2,
-    crowd_step_seconds=3,
+    live_sessions_rounds=2,
+    live_sessions_step_seconds=3,
     memory_creates=0,
 )
 

@@ -10,8 +10,8 @@ from benches.api.results import median_ms
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from benches.api.crowd import Crowd
     from benches.api.growth import Cost
+    from benches.api.live_sessions import LiveSessions
     from benches.api.memory import Memory
     from benches.api.overload import Overload
     from benches.api.throughput import Throughput
@@ -23,7 +23,7 @@ class Findings:
 
     throughput: Throughput
     overload: Overload
-    crowd: Crowd
+    live_sessions: LiveSessions
     memory: Memory | None
     """Only a full run has the time for it, and for growth."""
     growth: Sequence[Cost] | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benches.api import charts, goals, page
-from benches.api.crowd import CREATES_PER_SECOND, CROWDED, EMPTY, LISTS_PER_SECOND, PAGE
+from benches.api.live_sessions import CREATES_PER_SECOND, EMPTY, LISTS_PER_SECOND, MANY, PAGE
 from benches.api.overload import TIMES
 from benches.api.results import median_ms, percentile_ms
 
@@ -79,7 +79,7 @@ def _notes(findings: Findings) -> Iterator[str]:
         ("create", f"{CREATES_PER_SECOND:.0f}/s"),
         ("list", f"{PAGE} at a time, {LISTS_PER_SECOND:.0f}/s"),
     ):
-        places = ((CROWDED, findings.crowd.crowded), (EMPTY, findings.crowd.empty))
+        places = ((MANY, findings.live_sessions.many), (EMPTY, findings.live_sessions.empty))
         loads = [(f"with {stored:,} stored", side[what]) for stored, side in places]
         texts = [f"{name} p50 {median_ms(it, 50):.2f} ms, p99 {median_ms(it, 99):.2f} ms" for name, it in loads]
         yield f"- {what}, 1 worker, {rate}: {'; '.join(texts)}"

@@ -8,8 +8,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from benches.api import charts, goals, growth, page, report
-from benches.api.crowd import Crowd
 from benches.api.findings import Findings
+from benches.api.live_sessions import LiveSessions
 from benches.api.memory import Memory
 from benches.api.overload import Overload
 from benches.api.parts import shares
@@ -42,12 +42,12 @@ def findings(memory: Memory | None = None, grown: list[growth.Cost] | None = Non
     overloaded = load(20_000, 40_000)
     overloaded.others["503"] = 40_000
     overloaded.refusals_us = Counter({9_000: 39_999, 60_000: 1})
-    crowd = Crowd(
+    live_sessions = LiveSessions(
         {"create": [load(900, 2_400), load(900, 90_000), load(900, 2_400)], "list": [load(900, 3_000)]},
         {"create": [load(900, 2_000)] * 3, "list": [load(900, 3_000)]},
     )
     throughput = Throughput(rows, {1: 2.0, 8: 0.5}, {8: stacks}, rows[2], half, light)
-    return Findings(throughput, Overload(6_000, 10, overloaded, 15, 1.5), crowd, memory, grown)
+    return Findings(throughput, Overload(6_000, 10, overloaded, 15, 1.5), live_sessions, memory, grown)
 
 
 @pytest.mark.parametrize(

@@ -182,9 +182,9 @@ def test_pools_check(settings: dict[str, object], tmp_path: Path, loop: LoopThre
             await connection.close()
 
     new_token(str(settings["database_dsn"]), tmp_path)  # makes the tenant, and so its pool
-    balanced = honeylink("pools", "check", **settings)
-    assert balanced.returncode == 0, balanced.stderr
-    assert [pool["balanced"] for pool in json.loads(balanced.stdout)["pools"]] == [True]
+    found = honeylink("pools", "check", **settings)
+    assert found.returncode == 0, found.stderr
+    assert [pool["reconciles"] for pool in json.loads(found.stdout)["pools"]] == [True]
     loop.run(cook())
     off = honeylink("pools", "check", **settings)
     assert off.returncode == 1

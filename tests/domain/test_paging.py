@@ -20,7 +20,7 @@ MOMENTS = st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=ZON
 ROW_IDS = st.text(string.ascii_letters + string.digits + "._-", min_size=4, max_size=64)
 
 
-def spell(value: object) -> str:
+def encode(value: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
 
@@ -33,7 +33,7 @@ def test_a_cursor_comes_back_as_it_was(at: datetime, row_id: str) -> None:
     assert decoded.at.tzinfo is UTC
 
 
-@given(st.one_of(st.text(), st.recursive(st.none() | st.floats() | st.text(), st.lists).map(spell)))
+@given(st.one_of(st.text(), st.recursive(st.none() | st.floats() | st.text(), st.lists).map(encode)))
 def test_any_other_text_is_refused_or_is_a_cursor(text: str) -> None:
     try:
         cursor = Cursor.decode(text)
@@ -62,7 +62,7 @@ def test_any_other_text_is_refused_or_is_a_cursor(text: str) -> None:
 )
 def test_what_is_no_cursor(value: object) -> None:
     with pytest.raises(ValidationFailed):
-        Cursor.decode(spell(value))
+        Cursor.decode(encode(value))
 
 
 @pytest.mark.parametrize("text", ["*", "ä", "A", "gICA", "\ud800", "W" * 200_000])

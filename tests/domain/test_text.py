@@ -1,4 +1,4 @@
-"""What text and names may hold, and how a UUID is spelled."""
+"""What text and names may hold, and how a UUID is written."""
 
 from __future__ import annotations
 

@@ -37,10 +37,10 @@ def service(own_postgres: OwnPostgres, make_settings: Callable[..., Settings]) -
 
 @pytest.fixture
 def device(service: Service) -> Iterator[Device]:
-    """A device whose books must balance when the test is over."""
+    """A device whose reservations must reconcile when the test is over."""
     yield service.new_device()
-    balances = service.loop.run(service.services.operations.check_pools())
-    assert [balance for balance in balances if not balance.reconciles] == []
+    reconciled = service.loop.run(service.services.operations.check_pools())
+    assert [pool for pool in reconciled if not pool.reconciles] == []
 
 
 def stored_sessions(service: Service) -> int:
@@ -113,7 +113,7 @@ def test_killed_server(service: Service, device: Device, own_postgres: OwnPostgr
 
 
 def test_killed_under_load(service: Service, device: Device, own_postgres: OwnPostgres) -> None:
-    """Each session that was acknowledged is there; one whose answer got lost may be, with its books right."""
+    """Each session that was acknowledged is there; one whose answer got lost may be, and all reconciles."""
     before = stored_sessions(service)
     with ThreadPoolExecutor(8) as pool:
         answers = [pool.submit(open_session, service, device) for _ in range(120)]

@@ -55,7 +55,7 @@ def test_workers_that_are_scraped_at_once_share_a_sum(make_settings: Callable[..
             for number, peer in enumerate(peers, 1):
                 for _ in range(10):
                     peer.send("sum", exposition=COUNTS.format(number))
-            first, second = [await asyncio.create_task(heard(peer)) for peer in peers]
+            first, second = [await asyncio.create_task(received(peer)) for peer in peers]
             assert (first + second).count("totals 3.0") == 2
             assert len(first + second) <= 3  # one of them may have been asked to count
             for peer in peers:
@@ -65,7 +65,7 @@ def test_workers_that_are_scraped_at_once_share_a_sum(make_settings: Callable[..
     asyncio.run(run())
 
 
-async def heard(peer: Channel) -> list[str]:
+async def received(peer: Channel) -> list[str]:
     """What a worker is told, up to the totals."""
     kinds: list[str] = []
     while not kinds or not kinds[-1].startswith("totals"):

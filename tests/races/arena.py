@@ -248,8 +248,8 @@ async def _fill(arena: Arena, services: Services, scene: Scene) -> None:
 
 
 async def check(arena: Arena, scene: Scene, outcomes: dict[Any, Any]) -> None:
-    balances = await arena.second.operations.check_pools()
-    assert [each for each in balances if not each.reconciles] == []
+    reconciled = await arena.second.operations.check_pools()
+    assert [each for each in reconciled if not each.reconciles] == []
     assert await arena.owner.fetch(BROKEN_PROMISES) == []
     assert await arena.owner.fetch(LEFT_OVER, scene.tenant_id) == []
     await check_device(arena, scene, outcomes)

@@ -1,7 +1,7 @@
 """Every operation against every other, at the lock where they meet: the first is held just before it commits.
 
 The second then runs until it is done or waits for the first. What either sees of the other is told by no chance, and
-what they leave behind must hold together: pools that balance, promises that can be kept, a revoked device without token
+what they leave behind must hold together: pools that pool, promises that can be kept, a revoked device without token
 and session, events in the order of changes.
 """
 

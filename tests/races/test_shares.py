@@ -103,8 +103,8 @@ def change(rng: random.Random, operators: dict[str, str]) -> Request:
 
 
 def check(fleet: Fleet) -> None:
-    """The books, and that no stream has less than its minimum or more than the trail says."""
-    fleet.check_books()
+    """Reservations reconcile, and no stream has less than its minimum or more than the trail says."""
+    fleet.check_reconciles()
     assert fleet.fetch("SELECT * FROM streams WHERE bandwidth_kbps < coalesce(min_bandwidth_kbps, 1)") == []
     untold = """
         SELECT session_id

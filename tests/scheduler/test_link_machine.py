@@ -1,4 +1,4 @@
-"""All calls in any order: only typed errors, counts that balance, packets in order, however often it is asked."""
+"""All calls in any order: only typed errors, counts that pool, packets in order, however often it is asked."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class Link(RuleBasedStateMachine):
         self.now_ns += ns
 
     @invariant()
-    def counts_balance(self) -> None:
+    def counts_add_up(self) -> None:
         if not hasattr(self, "link"):
             return
         stats = self.link.stats()
@@ -144,7 +144,7 @@ class Link(RuleBasedStateMachine):
         if hasattr(self, "link"):
             self.look_at(self.link.dequeue(2**63, 2**20))
             self.sent[1].append(self.twin.dequeue(2**63, 2**20))
-            self.counts_balance_at_the_end()
+            self.counts_add_up_at_the_end()
             self.twins_sent_the_same()
 
     def twins_sent_the_same(self) -> None:
@@ -152,7 +152,7 @@ class Link(RuleBasedStateMachine):
             one, other = (np.concatenate([getattr(batch, name) for batch in sent]) for sent in self.sent)
             np.testing.assert_array_equal(one, other, name)
 
-    def counts_balance_at_the_end(self) -> None:
+    def counts_add_up_at_the_end(self) -> None:
         stats = self.link.stats()
         assert stats.queued_packets == stats.queued_bytes == 0
         assert stats.dequeued == self.fetched

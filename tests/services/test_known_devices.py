@@ -61,7 +61,7 @@ def open_one(service: Service, device: Device, kbps: int) -> UUID:
 
 @pytest.fixture
 def statements(service: Service, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of statements that are run from here on; news is as good as fresh, however much the machine drags."""
+    """The names of statements that are run from here on; the feed counts as current, however much the machine drags."""
     monkeypatch.setattr(service.services.changes, "is_current", lambda: True)
     names: list[str] = []
     fetch = UnitOfWork.fetch

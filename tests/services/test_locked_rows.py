@@ -77,7 +77,7 @@ def others(service: Service) -> list[Owned]:
 
 def run(service: Service, work: Coroutine[Any, Any, None]) -> None:
     service.loop.run(work)
-    assert all(balance.reconciles for balance in service.loop.run(service.services.operations.check_pools()))
+    assert all(pool.reconciles for pool in service.loop.run(service.services.operations.check_pools()))
 
 
 @asynccontextmanager

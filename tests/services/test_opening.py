@@ -217,7 +217,7 @@ def test_one_whose_client_is_gone_is_not_opened(service: Service) -> None:
     assert [held_kbps(service, each) for each in devices] == [7, 7, 7, 7, 7, 0]
 
 
-def test_a_deadline_at_any_moment_leaves_the_books_balanced(make_settings: Callable[..., Settings]) -> None:
+def test_a_deadline_at_any_moment_leaves_reservations_reconciled(make_settings: Callable[..., Settings]) -> None:
     """From far too early for the statement to far enough: a session is stored with all it reserves, or not at all."""
     with run_service(make_settings(node_pool_kbps=10**9, expiry_interval_seconds=3600)) as service:
         device = service.new_device(pool_kbps=10**9)
@@ -238,4 +238,4 @@ def test_a_deadline_at_any_moment_leaves_the_books_balanced(make_settings: Calla
 
         assert 0 < service.loop.run(run()) < 300
         service.loop.run(service.services.sessions.open(caller, request(device, 1)))
-        assert all(balance.reconciles for balance in service.loop.run(service.services.operations.check_pools()))
+        assert all(pool.reconciles for pool in service.loop.run(service.services.operations.check_pools()))

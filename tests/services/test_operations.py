@@ -101,14 +101,14 @@ def test_readiness_with_a_role_that_is_not_there(service: Service, tmp_path: Pat
     assert "never_made" in checks["migrations"]
 
 
-def test_the_books_show_who_holds_what(service: Service) -> None:
+def test_pools_show_who_holds_what(service: Service) -> None:
     device = service.new_device()
     with service.client(device.token) as client:
         client.post("/sessions", json=session_body(device, 70, 30))
-    balances = service.loop.run(service.services.operations.check_pools())
-    [balance] = [balance for balance in balances if balance.pool_id == device.device_id]
-    assert balance.reconciles
-    assert (balance.tenant, balance.capacity_kbps, balance.reserved_kbps, balance.live_kbps) == (
+    reconciled = service.loop.run(service.services.operations.check_pools())
+    [pool] = [pool for pool in reconciled if pool.pool_id == device.device_id]
+    assert pool.reconciles
+    assert (pool.tenant, pool.capacity_kbps, pool.reserved_kbps, pool.live_kbps) == (
         "acme",
         100_000,
         100,
@@ -116,7 +116,7 @@ def test_the_books_show_who_holds_what(service: Service) -> None:
     )
 
 
-def test_books_that_do_not_balance(service: Service) -> None:
+def test_reservations_that_do_not_reconcile(service: Service) -> None:
     device = service.new_device()
     with service.client(device.token) as client:
         client.post("/sessions", json=session_body(device, 50))
@@ -135,10 +135,8 @@ def test_books_that_do_not_balance(service: Service) -> None:
         ),
     ):
         service.fetch(wrong, device.device_id)
-        unbalanced = [
-            each for each in service.loop.run(service.services.operations.check_pools()) if not each.reconciles
-        ]
-        assert device.device_id in {balance.pool_id for balance in unbalanced}
+        off = [each for each in service.loop.run(service.services.operations.check_pools()) if not each.reconciles]
+        assert device.device_id in {pool.pool_id for pool in off}
         service.fetch(right, device.device_id)
         assert all(each.reconciles for each in service.loop.run(service.services.operations.check_pools()))
 

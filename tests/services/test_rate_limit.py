@@ -103,6 +103,6 @@ def test_memory_is_bounded_and_the_longest_idle_goes_first() -> None:
     assert admitted(limiter, "second")
     for number in range(rate_limit._MAX_CALLERS - 1):
         limiter.admit(number)
-    assert admitted(limiter, "first"), "expected the longest idle to be forgotten"
+    assert admitted(limiter, "first"), "expected the longest idle to be dropped"
     assert len(limiter._next) == rate_limit._MAX_CALLERS
     assert not admitted(limiter, rate_limit._MAX_CALLERS - 2)  # type: ignore[arg-type]

@@ -143,7 +143,7 @@ def test_a_connection_that_is_cut_is_replaced(loop: LoopThread, dsn: str) -> Non
                 await killer.close()
             try:
                 return await revision(database)
-            except DependencyUnavailable:  # the news had not come yet
+            except DependencyUnavailable:  # the notice had not come yet
                 return await revision(database)
 
     assert loop.run(cut()) == HEAD_REVISION
@@ -200,8 +200,8 @@ def test_connections_take_on_their_role(loop: LoopThread, dsn: str, role: str, e
 
 
 def test_many_units_of_work_take_turns(loop: LoopThread, dsn: str) -> None:
-    async def crowd() -> set[str]:
+    async def many() -> set[str]:
         async with opened(dsn, pool_size=2, timeout_seconds=30) as database:
             return set(await asyncio.gather(*(revision(database) for _ in range(50))))
 
-    assert loop.run(crowd()) == {HEAD_REVISION}
+    assert loop.run(many()) == {HEAD_REVISION}

@@ -167,16 +167,16 @@ async def test_the_event_loop_goes_on_during_start_and_stop(data_dir: Path) -> N
     loop = asyncio.get_running_loop()
     gaps_seconds = []
 
-    async def beat() -> None:
+    async def tick() -> None:
         while True:
             before = loop.time()
             await asyncio.sleep(0.01)
             gaps_seconds.append(loop.time() - before)
 
-    beating = asyncio.create_task(beat())
+    ticking = asyncio.create_task(tick())
     async with EmbeddedPostgres(data_dir):
         pass
-    beating.cancel()
+    ticking.cancel()
     # initdb takes a second; a loaded machine may well hold a thread up for a tenth of that.
     assert max(gaps_seconds) < 0.5
 

@@ -44,7 +44,7 @@ MIXED, ENDED, OTHER = (UUID(int=number) for number in (1, 2, 3))
 """A tenant with sessions of every status in turns; one whose sessions have all but a few ended; one more."""
 ROWS = 3_000
 LIVE_AMONG_ENDED = 5
-RIVALS = LIMIT // 7
+CONTENDERS = LIMIT // 7
 """Of each kind. There are five, and what is read of each session are three reservations and two streams."""
 DEVICES = [f"device-{number}" for number in range(7)]
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -151,7 +151,7 @@ def lists(request: pytest.FixtureRequest, loop: LoopThread, new_database: Callab
             lists.read(event_page(AuditFilter(device_id), None))
         lists.read(device_page(None))
         lists.read(live_ids(MIXED, DEVICES[0]))
-        lists.read(rivals(DEVICES[0], None))
+        lists.read(contenders(DEVICES[0], None))
     loop.run(fill(connection))
     if request.param == "planned when grown":
         loop.run(connection.execute("ANALYZE"))
@@ -183,9 +183,9 @@ def live_ids(tenant_id: UUID, device_id: str) -> Callable[[UnitOfWork], Awaitabl
     return lambda work: sessions.list_live_session_ids(work, tenant_id, device_id, LIMIT)
 
 
-def rivals(device_id: str, weaker_than: int | None) -> Callable[[UnitOfWork], Awaitable[list[Any]]]:
+def contenders(device_id: str, weaker_than: int | None) -> Callable[[UnitOfWork], Awaitable[list[Any]]]:
     async def read(work: UnitOfWork) -> list[Any]:
-        _, found = await sessions.find_contenders(work, MIXED, device_id, weaker_than, 0, RIVALS)
+        _, found = await sessions.find_contenders(work, MIXED, device_id, weaker_than, 0, CONTENDERS)
         return list(found.sessions)
 
     return read
@@ -436,8 +436,8 @@ def test_pages_of_pools(lists: Lists, place: int | None) -> None:
 
 @pytest.mark.parametrize("weaker_than", [None, 7])
 def test_who_holds_a_pool(lists: Lists, weaker_than: int | None) -> None:
-    found, reads = lists.read(rivals(DEVICES[3], weaker_than))
-    assert len({each.session_id for each in found}) == len(found) >= 2 * RIVALS
+    found, reads = lists.read(contenders(DEVICES[3], weaker_than))
+    assert len({each.session_id for each in found}) == len(found) >= 2 * CONTENDERS
     assert {each.device_id for each in found} > {DEVICES[3]}
     assert (ENDED in {each.tenant_id for each in found}) == (weaker_than is not None)
     check(reads)

@@ -61,7 +61,7 @@ def shared(make_settings: Callable[..., Settings]) -> Iterator[Service]:
         yield service
 
 
-class Ledger:
+class Expected:
     """The pools of some tenants, and sessions that are opened and ended in them by the store alone."""
 
     def __init__(self, service: Service) -> None:
@@ -143,8 +143,8 @@ class Ledger:
         assert self._service.loop.run(write()) == len(sessions)
 
     def check(self) -> None:
-        balances = self._service.loop.run(self._service.services.operations.check_pools())
-        assert [each for each in balances if not each.reconciles] == []
+        reconciled = self._service.loop.run(self._service.services.operations.check_pools())
+        assert [each for each in reconciled if not each.reconciles] == []
         assert self._service.fetch("SELECT FROM pools WHERE draining_kbps > 0 AND reserved_kbps > 0") == []
 
 
@@ -155,59 +155,59 @@ def _boundless(pool: Pool) -> Pool:
 @pytest.mark.parametrize("charges", [[Charge.PAYLOAD], [Charge.WIRE], list(Charge)], ids=["payload", "wire", "mixed"])
 @pytest.mark.parametrize("seed", range(6))
 def test_groups_are_stored_as_they_were_planned(shared: Service, seed: int, charges: list[Charge]) -> None:
-    """What the planner lets in is stored; what it does not let in is not, nor disturbs the rest."""
+    """What the planner admits is stored; what it does not admit is not, nor disturbs the rest."""
     rng = random.Random(seed)
-    ledger = Ledger(shared)
-    ledger.reset(rng, charges)
+    expected = Expected(shared)
+    expected.reset(rng, charges)
     live: list[NewSession] = []
     for _ in range(8):
-        asks = [ledger.any_ask(rng) for _ in range(rng.randint(1, 8))]
-        paths = {key: each.path for key, each in ledger.contexts([(t, r.device_id) for t, r in asks]).items()}
+        asks = [expected.any_ask(rng) for _ in range(rng.randint(1, 8))]
+        paths = {key: each.path for key, each in expected.contexts([(t, r.device_id) for t, r in asks]).items()}
         after: dict[str, Pool] = {}
         planned: list[NewSession] = []
         wanted: NewSession | None = None
         for tenant_id, request in asks:
             path = tuple(after.get(pool.key, pool) for pool in paths[tenant_id, request.device_id])
             try:
-                new = ledger.new(tenant_id, request, path, planned=True)
+                new = expected.new(tenant_id, request, path, planned=True)
             except BandwidthExceeded:
-                wanted = ledger.new(tenant_id, request, path, planned=False)
+                wanted = expected.new(tenant_id, request, path, planned=False)
                 continue
             planned.append(new)
             after |= {
                 pool.key: pool.with_charge(*charge)
-                for pool, charge in zip(path, ledger.charges(request, path), strict=True)
+                for pool, charge in zip(path, expected.charges(request, path), strict=True)
             }
         place = rng.randint(0, len(planned))
         group = planned if wanted is None else [*planned[:place], wanted, *planned[place:]]
-        stored = ledger.create(group)
-        ledger.check()
+        stored = expected.create(group)
+        expected.check()
         assert all(each in stored for each in planned[:place])
         if wanted is not None and wanted in stored:
             assert place < len(planned)
-            ledger.end([wanted])
+            expected.end([wanted])
         # Behind one that found no room some may have to ask again, and then there is room.
         missing = [each for each in planned if each not in stored]
-        assert ledger.create(missing) == missing
+        assert expected.create(missing) == missing
         stored = planned
-        ledger.check()
+        expected.check()
         live += stored
         rng.shuffle(live)
         ending, live = live[: len(live) // 2], live[len(live) // 2 :]
-        ledger.end(ending)
-        ledger.check()
-    ledger.end(live)
-    ledger.check()
+        expected.end(ending)
+        expected.check()
+    expected.end(live)
+    expected.check()
 
 
 def test_pools_that_change_while_their_locks_are_awaited_are_found_all_the_same(shared: Service) -> None:
-    ledger = Ledger(shared)
-    ledger.reset(random.Random(1), [Charge.PAYLOAD])
+    expected = Expected(shared)
+    expected.reset(random.Random(1), [Charge.PAYLOAD])
     shared.fetch(
         "UPDATE pools SET guaranteed_kbps = NULL, borrow_limit_kbps = NULL, capacity_kbps = 100000, withheld_kbps = 0,"
         " draining_kbps = 0"
     )
-    tenant_id, request = ledger.any_ask(random.Random(2))
+    tenant_id, request = expected.any_ask(random.Random(2))
     # As many as make the planner look them up by a join that it would not take for a few.
     shared.fetch(
         "INSERT INTO pools (tenant_id, level, pool_id, capacity_kbps, accepting)"
@@ -216,14 +216,14 @@ def test_pools_that_change_while_their_locks_are_awaited_are_found_all_the_same(
         TENANTS,
     )
     shared.fetch("ANALYZE pools")
-    path = ledger.contexts([(tenant_id, request.device_id)])[tenant_id, request.device_id].path
-    new = ledger.new(tenant_id, request, path, planned=True)
+    path = expected.contexts([(tenant_id, request.device_id)])[tenant_id, request.device_id].path
+    new = expected.new(tenant_id, request, path, planned=True)
     with all_pools_changing(shared):
-        assert ledger.create([new]) == [new]
-    ledger.check()
+        assert expected.create([new]) == [new]
+    expected.check()
     with all_pools_changing(shared):
-        ledger.end([new])
-    ledger.check()
+        expected.end([new])
+    expected.check()
 
 
 @contextmanager

@@ -23,7 +23,7 @@ __all__ = ["Operations"]
 
 
 class Operations:
-    """Readiness, pool balances and the metrics that are read from the database."""
+    """Readiness, pool reconciliation and the metrics that are read from the database."""
 
     def __init__(self, database: Database, keyring: Keyring) -> None:
         self._database = database

@@ -280,7 +280,7 @@ def _make_socket_dir(path: Path, cluster: Path, account: Account) -> None:
         path.mkdir(mode=0o700)
         account.own(path)
     except FileExistsError:
-        # Whoever made a directory of that name first would hold the door to a database without passwords.
+        # Whoever made a directory of that name first would have access to a database without passwords.
         status, uid = path.lstat(), os.geteuid() if account.uid is None else account.uid
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != uid or status.st_mode & 0o077:
             raise DatabaseStartError(

@@ -1,7 +1,7 @@
 //! How lost shards follow from the present ones, worked out once for each pattern of losses.
 //!
 //! A link loses a few patterns over and over, and working one out costs as much as repairing a small group, so each
-//! code remembers the first that it sees, as many as 1 MiB holds and 256 at most. It never forgets one: then reading needs
+//! code remembers the first that it sees, as many as 1 MiB holds and 256 at most. It never drops one: then reading needs
 //! no lock, and a pattern that came too late is worked out each time.
 
 use std::sync::OnceLock;

@@ -21,7 +21,7 @@ fn request(min_bandwidth_kbps: Option<u64>) -> Request {
 }
 
 /// Sessions of 16 Mbit/s each that fill the node and may be shrunk to half.
-fn crowd(count: u64) -> Vec<ActiveSession> {
+fn many_sessions(count: u64) -> Vec<ActiveSession> {
     let stream = StreamAsk { min_bandwidth_kbps: Some(8_000), ..StreamAsk::new("", Priority::Burst, 16_000) };
     let session = |index: u64| ActiveSession {
         id: index.to_string(),
@@ -57,12 +57,13 @@ fn planner(c: &mut Criterion) {
         group.bench_function(name, |b| b.iter(decide));
     }
 
-    let crowd = crowd(1_000);
-    let crowd: Vec<&ActiveSession> = crowd.iter().collect();
+    let many_sessions = many_sessions(1_000);
+    let many_sessions: Vec<&ActiveSession> = many_sessions.iter().collect();
     let mut full = path(16_000_000, Charge::Payload);
     full[2].reserved_kbps = 16_000_000;
     full[2].preemption = true;
-    let decide = || plan(black_box(&full), black_box(&whole), &crowd, 0, &[]).expect("it can be decided");
+    let decide =
+        || plan(black_box(&full), black_box(&whole), &many_sessions, 0, &[]).expect("it can be decided");
     assert!(
         matches!(decide(), Verdict::Admitted(Admitted { shrunk, evicted, .. }) if shrunk.len() == 21 && evicted.is_empty()),
         "21 of 1000 sessions lose 8 Mbit/s at most"

@@ -125,7 +125,7 @@ def outcome_of(target: Target, segments: list[bytes]) -> Outcome:
                 client.sendall(segment)
                 target.loop.run(nothing())  # so it has looked at its sockets once more
         except (BrokenPipeError, ConnectionResetError):
-            pass  # it has heard enough
+            pass  # it has received enough
         try:
             while chunk := client.recv(65_536):
                 received += chunk
@@ -223,7 +223,7 @@ def check_like_rested(overloaded: Outcome, rested: Outcome) -> None:
         assert refused in {served, 503} or is_cut_short
 
 
-# Parts of requests, one a line, as Python would spell them in a literal.
+# Parts of requests, one a line, as Python would write them in a literal.
 def lines(text: str) -> list[bytes]:
     return [line.strip().encode().decode("unicode_escape").encode("latin-1") for line in text.strip().splitlines()]
 

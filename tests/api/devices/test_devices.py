@@ -217,7 +217,7 @@ def test_a_field_that_does_not_fit(service: Service, field: str, value: object) 
     assert [fault["pointer"] for fault in answer.json()["errors"]] == [f"/{field}"]
 
 
-# The points of low order that 32 bytes can spell (https://cr.yp.to/ecdh.html). X25519 ignores the last bit of a key.
+# The points of low order that 32 bytes can encode (https://cr.yp.to/ecdh.html). X25519 ignores the last bit of a key.
 P = 2**255 - 19
 LOW_ORDER = (
     0,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def register(service: Service, device_id: str, metadata: str) -> httpx.Response:
-    """The answer to a registration with this JSON as metadata, spelled so."""
+    """The answer to a registration with this JSON as metadata, written so."""
     body = {"device_id": device_id, "public_key": PUBLIC_KEY, "firmware_version": "1.0.0", "metadata": "here"}
     content = json.dumps(body).replace('"here"', metadata)
     with service.client() as client:

@@ -226,8 +226,8 @@ class TestQueries:
     def test_a_cursor_spells_its_id_as_it_was_given_out(self, service: Service, path: str) -> None:
         row_id = UUID("01999e2c-6a00-7000-8000-00000000abcd")
         with service.client(service.token(Role.ADMIN)) as client:
-            for spelled in (str(row_id).upper(), row_id.hex, row_id.urn, f"{{{row_id}}}"):
-                row = json.dumps(["2026-01-01T00:00:00+00:00", spelled])
+            for written in (str(row_id).upper(), row_id.hex, row_id.urn, f"{{{row_id}}}"):
+                row = json.dumps(["2026-01-01T00:00:00+00:00", written])
                 cursor = base64.urlsafe_b64encode(row.encode()).rstrip(b"=").decode()
                 assert list(faults_of(client.get(path, params={"cursor": cursor}))) == ["/cursor"]
 

@@ -58,7 +58,7 @@ def after_call(context: HookContext, case: Case[Any], response: Response) -> Non
 
 @schemathesis.hook
 def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -> None:
-    """Mend what is to be a good body: a made-up code is good for a 403 only, and not all bodies pass `filter_body`."""
+    """Fix what is to be a good body: a made-up code is good for a 403 only, and not all bodies pass `filter_body`."""
     is_good = case.meta is not None and case.meta.generation.mode.is_positive
     if is_good and case.operation.label == "GET /pools" and case.query:
         case.query.pop("cursor", None)  # one of another list is refused
@@ -70,7 +70,7 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
         case {"streams": list(streams)} if is_good:
             if not has_its_hold(body):
                 body = {**body, "hold_priority": body["setup_priority"]}
-            fixed = [with_its_minimum(mended(stream)) for stream in streams]
+            fixed = [with_its_minimum(fixed_stream(stream)) for stream in streams]
             case.body = {**body, "streams": with_names_of_their_own(fixed)}
 
 
@@ -140,7 +140,7 @@ def can_be_planned(stream: Any) -> bool:
     return True
 
 
-def mended(stream: Any) -> Any:
+def fixed_stream(stream: Any) -> Any:
     """The stream without a loss that no parity makes up for."""
     return stream if can_be_planned(stream) else {**stream, "qos": {**stream["qos"], "loss_rate": 0}}
 

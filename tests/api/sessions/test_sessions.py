@@ -214,12 +214,12 @@ def test_keys_of_all_streams_differ(service: Service) -> None:
 
 
 @pytest.mark.parametrize(("priority", "parity_shards"), [("latency", 1), ("normal", 2), ("burst", 5)])
-@pytest.mark.parametrize("spell", [str.lower, str.upper, str.title])
+@pytest.mark.parametrize("write", [str.lower, str.upper, str.title])
 def test_priority_and_mode_in_any_case(
-    service: Service, priority: str, parity_shards: int, spell: Callable[[str], str]
+    service: Service, priority: str, parity_shards: int, write: Callable[[str], str]
 ) -> None:
     device = service.new_device()
-    asked = streams(("one", spell("reliable"), spell(priority), 5), ("two", spell("unreliable"), spell(priority), 5))
+    asked = streams(("one", write("reliable"), write(priority), 5), ("two", write("unreliable"), write(priority), 5))
     answer = open_session(service, device, streams=asked)["streams"]
     assert [stream["mode"] for stream in answer] == ["reliable", "unreliable"]
     assert [stream["priority"] for stream in answer] == [priority, priority]

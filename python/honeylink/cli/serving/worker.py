@@ -33,7 +33,7 @@ class _Worker:
 
     def __init__(self, task: Task) -> None:
         self._task = task
-        self._asked: asyncio.Future[str] | None = None
+        self._requested: asyncio.Future[str] | None = None
         """What all workers count, when it has been asked for and not been told yet."""
         self._alone = False
 
@@ -67,21 +67,21 @@ class _Worker:
         """
         if self._alone:
             return (await self._counted()).encode()
-        if self._asked is None:
-            self._asked = asyncio.get_running_loop().create_future()
+        if self._requested is None:
+            self._requested = asyncio.get_running_loop().create_future()
             self._channel.send("sum", exposition=await self._counted())
-        asked = self._asked
-        await asyncio.wait({asked}, timeout=_TOTALS_SECONDS_MAX)
-        if asked.done():
-            return asked.result().encode()
-        if self._asked is asked:
-            self._asked = None  # the next one asks anew
+        requested = self._requested
+        await asyncio.wait({requested}, timeout=_TOTALS_SECONDS_MAX)
+        if requested.done():
+            return requested.result().encode()
+        if self._requested is asked:
+            self._requested = None  # the next one asks anew
         return (await self._counted()).encode()
 
     def _tell(self, exposition: str) -> None:
-        if self._asked is not None:
-            self._asked.set_result(exposition)
-            self._asked = None
+        if self._requested is not None:
+            self._requested.set_result(exposition)
+            self._requested = None
 
     async def _counted(self) -> str:
         return (await own_exposition()).decode()

@@ -10,15 +10,15 @@ WITH lock AS MATERIALIZED (
            OR locktype = 'relation' AND mode IN ('RowShareLock', 'RowExclusiveLock')
               AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
 ),
-asked AS MATERIALIZED (
-    SELECT * FROM unnest(:tenant_ids::uuid[], :device_ids::text[]) AS asked (tenant_id, device_id)
+requested AS MATERIALIZED (
+    SELECT * FROM unnest(:tenant_ids::uuid[], :device_ids::text[]) AS requested (tenant_id, device_id)
 ),
 pool_needed AS MATERIALIZED (
     SELECT tenant_id, level, pool_id, xmax AS locker
     FROM pools
-    WHERE level = 0 AND (tenant_id, pool_id) IN (SELECT * FROM asked)
+    WHERE level = 0 AND (tenant_id, pool_id) IN (SELECT * FROM requested)
     UNION ALL
-    SELECT tenant_id, level, pool_id, xmax FROM pools WHERE level = 1 AND tenant_id IN (SELECT tenant_id FROM asked)
+    SELECT tenant_id, level, pool_id, xmax FROM pools WHERE level = 1 AND tenant_id IN (SELECT tenant_id FROM requested)
     UNION ALL
     SELECT tenant_id, level, pool_id, xmax
     FROM pools
@@ -31,7 +31,7 @@ pool_free AS MATERIALIZED (
     FOR NO KEY UPDATE OF pool SKIP LOCKED
 ),
 device_needed AS MATERIALIZED (
-    SELECT tenant_id, device_id, xmax AS locker FROM devices WHERE (tenant_id, device_id) IN (SELECT * FROM asked)
+    SELECT tenant_id, device_id, xmax AS locker FROM devices WHERE (tenant_id, device_id) IN (SELECT * FROM requested)
 ),
 device_free AS MATERIALIZED (
     SELECT tenant_id, device_id
@@ -54,11 +54,11 @@ by_row AS (
     UNION ALL
     SELECT tenant_id, NULL, xmax
     FROM tenants
-    WHERE :tenants_too::boolean AND tenant_id IN (SELECT tenant_id FROM asked)
+    WHERE :tenants_too::boolean AND tenant_id IN (SELECT tenant_id FROM requested)
     UNION ALL
     SELECT tenant_id, NULL, xmax
     FROM data_keys
-    WHERE :tenants_too::boolean AND tenant_id IN (SELECT tenant_id FROM asked)
+    WHERE :tenants_too::boolean AND tenant_id IN (SELECT tenant_id FROM requested)
 )
 SELECT tenant_id, device_id, virtualtransaction AS holder
 FROM by_row

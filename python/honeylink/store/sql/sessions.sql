@@ -1,15 +1,15 @@
 -- name: find_session_contexts
 -- All that deciding on sessions of some devices takes: each device with its wrapped key, its tenant's data key and the pools on its path. A device that does not exist has no row.
-SELECT asked.tenant_id, asked.device_id, device.status,
+SELECT requested.tenant_id, requested.device_id, device.status,
        device.dmk_provider, device.dmk_key_id, device.dmk_key_version, device.dmk_ciphertext,
        dek.dek_id, dek.provider AS dek_provider, dek.key_id AS dek_key_id, dek.key_version AS dek_key_version,
        dek.ciphertext AS dek_ciphertext,
        path.pools, now() AS now
-FROM unnest(:tenant_ids::uuid[], :device_ids::text[]) AS asked (tenant_id, device_id)
-JOIN devices AS device ON device.tenant_id = asked.tenant_id AND device.device_id = asked.device_id
+FROM unnest(:tenant_ids::uuid[], :device_ids::text[]) AS requested (tenant_id, device_id)
+JOIN devices AS device ON device.tenant_id = requested.tenant_id AND device.device_id = requested.device_id
 CROSS JOIN LATERAL (
     SELECT * FROM data_keys
-    WHERE data_keys.tenant_id = asked.tenant_id
+    WHERE data_keys.tenant_id = requested.tenant_id
     ORDER BY data_keys.created_at DESC, data_keys.dek_id DESC
     LIMIT 1
 ) AS dek
@@ -17,16 +17,16 @@ CROSS JOIN LATERAL (
     SELECT json_agg(pool) AS pools
     FROM (
         SELECT * FROM pools
-        WHERE pools.tenant_id = asked.tenant_id AND pools.level = 0 AND pools.pool_id = asked.device_id
+        WHERE pools.tenant_id = requested.tenant_id AND pools.level = 0 AND pools.pool_id = requested.device_id
         UNION ALL
-        SELECT * FROM pools WHERE pools.tenant_id = asked.tenant_id AND pools.level = 1
+        SELECT * FROM pools WHERE pools.tenant_id = requested.tenant_id AND pools.level = 1
         UNION ALL
         SELECT * FROM pools WHERE pools.tenant_id = '00000000-0000-0000-0000-000000000000' AND pools.level = 2
     ) AS pool
 ) AS path;
 
 -- name: create_sessions
--- Store a group of sessions with their streams, reservations and audit events. Each is stored whole, provided that every pool on its path accepts sessions and has room for it after those before it in the group, that its deadline has not passed, and if it has less than it asked for that all before it are stored; or nothing of it is. Returns those that were stored.
+-- Store a group of sessions with their streams, reservations and audit events. Each is stored whole, provided that every pool on its path accepts sessions and has room for it after those before it in the group, that its deadline has not passed, and if it has less than it requested for that all before it are stored; or nothing of it is. Returns those that were stored.
 -- What a session takes of a pool's kept share the parent has withheld for it. So at each level a session adds to what is committed, and charges the next level what that adds beyond the kept share; where nothing is kept that is all of it.
 WITH ask AS (
     SELECT *
@@ -58,9 +58,9 @@ locked AS MATERIALIZED (
     SELECT count(*) AS pools, clock_timestamp() AS at FROM held
 ),
 in_device AS (
-    SELECT ask.position, ask.tenant_id, ask.payload_kbps, ask.wire_kbps, asked.kbps AS device_kbps, asked.kbps AS more_kbps,
+    SELECT ask.position, ask.tenant_id, ask.payload_kbps, ask.wire_kbps, requested.kbps AS device_kbps, requested.kbps AS more_kbps,
            pool.accepting, pool.charge, pool.kept_kbps, pool.ceiling_kbps, pool.keeps,
-           pool.committed_kbps + sum(asked.kbps) OVER (
+           pool.committed_kbps + sum(requested.kbps) OVER (
                PARTITION BY ask.tenant_id, ask.device_id ORDER BY ask.position
            )::bigint AS after_kbps
     FROM ask
@@ -68,7 +68,7 @@ in_device AS (
     JOIN held AS pool ON pool.level = 0 AND pool.tenant_id = ask.tenant_id AND pool.pool_id = ask.device_id
     CROSS JOIN LATERAL (
         SELECT charge_kbps(pool.charge, ask.payload_kbps, ask.wire_kbps) AS kbps
-    ) AS asked
+    ) AS requested
 ),
 in_tenant AS (
     SELECT step.*,
@@ -109,8 +109,8 @@ in_node AS (
 ),
 placed AS (
     -- The sums count those before in the group whether they fit or not. Where nothing is kept that is too much at worst,
-    -- and one that would fit is asked again; else what a session charges the next level is right only if all before it came in. So is
-    -- what a session has that has less than it asked for.
+    -- and one that would fit is requested again; else what a session charges the next level is right only if all before it came in. So is
+    -- what a session has that has less than it requested for.
     SELECT node.*, room.enough,
            count(*) FILTER (WHERE room.enough) OVER (ORDER BY node.position) = node.position AS all_in
     FROM in_node AS node
@@ -176,10 +176,10 @@ event AS (
 SELECT session_id, created_at, expires_at FROM session;
 
 -- name: end_sessions
--- End those of the given sessions, of whichever tenants, that are still live, give their bandwidth back and write an audit event for each. One that is past its end expires, whatever was asked for; without a reason only such ones end, for one caller at a time. Returns each of them with what it became, if it ended now; no row if another caller is at it.
-WITH asked AS (
+-- End those of the given sessions, of whichever tenants, that are still live, give their bandwidth back and write an audit event for each. One that is past its end expires, whatever was requested for; without a reason only such ones end, for one caller at a time. Returns each of them with what it became, if it ended now; no row if another caller is at it.
+WITH requested AS (
     SELECT *
-    FROM unnest(:tenant_ids::uuid[], :session_ids::uuid[], :event_ids::uuid[]) AS asked (tenant_id, session_id, event_id)
+    FROM unnest(:tenant_ids::uuid[], :session_ids::uuid[], :event_ids::uuid[]) AS requested (tenant_id, session_id, event_id)
     WHERE :reason::text IS NOT NULL
        OR (SELECT pg_try_advisory_xact_lock(hashtextextended('honeylink.expiry', 0))) -- gone with this statement
 ),
@@ -187,12 +187,12 @@ hop AS MATERIALIZED (
     -- On its own: of a union, a row whose lock was awaited is not found again. The node's pool is always among them, since
     -- the tenant's share of it may be claimed again.
     SELECT reservation.pool_tenant_id AS tenant_id, reservation.level, reservation.pool_id
-    FROM asked
+    FROM requested
     JOIN reservations AS reservation
-        ON reservation.tenant_id = asked.tenant_id AND reservation.session_id = asked.session_id
+        ON reservation.tenant_id = requested.tenant_id AND reservation.session_id = requested.session_id
     WHERE (SELECT set_config('lock_timeout', :lock_wait::text, true)) IS NOT NULL -- gone with this transaction
     UNION ALL
-    SELECT '00000000-0000-0000-0000-000000000000', 2, 'node' FROM asked
+    SELECT '00000000-0000-0000-0000-000000000000', 2, 'node' FROM requested
 ),
 held AS MATERIALIZED (
     -- Pools before sessions, in the order of all pool locks: an end and a creation, a revocation or another end can't deadlock.
@@ -206,9 +206,9 @@ held AS MATERIALIZED (
 live AS MATERIALIZED (
     -- Who holds their pools meets no other end here. A row that somebody holds all the same is left as it is, since to wait
     -- for it would make all wait who need the pools.
-    SELECT session.tenant_id, session.session_id, asked.event_id
-    FROM asked
-    JOIN sessions AS session ON session.tenant_id = asked.tenant_id AND session.session_id = asked.session_id
+    SELECT session.tenant_id, session.session_id, requested.event_id
+    FROM requested
+    JOIN sessions AS session ON session.tenant_id = requested.tenant_id AND session.session_id = requested.session_id
     WHERE session.ended_at IS NULL -- says the same as its status, but no index is on it: by that of the status a plan might read all that is due
       AND (session.expires_at <= now() OR :reason::text IS NOT NULL)
       AND (SELECT count(*) FROM held) >= 0 -- the locks of the pools have to come first
@@ -294,25 +294,25 @@ event AS (
            :trace_id::text
     FROM ended
 )
-SELECT asked.session_id, ended.status
-FROM asked
-LEFT JOIN ended ON ended.tenant_id = asked.tenant_id AND ended.session_id = asked.session_id;
+SELECT requested.session_id, ended.status
+FROM requested
+LEFT JOIN ended ON ended.tenant_id = requested.tenant_id AND ended.session_id = requested.session_id;
 
 -- name: shrink_sessions
 -- Leave live sessions with less of what they had, and write an audit event for each; the locks of their pools are held, and what those withhold is recomputed after. Returns each session that was live and still had that; the others stay as they are.
-WITH asked AS (
+WITH requested AS (
     SELECT *
     FROM unnest(:tenant_ids::uuid[], :session_ids::uuid[], :were_kbps::bigint[], :event_ids::uuid[])
-        AS asked (tenant_id, session_id, was_kbps, event_id)
+        AS requested (tenant_id, session_id, was_kbps, event_id)
 ),
 live AS MATERIALIZED (
-    SELECT session.tenant_id, session.session_id, session.device_id, asked.event_id, asked.was_kbps
-    FROM asked
-    JOIN sessions AS session ON session.tenant_id = asked.tenant_id AND session.session_id = asked.session_id
+    SELECT session.tenant_id, session.session_id, session.device_id, requested.event_id, requested.was_kbps
+    FROM requested
+    JOIN sessions AS session ON session.tenant_id = requested.tenant_id AND session.session_id = requested.session_id
     WHERE session.ended_at IS NULL
-      AND asked.was_kbps = (
+      AND requested.was_kbps = (
           SELECT sum(stream.bandwidth_kbps) FROM streams AS stream
-          WHERE stream.tenant_id = asked.tenant_id AND stream.session_id = asked.session_id
+          WHERE stream.tenant_id = requested.tenant_id AND stream.session_id = requested.session_id
       )
 ),
 stream AS (

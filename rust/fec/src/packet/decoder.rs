@@ -16,7 +16,7 @@
 //! encoder that is over are: no more than a window's groups of it can still be under way. So strays that
 //! reach over so many groups more than what came meanwhile of what the decoder follows are the stream, and the decoder
 //! joins them: its sender's clock went back, or what the decoder followed was forged. If what it follows reaches over so
-//! many first, that goes on, and the strays are forgotten. The epoch that the decoder leaves for a lower one is
+//! many first, that goes on, and the strays are dropped. The epoch that the decoder leaves for a lower one is
 //! remembered, since datagrams of it may still come: they are strays too. Only the latest such epoch is.
 
 use std::collections::VecDeque;
@@ -294,7 +294,7 @@ impl PacketDecoder {
         Some(position.ahead_of(self.join(header)))
     }
 
-    /// Forgets strays when what is followed has gone on for longer than they can.
+    /// Drops strays when what is followed has gone on for longer than they can.
     fn follow(&mut self, position: Position) {
         let are_there_strays = self.strays.from.or(self.left.from).is_some();
         if are_there_strays && self.followed.take(position) >= self.window_groups {
@@ -314,7 +314,7 @@ impl PacketDecoder {
         run.take(position) >= self.window_groups + self.followed.groups
     }
 
-    /// Forgets all groups and starts the window where the datagram is.
+    /// Drops all groups and starts the window where the datagram is.
     fn join(&mut self, header: Header) -> Position {
         self.groups.clear();
         self.past = 0;
@@ -366,7 +366,7 @@ impl PacketDecoder {
         }
     }
 
-    /// The window's first group becomes past, and the oldest past one is forgotten.
+    /// The window's first group becomes past, and the oldest past one is dropped.
     fn leave_group(&mut self) {
         self.groups[self.past].close();
         self.advance(1);

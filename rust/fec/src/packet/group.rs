@@ -90,7 +90,7 @@ impl Group {
         self.shards.get(index).filter(|_| is_data).and_then(|shard| packet(shard))
     }
 
-    /// Forgets all but what tells the datagrams apart that come now.
+    /// Drops all but what tells the datagrams apart that come now.
     pub(super) fn close(&mut self) {
         self.shards = Vec::new();
     }

@@ -100,7 +100,7 @@ impl Sharing {
         self.classes[class as usize].fair.weigh(place, old, new, is_in);
     }
 
-    /// Forgets a child of that weight, which is not in the share.
+    /// Removes a child of that weight, which is not in the share.
     pub fn dismiss(&mut self, class: u32, place: u32, weight: u32) {
         self.classes[class as usize].fair.dismiss(place, weight);
     }

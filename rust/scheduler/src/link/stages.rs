@@ -34,7 +34,7 @@ impl LinkScheduler {
         self.ceilings.exist() && self.is_shut_by_ceiling(id, at_ns)
     }
 
-    // Not inlined, and so is nothing that few links need: its values would crowd out those that all need.
+    // Not inlined, and so is nothing that few links need: its values would take the registers of those that all need.
     #[inline(never)]
     fn is_shut_by_ceiling(&self, id: u32, at_ns: u64) -> bool {
         let opens_ns = self.opens_ns(id);

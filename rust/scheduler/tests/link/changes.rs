@@ -1,4 +1,4 @@
-//! A guarantee begins when it is set: the time before a change is owed to nobody, however much was queued by then. And a
+//! A guarantee begins when it is set: the time before a change is made up for to nobody, however much was queued by then. And a
 //! change is made at its time, whoever has asked for departures before.
 
 use honeylink_scheduler::{ClassConfig, LinkError, LinkOptions, LinkScheduler, Priority, StreamConfig};
@@ -140,7 +140,7 @@ fn a_changed_guarantee_owes_nothing_for_the_time_before() {
 }
 
 /// A ceiling with less burst than a packet holds back more of what is guaranteed under it each time, without end. When it
-/// is lifted, or is given a burst, that is owed no more.
+/// is lifted, or is given a burst, that is not made up for.
 #[test]
 fn what_a_ceiling_held_back_is_not_owed_once_it_is_another_one() {
     let tight = ClassConfig { ceil_kbps: Some(1_000), burst_bytes: 0, ..ClassConfig::default() };
@@ -232,7 +232,7 @@ fn who_is_changed_all_the_time_keeps_his_turn() {
     }
 }
 
-/// Of what is taken away and given back, no time in between is owed, and what was sent by it still counts: a changed guarantee
+/// Of what is taken away and given back, no time in between is made up for, and what was sent by it still counts: a changed guarantee
 /// brings its rate, and no second burst.
 #[test]
 fn what_comes_back_brings_no_second_burst() {
@@ -300,7 +300,7 @@ fn what_may_go_early_again_brings_no_second_burst() {
     assert!((125..=135).contains(&got), "{got} packets");
 }
 
-/// While nobody fetches the link stands still, and so does its time: nobody is owed what he could not send.
+/// While nobody fetches the link stands still, and so does its time: nobody gets later what he could not send.
 #[test]
 fn time_in_which_the_link_stood_still_is_owed_to_nobody() {
     let mut link = LinkScheduler::new(LINK_KBPS, LinkOptions::default()).unwrap();

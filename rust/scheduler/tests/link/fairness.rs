@@ -65,7 +65,7 @@ fn check(
 ) -> Result<(), String> {
     let largest_bytes = f64::from(1514 + tree.overhead_bytes);
     for family in families(tree, weights) {
-        let count = family.len() + tree.crowd;
+        let count = family.len() + tree.idle_streams;
         let of_family: Vec<usize> = family.iter().flat_map(|child| child.inside.clone()).collect();
         for child in &family {
             let (mut queued, mut arrived) = (0_usize, 0);
@@ -76,7 +76,8 @@ fn check(
                     arrived += 1;
                 }
                 let at_ns = sent.start_ns;
-                let of_all = family.iter().map(|child| child.weight(at_ns)).sum::<f64>() + tree.crowd as f64;
+                let of_all =
+                    family.iter().map(|child| child.weight(at_ns)).sum::<f64>() + tree.idle_streams as f64;
                 if queued == 0 {
                     (behind, least, most) = (0.0, 0.0, 0.0);
                 } else if of_family.contains(stream) {
@@ -131,10 +132,10 @@ proptest! {
 #[test]
 fn coming_and_going_brings_no_more() {
     // Among many, who comes back a slot and more ahead is put a slot ahead.
-    for (crowd, most) in [(0, 101), (FEW, 112)] {
+    for (idle_streams, most) in [(0, 101), (FEW, 112)] {
         let stream = |weight| (0, StreamConfig { weight: Some(weight), ..StreamConfig::default() });
         let streams = vec![stream(1), stream(1), stream(1_000)];
-        let tree = Tree { rate_kbps: 10_000, overhead_bytes: 0, crowd, classes: Vec::new(), streams };
+        let tree = Tree { rate_kbps: 10_000, overhead_bytes: 0, idle_streams, classes: Vec::new(), streams };
         let (mut link, handles) = tree.build(LinkOptions::default());
         (0..200).for_each(|_| assert_eq!(run::push(&mut link, handles[0], 1250, 0), 0));
         assert_eq!(run::push(&mut link, handles[1], 1250, 0), 0);
@@ -147,6 +148,6 @@ fn coming_and_going_brings_no_more() {
                 assert_eq!(run::push(&mut link, handles[1], 1250, now_ns), 0);
             }
         }
-        assert!((98..=most).contains(&of_other), "{of_other} of 200 with {crowd} idle streams");
+        assert!((98..=most).contains(&of_other), "{of_other} of 200 with {idle_streams} idle streams");
     }
 }

@@ -106,7 +106,7 @@ proptest! {
             for (stream, left) in left.iter().enumerate() {
                 let apart = (whole(*left) - &fluid.left[stream]).to_f64().unwrap();
                 let levels = 1 + fluid.tree.path(stream).len();
-                let packets = if fluid.tree.crowd == 0 { 2.0 } else { 4.0 };
+                let packets = if fluid.tree.idle_streams == 0 { 2.0 } else { 4.0 };
                 let most = packets * f64::from(1514 + fluid.tree.overhead_bytes) * levels as f64;
                 prop_assert!(apart.abs() <= most, "stream {stream} is {apart} bytes apart");
             }

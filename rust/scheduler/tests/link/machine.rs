@@ -1,4 +1,4 @@
-//! All calls in any order: nothing panics, nothing stalls, and the counts balance.
+//! All calls in any order: nothing panics, nothing stalls, and the counts add up.
 
 use honeylink_scheduler::{
     Aqm, ClassConfig, LinkError, LinkOptions, LinkScheduler, LinkStats, Priority, StreamConfig,
@@ -88,11 +88,12 @@ struct Machine {
 
 impl Machine {
     /// A link with so many streams at its root.
-    fn new(rate_kbps: u64, options: LinkOptions, crowd: usize) -> Self {
+    fn new(rate_kbps: u64, options: LinkOptions, idle_streams: usize) -> Self {
         let mut link = LinkScheduler::new(rate_kbps, options).expect("a good link");
         let root = link.root();
-        let streams: Vec<u32> =
-            (0..crowd).map(|_| link.add_stream(root, 0, StreamConfig::default()).expect("it fits")).collect();
+        let streams: Vec<u32> = (0..idle_streams)
+            .map(|_| link.add_stream(root, 0, StreamConfig::default()).expect("it fits"))
+            .collect();
         let handles = [vec![root], streams.clone()].concat();
         Self { link, handles, classes: vec![root], streams, now_ns: 0, sent: Vec::new() }
     }
@@ -173,12 +174,12 @@ proptest! {
 
     #[test]
     fn any_calls_leave_it_sound(
-        rate_kbps in prop_oneof![Just(10_000_u64), 200_u64..2_000], crowd in 0_usize..20, calls in vec(call(), 1..120), memory in prop::option::of(1514_u64..20_000), aqm in 0_usize..3,
+        rate_kbps in prop_oneof![Just(10_000_u64), 200_u64..2_000], idle_streams in 0_usize..20, calls in vec(call(), 1..120), memory in prop::option::of(1514_u64..20_000), aqm in 0_usize..3,
     ) {
         let aqm = [None, Some(Aqm::CodelDrop), Some(Aqm::CodelMark)][aqm];
         let options = LinkOptions { memory_bytes: memory, aqm, ..LinkOptions::default() };
         // So many that a few more, or fewer, change the way in which the root shares.
-        let mut machine = Machine::new(rate_kbps, options, crowd);
+        let mut machine = Machine::new(rate_kbps, options, idle_streams);
         let mut good = Vec::new();
         for call in &calls {
             if machine.make(call).is_ok() {
@@ -190,7 +191,7 @@ proptest! {
         prop_assert_eq!(machine.all_stats().queued_packets, 0);
 
         // After an error it is as it was: one that never saw the bad calls sends the same.
-        let mut other = Machine::new(rate_kbps, options, crowd);
+        let mut other = Machine::new(rate_kbps, options, idle_streams);
         for call in good {
             prop_assert_eq!(other.make(call), Ok(()));
         }

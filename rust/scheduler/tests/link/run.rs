@@ -138,7 +138,7 @@ pub struct Tree {
     pub rate_kbps: u64,
     pub overhead_bytes: u32,
     /// Idle streams of weight 1 in each class.
-    pub crowd: usize,
+    pub idle_streams: usize,
     pub classes: Vec<(usize, ClassConfig)>,
     pub streams: Vec<(usize, StreamConfig)>,
 }
@@ -163,7 +163,7 @@ impl Tree {
             self.streams.iter().map(|&(class, config)| link.add_stream(classes[class], 0, config)).collect();
         let idle = StreamConfig { weight: Some(1), ..StreamConfig::default() };
         let streams = Result::expect(streams, "good streams");
-        for &class in classes.iter().flat_map(|class| std::iter::repeat_n(class, self.crowd)) {
+        for &class in classes.iter().flat_map(|class| std::iter::repeat_n(class, self.idle_streams)) {
             link.add_stream(class, 0, idle).expect("a good stream");
         }
         (link, classes, streams)
@@ -207,7 +207,7 @@ impl Tree {
 }
 
 /// Trees of up to four classes and six streams, with weights and perhaps ceilings, none with a guarantee. In half of them
-/// the classes are crowded by streams that have nothing to send, and hardly any weight.
+/// the classes have many idle streams, which have nothing to send, and hardly any weight.
 pub fn any_tree(with_ceilings: bool) -> impl Strategy<Value = Tree> {
     let ceiling = move || {
         let some = (300_u64..9_000, 0_u32..6_000);
@@ -216,9 +216,9 @@ pub fn any_tree(with_ceilings: bool) -> impl Strategy<Value = Tree> {
     let weight = || (1_u32..20).prop_map(|weight| weight * 100);
     let class = (any::<prop::sample::Index>(), weight(), ceiling());
     let stream = (any::<prop::sample::Index>(), weight(), ceiling());
-    let crowd = prop_oneof![Just(0), Just(FEW)];
-    (any_overhead(), crowd, vec(class, 0..4), vec(stream, 1..6)).prop_map(
-        |(overhead_bytes, crowd, classes, streams)| {
+    let idle_streams = prop_oneof![Just(0), Just(FEW)];
+    (any_overhead(), idle_streams, vec(class, 0..4), vec(stream, 1..6)).prop_map(
+        |(overhead_bytes, idle_streams, classes, streams)| {
             let count = classes.len();
             let classes = classes.into_iter().enumerate().map(|(index, (parent, weight, ceiling))| {
                 let mut config = ClassConfig { weight: Some(weight), ..ClassConfig::default() };
@@ -237,7 +237,7 @@ pub fn any_tree(with_ceilings: bool) -> impl Strategy<Value = Tree> {
             Tree {
                 rate_kbps: 10_000,
                 overhead_bytes,
-                crowd,
+                idle_streams,
                 classes: classes.collect(),
                 streams: streams.collect(),
             }

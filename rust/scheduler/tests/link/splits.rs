@@ -219,7 +219,7 @@ fn one_trace_comes_out_as_ever() {
         (2, stream(0)),
     ];
     let classes = vec![(0, class(3_000, Some(6_000))), (1, class(0, Some(4_000)))];
-    let tree = Tree { rate_kbps: 10_000, overhead_bytes: 0, crowd: FEW, classes, streams };
+    let tree = Tree { rate_kbps: 10_000, overhead_bytes: 0, idle_streams: FEW, classes, streams };
     let aqm = Some(Aqm::CodelDrop);
     let (mut link, handles) =
         build(&tree, LinkOptions { aqm, memory_bytes: Some(100_000), ..LinkOptions::default() });

@@ -204,7 +204,7 @@ impl Fair {
         }
     }
 
-    /// Forgets a child of that weight, which is not in the share.
+    /// Removes a child of that weight, which is not in the share.
     pub fn dismiss(&mut self, place: u32, weight: u32) {
         self.clock.weigh(weight, 0);
         match &mut self.many {

@@ -12,7 +12,7 @@ const LARGEST_BYTES: u32 = 1514;
 enum Step {
     Enter(Index),
     Serve(u32, bool),
-    Owe(Index, u32, bool),
+    ChargeOutOfTurn(Index, u32, bool),
     Weigh(Index, u32),
     Admit(u32),
 }
@@ -22,7 +22,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => any::<Index>().prop_map(Step::Enter),
         40 => (bytes(), prop::bool::weighted(0.9)).prop_map(|(bytes, stays)| Step::Serve(bytes, stays)),
-        1 => (any::<Index>(), bytes(), any::<bool>()).prop_map(|(at, bytes, stays)| Step::Owe(at, bytes, stays)),
+        1 => (any::<Index>(), bytes(), any::<bool>()).prop_map(|(at, bytes, stays)| Step::ChargeOutOfTurn(at, bytes, stays)),
         1 => (any::<Index>(), weight()).prop_map(|(at, weight)| Step::Weigh(at, weight)),
         1 => weight().prop_map(Step::Admit),
     ]
@@ -96,7 +96,7 @@ impl Model {
                 let Some(place) = self.check_first() else { return };
                 self.serve(place, bytes, stays);
             }
-            Step::Owe(index, bytes, stays) => {
+            Step::ChargeOutOfTurn(index, bytes, stays) => {
                 let Some(place) = self.pick(index, true) else { return };
                 let before = *self.fair.account(place);
                 self.fair.charge_out_of_turn(place, bytes, stays);

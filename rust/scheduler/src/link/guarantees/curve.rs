@@ -17,7 +17,7 @@
 //!   guarantee begins when the share sends what is before it, and after a drop it is due no earlier than what was dropped. Or
 //!   it would be due in the past, before the deadlines of others to whom nobody promised to leave time for it.
 //!
-//! Due packets go by deadline. [`Promises`](crate::link::promises::Promises) makes sure that no link owes more than it has.
+//! Due packets go by deadline. [`Promises`](crate::link::promises::Promises) makes sure that no more falls due than the link sends.
 
 use crate::link::pace::{Moment, Pace};
 

@@ -1,8 +1,8 @@
 //! Whether a link can keep all promises of delay made on it, and how early it can serve those without one.
 //!
 //! Due packets go by deadline, and that order keeps every deadline that any order can (to within the packet on its way)
-//! if in no time `t` more falls due than the link sends: a stream with burst σ, rate ρ and delay D owes nothing until D
-//! and σ + ρ (t - D) then; one that asks for a rate alone owes ρ t at most. These sums bend only where a delay ends,
+//! if in no time `t` more falls due than the link sends: a stream with burst σ, rate ρ and delay D has nothing due until D
+//! and σ + ρ (t - D) then; one that asks for a rate alone has ρ t due at most. These sums bend only where a delay ends,
 //! so those are the times to look at.
 //! (L. Georgiadis, R. Guérin, A. Parekh, "Optimal multiplexing on a single link: delay and buffer requirements", IEEE
 //! Transactions on Information Theory 43(5), 1997.)
@@ -174,7 +174,7 @@ impl Promises {
         let split_ns = more.map_or(0, |(_, delay_ns)| delay_ns);
         let sooner = self.by_delay.range(..split_ns).filter_map(left);
         let later = self.by_delay.range(split_ns..).filter_map(left);
-        // What is owed at a time t is what was held back + burst + rate t - spared, summed over the delays that have ended
+        // What is due by a time t is what was held back + burst + rate t - spared, summed over the delays that have ended
         // by then, in kbit/s times nanoseconds.
         let mut rate = u128::from(less(guaranteed.due_kbps, promised_kbps));
         let at_one_kbps = |bytes| u128::from(bytes) * u128::from(Pace::BYTE_NS_AT_ONE_KBPS);
@@ -201,7 +201,7 @@ impl Promises {
 
     /// A delay, as short as is found, within which what is `eager` can go beside these promises. Each stream stands there
     /// by the time that its burst takes at its rate. It is due by then at latest; so if that is less than the delay, the
-    /// stream owes no more than its rate. With the longest such time as the delay none owes more, and that always fits.
+    /// stream has no more due than its rate. With the longest such time as the delay none has more due, and that always fits.
     pub fn earliest_ns(&self, capacity_kbps: u64, guaranteed: Guaranteed, eager: &Self) -> u64 {
         let Some((&latest_ns, _)) = eager.by_delay.last_key_value() else { return 0 };
         least(latest_ns, |delay_ns| {
@@ -232,13 +232,13 @@ mod tests {
 
     use super::{Guaranteed, Promise, Promises, Traffic};
 
-    /// What each of them owes at a time, one by one, against what is sent by then.
+    /// What of each of them is due by a time, one by one, against what is sent by then.
     fn is_kept_at(at_ns: u64, capacity_kbps: u64, alone_kbps: u64, all: &[(Traffic, u64)]) -> bool {
-        let owed = |(traffic, delay_ns): &(Traffic, u64)| match at_ns.checked_sub(*delay_ns) {
+        let due = |(traffic, delay_ns): &(Traffic, u64)| match at_ns.checked_sub(*delay_ns) {
             Some(since_ns) => traffic.burst_bytes * 8_000_000 + traffic.rate_kbps * since_ns,
             None => 0,
         };
-        alone_kbps * at_ns + all.iter().map(owed).sum::<u64>() <= capacity_kbps * at_ns
+        alone_kbps * at_ns + all.iter().map(due).sum::<u64>() <= capacity_kbps * at_ns
     }
 
     fn rate(rate_kbps: u64) -> Guaranteed {

@@ -275,9 +275,9 @@ fn what_passed_a_ceiling_undue_makes_nobody_late() {
     let mut add = |kbps| -> Vec<u32> {
         classes.iter().map(|&class| link.add_stream(class, 0, stream(kbps)).unwrap()).collect()
     };
-    let (rated, rivals) = (add(100), add(0));
+    let (rated, contenders) = (add(100), add(0));
     let promised = with_least_delay(&mut link, LARGEST as u32);
-    for &handle in rivals.iter().chain(&rivals) {
+    for &handle in contenders.iter().chain(&contenders) {
         assert_eq!(push(&mut link, handle, LARGEST as u32, BEGIN_NS), 0);
     }
     let since_ns = BEGIN_NS + 33 * 1_211_200;

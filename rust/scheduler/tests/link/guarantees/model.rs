@@ -208,7 +208,7 @@ pub fn clocks_of(configs: &[StreamConfig], overhead_bytes: u32, link_kbps: u64) 
         Some(us) => Some(u128::from(us * 1000).saturating_sub(blocking_ns)),
         None => is_eager(config).then(|| own_ns(config).min(earliest_ns)),
     };
-    // With that delay a stream owes by a moment its burst, and from then on its rate; or its rate from the start.
+    // With that delay of a stream its burst falls due by a moment, and from then on its rate; or its rate from the start.
     let owed_at = |at_ns: u128, earliest_ns: u128| -> u128 {
         let of_stream = |config: &StreamConfig| {
             let kbps = u128::from(config.rate_kbps);

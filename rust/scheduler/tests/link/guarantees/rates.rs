@@ -90,7 +90,7 @@ fn an_urgent_packet_does_not_wait_for_what_ceilings_hold_back() {
 }
 
 /// All of the link is guaranteed. A fast stream of priority latency is due long before the delay within which fifty slow
-/// ones can go, and owes its rate until then.
+/// ones can go, and its rate falls due until then.
 #[test]
 fn priority_leaves_others_their_rate_when_all_is_guaranteed() {
     let eager = |rate_kbps| StreamConfig { priority: Priority::Latency, ..stream(rate_kbps) };

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from benches.api.messages import Traffic
     from benches.api.results import Load
 
-CROWDED, EMPTY = 100_000, 3_000
+MANY, EMPTY = 100_000, 3_000
 """Sessions stored before. Next to none are a full page for each tenant: a shorter list would be another answer."""
 PAGE = 50
 # Far from what one worker can take: what is compared is how long one request takes, not how many wait.
@@ -31,37 +31,37 @@ _WARM_UP_SECONDS = 1
 
 
 @dataclass(slots=True)
-class Crowd:
+class LiveSessions:
     """The rounds in each database, by what was asked."""
 
-    crowded: dict[str, list[Load]] = field(default_factory=dict)
+    many: dict[str, list[Load]] = field(default_factory=dict)
     empty: dict[str, list[Load]] = field(default_factory=dict)
 
     def p99_ratio(self, what: str) -> float:
         """The median over pairs of rounds, one right after the other: a moment that the machine spoilt counts once."""
-        pairs = zip(self.crowded[what], self.empty[what], strict=True)
-        return statistics.median(crowded.percentile_ms(99) / empty.percentile_ms(99) for crowded, empty in pairs)
+        pairs = zip(self.many[what], self.empty[what], strict=True)
+        return statistics.median(many.percentile_ms(99) / empty.percentile_ms(99) for many, empty in pairs)
 
 
-def measure(plan: Plan) -> Crowd:
+def measure(plan: Plan) -> LiveSessions:
     """One worker on each database, only one of them busy at a time, in turns."""
-    crowd = Crowd()
+    live_sessions = LiveSessions()
     with ExitStack() as stack:
         sides: list[tuple[Bench, str, dict[str, list[Load]]]] = []
-        for stored, found in ((EMPTY, crowd.empty), (CROWDED, crowd.crowded)):
+        for stored, found in ((EMPTY, live_sessions.empty), (MANY, live_sessions.many)):
             bench = stack.enter_context(serving(plan))
             say(f"Storing {stored:,} live sessions")
             asyncio.run(_fill(bench, stored))
             sides.append((bench, f"{stored:,} stored", found))
-        say(f"In turns, {plan.crowd_step_seconds:.0f} s each")
-        for seconds in (_WARM_UP_SECONDS, *[plan.crowd_step_seconds] * plan.crowd_rounds):
+        say(f"In turns, {plan.live_sessions_step_seconds:.0f} s each")
+        for seconds in (_WARM_UP_SECONDS, *[plan.live_sessions_step_seconds] * plan.live_sessions_rounds):
             for bench, name, found in sides:
                 for what, (traffic, per_second) in _traffics(bench).items():
                     load = drive(bench.ports, traffic, connections=_CONNECTIONS, seconds=seconds, per_second=per_second)
                     if seconds != _WARM_UP_SECONDS:
                         found.setdefault(what, []).append(load)
                         say(f"  {what}, {name}: p99 {load.percentile_ms(99):.1f} ms", load.others)
-    return crowd
+    return live_sessions
 
 
 def _traffics(bench: Bench) -> dict[str, tuple[Traffic, float]]:
