@@ -74,7 +74,7 @@ class _Worker:
         await asyncio.wait({requested}, timeout=_TOTALS_SECONDS_MAX)
         if requested.done():
             return requested.result().encode()
-        if self._requested is asked:
+        if self._requested is requested:
             self._requested = None  # the next one asks anew
         return (await self._counted()).encode()
 
