@@ -85,7 +85,7 @@ def _text(parent: object, place: str, name: str) -> str:
     text = _member(parent, place, name)
     if not isinstance(text, str):
         raise TypeError(f"{place}.{name}: expected text, found {type(text).__name__}")
-    return text
+    return str.__str__(text)  # of a subclass, the text alone
 
 
 def _check_unicode(text: str, place: str) -> None:
@@ -99,7 +99,10 @@ def _integer(parent: object, place: str, name: str, maximum: int) -> int:
     value = _member(parent, place, name)
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{place}.{name}: expected an integer, found {type(value).__name__}")
-    number = operator.index(value)
+    try:
+        number = operator.index(value)
+    except TypeError as error:
+        raise TypeError(f"{place}.{name}: {error}") from None
     if not 0 <= number <= maximum:
         bits = maximum.bit_length()
         raise LinkError(f"{place}.{name}", f"an integer from 0 to 2^{bits} - 1", _shown(value))
@@ -109,5 +112,5 @@ def _integer(parent: object, place: str, name: str, maximum: int) -> int:
 def _shown(value: object) -> str:
     try:
         return repr(value)
-    except ValueError:  # Python refuses to write out the longest integers
+    except Exception:  # noqa: BLE001 - Python refuses to write out the longest integers, and an object may raise anything
         return "a number too long to show"

@@ -46,7 +46,7 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Literal, final
 
-from honeylink import _native, _session, errors
+from honeylink import _native, _session
 from honeylink._native import (
     ActiveSession,
     Admitted,
@@ -199,12 +199,13 @@ class LinkScheduler(_native.LinkScheduler):
     @property
     def streams(self) -> dict[str, int]:
         """The handles of the session's streams by name, those that were removed left out; empty without a session."""
-        session: dict[str, int] = getattr(self, "_session", {})
-        return {name: handle for name, handle in session.items() if self._has(handle)}
+        return dict(getattr(self, "_session", {}))
 
-    def _has(self, handle: int) -> bool:
-        try:
-            self.stats(handle)
-        except errors.UnknownHandle:
-            return False
-        return True
+    def remove(self, handle: int, now_ns: int) -> None:  # noqa: D102 - documented in the native module
+        super().remove(handle, now_ns)
+        # They are in the root, so none goes with a class.
+        for name, stream in self.streams.items():
+            if stream == handle:
+                del self._session[name]
+
+    remove.__doc__ = _native.LinkScheduler.remove.__doc__

@@ -4,7 +4,7 @@
 //! much a link loses and on how its losses cluster: in bursts, the groups that are hit lose many at once.
 //! Bursts are the two-state chain of E. N. Gilbert ("Capacity of a burst-noise channel", Bell System Technical
 //! Journal 39, 1960): in the bad state all packets are lost, in the good one none. Independent loss is the chain
-//! that forgets its state.
+//! without memory.
 //!
 //! Whatever the chain, one more parity shard never makes recovery rarer: a group with it is the same run of
 //! packets and one more, and where k of the first k + m arrive, k of the first k + m + 1 do. So the first

@@ -32,13 +32,13 @@ fn usable(name: &OsStr) -> PyResult<Engine> {
     })
 }
 
-#[doc = docs!("engines")]
+#[doc = docs!("engines()")]
 #[pyfunction]
 pub fn engines() -> Vec<&'static str> {
     Engine::usable().into_iter().map(Engine::name).collect()
 }
 
-#[doc = docs!("engine")]
+#[doc = docs!("engine()")]
 #[pyfunction]
 pub fn engine() -> PyResult<&'static str> {
     in_use().map(Engine::name)

@@ -92,7 +92,7 @@ impl Hash for PyPlan {
     }
 }
 
-#[doc = docs!("plan_parity")]
+#[doc = docs!("plan_parity()")]
 #[pyfunction]
 #[pyo3(signature = (loss, target, data_shards = 10, burst = None))]
 pub fn plan_parity(

@@ -8,7 +8,7 @@
 /// The docstring that `_native.pyi` has for a class, function or member, as `docs!("ReedSolomon.encode")`.
 macro_rules! docs {
     ($name:literal) => {
-        include_str!(concat!(env!("OUT_DIR"), "/", $name))
+        include_str!(concat!(env!("OUT_DIR"), "/docs/", $name))
     };
 }
 

@@ -9,7 +9,7 @@ use crate::{
     errors::{PlannerError, from_planner},
 };
 
-#[doc = docs!("wire_kbps")]
+#[doc = docs!("wire_kbps()")]
 #[pyfunction]
 pub fn wire_kbps(
     bandwidth_kbps: &Bound<'_, PyAny>,
@@ -22,7 +22,7 @@ pub fn wire_kbps(
     planner::wire_kbps(bandwidth_kbps, data_shards, parity_shards).map_err(|error| from_planner(&error))
 }
 
-#[doc = docs!("charge_path")]
+#[doc = docs!("charge_path()")]
 #[pyfunction]
 #[allow(clippy::needless_pass_by_value)] // a Python sequence can only be read into an owned one
 pub fn charge_path<'py>(
@@ -41,7 +41,7 @@ pub fn charge_path<'py>(
     )
 }
 
-#[doc = docs!("withheld_when_empty")]
+#[doc = docs!("withheld_when_empty()")]
 #[pyfunction]
 #[allow(clippy::needless_pass_by_value)] // a Python sequence can only be read into an owned one
 pub fn withheld_when_empty<'py>(

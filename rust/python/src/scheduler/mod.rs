@@ -24,7 +24,7 @@ use crate::{
 /// GIL and take it back uncontended; with 16,384 it can take 30 ms, in which other threads shall go on.
 const DETACH_SESSIONS: usize = 256;
 
-#[doc = docs!("plan")]
+#[doc = docs!("plan()")]
 #[pyfunction]
 #[pyo3(signature = (path, request, active = Items(vec![]), now_ms = 0, others = Items(vec![])))]
 #[pyo3(text_signature = "(path, request, active=(), now_ms=0, others=())")]

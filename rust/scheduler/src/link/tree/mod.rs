@@ -178,7 +178,7 @@ impl Tree {
         };
         let parent_id = (parent != NONE).then(|| self.node_of(parent));
         let depth = parent_id.map_or(0, |parent_id| self.record(parent_id).depth + 1);
-        put(&mut self.nodes, id, Node::new(handle, parent, 0));
+        put(&mut self.nodes, id, Node::new(handle, parent));
         let record = Record::new(config, self.weight_of(&config), depth);
         put(&mut self.records, id, record);
         if let Some(parent_id) = parent_id {

@@ -43,9 +43,9 @@ impl Node {
     /// The record is free.
     pub const FREE: u8 = 1 << 4;
 
-    pub const fn new(handle: u32, parent: u32, flags: u8) -> Self {
+    pub const fn new(handle: u32, parent: u32) -> Self {
         let queue = Queue::EMPTY;
-        Self { queue, parent, place: NONE, class: NONE, handle, flags, held: Held::Nowhere }
+        Self { queue, parent, place: NONE, class: NONE, handle, flags: 0, held: Held::Nowhere }
     }
 
     pub const fn is(&self, flag: u8) -> bool {
