@@ -184,9 +184,9 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _node_pool_has_capacity(self) -> Settings:
-        beside = sorted(self.model_fields_set & {"node_pool_charge", "node_pool_preemption", "node_pool_min_hold_ms"})
-        if beside and self.node_pool_kbps is None:
-            raise ValueError(f"{_PREFIX}{beside[0].upper()}: expected {_PREFIX}NODE_POOL_KBPS beside it, found none")
+        extra = sorted(self.model_fields_set & {"node_pool_charge", "node_pool_preemption", "node_pool_min_hold_ms"})
+        if extra and self.node_pool_kbps is None:
+            raise ValueError(f"{_PREFIX}{extra[0].upper()}: expected {_PREFIX}NODE_POOL_KBPS beside it, found none")
         return self
 
     @property

@@ -119,14 +119,14 @@ def check_pools(_chosen: Namespace) -> int:
     return 1 if off else 0
 
 
-def _serve(settings: Settings, beside: Callable[[Settings, Services], Coroutine[None, None, None]] | None) -> None:
-    several = beside is None and settings.workers > 1
+def _serve(settings: Settings, meanwhile: Callable[[Settings, Services], Coroutine[None, None, None]] | None) -> None:
+    several = meanwhile is None and settings.workers > 1
     with reserve(settings) if several else listen(settings) as listener:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         if several:
             run_loop(supervise(settings, listener))
         else:
-            launch(serve_process(settings, listener, None if beside is None else partial(beside, settings)))
+            launch(serve_process(settings, listener, None if meanwhile is None else partial(meanwhile, settings)))
 
 
 def _with_services(use: Callable[[Services], Coroutine[Any, Any, Any]]) -> Any:  # noqa: ANN401 - what `use` gives

@@ -101,8 +101,8 @@ def _loss_faults(pointer: str, qos: dict[str, object]) -> Iterator[Fault]:
         return
     if rate is None:
         if burst is not None or target is not None:
-            beside = "recovery_target" if burst is None else "loss_burst"
-            yield f"{pointer}/loss_rate", f"expected a number beside {beside}, found none"
+            partner = "recovery_target" if burst is None else "loss_burst"
+            yield f"{pointer}/loss_rate", f"expected a number beside {partner}, found none"
         return
     loss = _expected_loss(rate, burst, target)
     try:

@@ -32,7 +32,7 @@ _CANCELLED_SECONDS_MAX = 1
 async def serve(
     settings: Settings,
     listener: socket.socket,
-    beside: Callable[[Services], Coroutine[None, None, None]] | None = None,
+    meanwhile: Callable[[Services], Coroutine[None, None, None]] | None = None,
     exposition: Exposition | None = None,
 ) -> None:
     """Open the services and serve them on `listener` until SIGINT or SIGTERM, then finish what is in flight.
@@ -40,7 +40,7 @@ async def serve(
     Args:
         settings: how.
         listener: a bound TCP socket; see `listen`.
-        beside: what to run while serving; the server stops when it ends.
+        meanwhile: what to run while serving; the server stops when it ends.
         exposition: what `/metrics` answers; without it, what this process counts.
 
     Raises:
@@ -66,8 +66,8 @@ async def serve(
         serving = asyncio.create_task(server.serve(several(listener)), name="server")
         host, port = listener.getsockname()[:2]
         _log.info("serving", host=host, port=port)
-        if beside is not None:
-            background.add(asyncio.create_task(beside(services), name="beside"))
+        if meanwhile is not None:
+            background.add(asyncio.create_task(meanwhile(services), name="meanwhile"))
         done, _ = await asyncio.wait({serving, *background}, return_when=asyncio.FIRST_COMPLETED)
         stopping.begin()
         await serving
