@@ -109,7 +109,7 @@ class Expiry:
         return True
 
     async def _sweep_batch(self, trace_id: str, left: set[UUID]) -> tuple[set[UUID], set[UUID] | None]:
-        """Which were due beside those that are left, and which of them ended; None if another process is at it."""
+        """Which were due, those that are left, and which of them ended; None if another process is at it."""
         rows = self._locked_rows
         async with self._database.work() as work:
             due = await session_store.list_due_sessions(

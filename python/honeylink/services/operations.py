@@ -50,7 +50,7 @@ class Operations:
         return checks
 
     async def check_pools(self) -> list[PoolReconciliation]:
-        """Each pool beside what live sessions hold of it.
+        """Each pool with what live sessions hold of it.
 
         Raises:
             DependencyUnavailable: the database is away or too slow.

@@ -1,6 +1,6 @@
 """Reading pools, and changing what they are.
 
-A change is one transaction that holds the locks of the pool and of those around it. So no two changes beside each other
+A change is one transaction that holds the locks of the pool and of its ancestors. So no two concurrent changes
 can promise the same bandwidth, and no session comes between what is checked and what is done.
 """
 

@@ -45,7 +45,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class PoolReconciliation:
-    """A pool beside what sessions hold of it, and what it withholds beside what its children claim.
+    """A pool with what sessions hold of it, and what it withholds with what its children claim.
 
     `capacity_kbps` is None if reservations name a pool that is gone.
     """

@@ -1,5 +1,5 @@
 -- name: check_pools
--- Each pool beside what live sessions hold of it, and what it withholds beside what its children claim; each two must be equal. Also reservations of pools that are gone and of sessions that have ended.
+-- Each pool with what live sessions hold of it, and what it withholds and what its children claim; each two must be equal. Also reservations of pools that are gone and of sessions that have ended.
 WITH held AS (
     SELECT reservation.pool_tenant_id AS tenant_id, reservation.level, reservation.pool_id,
            sum(reservation.reserved_kbps) FILTER (WHERE session.status = 'active') AS live_kbps,

@@ -1,4 +1,4 @@
--- Pools that share the pool around them, sessions that do with less than they asked for, and who may take from whom.
+-- Pools that share their parent pool, sessions that do with less than they asked for, and who may take from whom.
 
 -- Behind a long transaction it would wait, and every request behind it; so it gives up. No rows are written but those of
 -- pools, as many as there are devices: they are made anew for columns whose types have checks.
@@ -17,7 +17,7 @@ ALTER TABLE pools
     ADD COLUMN lend_limit_kbps   pool_amount,
     ADD COLUMN preemption        boolean NOT NULL DEFAULT false,
     ADD COLUMN min_hold_ms       pool_amount NOT NULL DEFAULT 0,
-    -- What is kept free for the pools inside, beyond what they have reserved: the sum of their claims.
+    -- What is kept free for the child pools, beyond what they have reserved: the sum of their claims.
     ADD COLUMN withheld_kbps     bigint NOT NULL DEFAULT 0,
     -- How far a capacity was lowered under what is there: it drains as sessions end, and nothing comes in until then.
     ADD COLUMN draining_kbps     bigint NOT NULL DEFAULT 0,
@@ -38,7 +38,7 @@ CREATE FUNCTION ceiling_kbps(pool pools) RETURNS bigint IMMUTABLE PARALLEL SAFE 
     SELECT least(pool.capacity_kbps, coalesce(pool.guaranteed_kbps, 0) + pool.borrow_limit_kbps)
 $$;
 
--- What the pool around it keeps free for it beyond what it has reserved, if that one charges alike.
+-- What its parent pool keeps free for it beyond what it has reserved, if that one charges alike.
 CREATE FUNCTION claim_kbps(pool pools) RETURNS bigint IMMUTABLE PARALLEL SAFE LANGUAGE sql AS $$
     SELECT greatest(pool.withheld_kbps, kept_kbps(pool) - pool.reserved_kbps)
 $$;
