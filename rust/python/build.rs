@@ -13,7 +13,7 @@ fn main() {
     // What the stub does not have any more must not compile.
     drop(fs::remove_dir_all(&directory));
     fs::create_dir(&directory)
-        .unwrap_or_else(|error| panic!("expected to make {directory:?}, found {error}"));
+        .unwrap_or_else(|error| panic!("expected to make {}, found {error}", directory.display()));
     let mut names = BTreeSet::new();
     for (name, docstring) in docstrings(&stub) {
         assert!(names.insert(name.to_lowercase()), "expected one {name}, as some file systems see it");

@@ -27,14 +27,14 @@
 //! checks     ranges (of one setting)   claims (beside those of others)      read only
 //! decisions  dispatch: which packet starts when
 //! moves      stages: a node enters and leaves the owners' parts
-//! owners     queues       packets in order, bytes of all, the fattest queue
+//! owners     queues       packets in order, bytes of all, the fattest queue; CoDel
 //!            sharing      a class is open while a child is in its share
 //!            guarantees   curves; an open stream with one is in one heap, of eligible times or of deadlines
 //!            ceilings     ceilings; a node waits in the heap until it opens
 //!            commitments  (promises) sums over each class are those of its streams
 //!            clock        the link's rate, its own time, the packet on its way
 //!            tree         parents, children, settings, handles; a node's hot and cold record
-//! values     curve   fair   codel   packets   heap   pace   ids
+//! values     curve   fair   heap   pace   ids
 //! ```
 #![allow(clippy::cast_possible_truncation)] // indices and sizes are checked to be below 2³² where they come in
 
