@@ -77,7 +77,7 @@ class Device:
 
 
 class Service:
-    """A running API, and what tests need around it."""
+    """A running API, and what tests need of it."""
 
     def __init__(self, settings: Settings, dsn: str, url: str, services: Services, loop: LoopThread) -> None:
         self.settings = settings
@@ -203,7 +203,7 @@ def run_service(settings: Settings) -> Iterator[Service]:
     stop = asyncio.Event()
     opened: list[Services] = []
 
-    async def beside(services: Services) -> None:
+    async def until_stopped(services: Services) -> None:
         opened.append(services)
         ready.set()
         await stop.wait()
@@ -213,7 +213,7 @@ def run_service(settings: Settings) -> Iterator[Service]:
 
         async def run() -> None:
             try:
-                await serve(settings, listener, beside)
+                await serve(settings, listener, until_stopped)
             finally:
                 ready.set()
 

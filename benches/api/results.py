@@ -56,9 +56,9 @@ class Load:
     def add(self, other: Load) -> None:
         """Count in what ran after this."""
         self.seconds += other.seconds
-        self.add_beside(other)
+        self.add_concurrent(other)
 
-    def add_beside(self, other: Load) -> None:
+    def add_concurrent(self, other: Load) -> None:
         """Count in what ran at the same time."""
         self.answered += other.answered
         self.seconds = max(self.seconds, other.seconds)

@@ -72,7 +72,7 @@ def _run(
     try:
         for process in running:
             output, _ = process.communicate(timeout=seconds + 60)
-            load.add_beside(parse(output))
+            load.add_concurrent(parse(output))
     finally:
         for process in running:
             process.kill()

@@ -48,10 +48,10 @@ def test_percentiles_are_latencies_that_occurred() -> None:
     assert percentile_ms(load.refusals_us, 100) == 4.1
 
 
-def test_loads_beside_each_other_share_their_time() -> None:
+def test_concurrent_loads_share_their_time() -> None:
     load = Load()
-    load.add_beside(parse(OUTPUT))
-    load.add_beside(parse(OUTPUT))
+    load.add_concurrent(parse(OUTPUT))
+    load.add_concurrent(parse(OUTPUT))
 
     assert load.answered == 6
     assert load.seconds == 5.01

@@ -36,7 +36,7 @@ def test_a_code_has_no_letters_that_look_alike() -> None:
     assert offered.isdisjoint("01ILOUilou")
 
 
-def test_a_code_spells_what_was_chosen_in_order() -> None:
+def test_a_code_has_what_was_chosen_in_order() -> None:
     letters = itertools.cycle("23456789ABCD")
     assert generate_pairing_code(lambda _: next(letters)) == "2345-6789-ABCD"
 

@@ -119,7 +119,7 @@ def test_a_page_that_was_cut_goes_on_where_it_was_cut(count: int, has_more: bool
 
 
 @pytest.mark.parametrize("row_id", ["~" * count + "?" * count for count in range(1, 7)])
-def test_a_cursor_of_bytes_that_the_url_alphabet_spells_otherwise(row_id: str) -> None:
+def test_a_cursor_of_bytes_that_the_url_alphabet_writes_otherwise(row_id: str) -> None:
     cursor = Cursor(datetime(2026, 1, 1, tzinfo=UTC), row_id)
     assert set("-_") & set(cursor.encode())
     assert Cursor.decode(cursor.encode()) == cursor

@@ -69,7 +69,7 @@ def test_no_more_is_guaranteed_than_the_capacity() -> None:
     refused(POOL, to(guaranteed_kbps=5000), (PARENT,), replace(NOTHING, siblings_kbps=siblings(1001)))
 
 
-def test_a_capacity_holds_what_is_guaranteed_inside() -> None:
+def test_a_capacity_holds_what_its_children_are_guaranteed() -> None:
     check_change(POOL, to(), (), replace(NOTHING, children_kbps=1000))
     told = refused(POOL, to(), (), replace(NOTHING, children_kbps=1001))
     assert "a ceiling of at least 1001 kbps, which are guaranteed to its children, found 1000 kbps" in told
@@ -85,7 +85,7 @@ def test_what_sessions_are_charged_by_changes_in_an_empty_pool_only() -> None:
     check_change(POOL, to(), (), replace(NOTHING, children_keep=True))
 
 
-def test_what_a_pool_keeps_is_charged_as_around_it() -> None:
+def test_what_a_pool_keeps_is_charged_as_by_its_ancestors() -> None:
     otherwise = replace(PARENT, charge=Charge.WIRE)
     node = Pool(TENANT, PoolLevel.NODE, "node", 9000, 0)
     check_change(POOL, to(guaranteed_kbps=100, lend_limit_kbps=100), (node, otherwise), NOTHING)

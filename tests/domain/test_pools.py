@@ -182,7 +182,7 @@ def test_what_a_device_is_guaranteed_counts_against_the_node() -> None:
     assert shortfall(tree, one, guaranteeing(tree, one, 13)) == (13, 12, "node:node")
     assert shortfall(tree, NODE, PoolChange.to_capacity(tree.pools[NODE], 19)) == (20, 19, "node:node")
     assert shortfall(tree, sibling, guaranteeing(tree, sibling, 1)) == (1, 0, "node:node")
-    # A share of the tenant's own covers what is guaranteed inside it.
+    # A share of the tenant's own covers what its children are guaranteed.
     assert tree.changed(other, guaranteeing(tree, other, 8)).pools[other].share_kbps == 8
 
 

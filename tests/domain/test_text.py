@@ -50,7 +50,7 @@ def test_the_patterns_say_the_same(pattern: str, unfit: object) -> None:
             assert (re.fullmatch(pattern, character) is None) == (unfit(character) is not None), hex(ord(character))
 
 
-def test_a_uuid_has_one_spelling() -> None:
+def test_a_uuid_has_one_form() -> None:
     value = UUID("01999e2c-6a00-7000-8000-00000000abcd")
     assert parse_uuid(str(value)) == value
     for text in (

@@ -27,7 +27,7 @@ SPELLINGS = [
 
 
 @pytest.mark.parametrize("coordinate", SPELLINGS, ids=hex)
-def test_each_spelling_of_a_point_of_low_order_is_found(coordinate: int) -> None:
+def test_each_encoding_of_a_point_of_low_order_is_found(coordinate: int) -> None:
     assert is_low_order(coordinate.to_bytes(32, "little"))
 
 

@@ -60,8 +60,8 @@ def test_wiping() -> None:
 
 def test_a_block_wipes_at_its_end_also_after_an_error() -> None:
     secret = Secret(RAW)
-    with secret as inside:
-        assert inside is secret
+    with secret as opened:
+        assert opened is secret
         assert secret.reveal() == RAW
     assert secret.reveal() == bytes(len(RAW))
     failing = Secret(RAW)

@@ -1,4 +1,4 @@
-"""The database dies, freezes or drags: clients hear of it within two seconds, and nothing is lost or half done."""
+"""The database dies, freezes or drags: clients are told within two seconds, and nothing is lost or half done."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_frozen_server(service: Service, device: Device, own_postgres: OwnPostgr
     assert stored_sessions(service) == before + 1
 
 
-def test_frozen_server_and_a_crowd(service: Service, device: Device, own_postgres: OwnPostgres) -> None:
+def test_frozen_server_and_many_clients(service: Service, device: Device, own_postgres: OwnPostgres) -> None:
     """More requests than there are connections: those that wait for one are answered in time as well."""
     open_again(service, device)
     before = stored_sessions(service)

@@ -66,21 +66,21 @@ token AS (
 )
 UPDATE pools SET accepting = false WHERE tenant_id = $1 AND pool_id = $2
 """
-# Pools inside which more is guaranteed than they may ever give.
+# Pools whose children are guaranteed more than they may ever give.
 BROKEN_PROMISES = """
 WITH share AS (
     SELECT tenant_id, level, pool_id, least(coalesce(guaranteed_kbps, 0), capacity_kbps) AS kbps, ceiling_kbps(pool)
     FROM pools AS pool
 ),
 tenant AS (
-    SELECT tenant.tenant_id, tenant.ceiling_kbps, sum(device.kbps) AS inside_kbps,
+    SELECT tenant.tenant_id, tenant.ceiling_kbps, sum(device.kbps) AS children_kbps,
            greatest(tenant.kbps, sum(device.kbps)) AS kbps
     FROM share AS tenant
     JOIN share AS device ON device.tenant_id = tenant.tenant_id AND device.level = 0
     WHERE tenant.level = 1
     GROUP BY tenant.tenant_id, tenant.ceiling_kbps, tenant.kbps
 )
-SELECT tenant_id FROM tenant WHERE inside_kbps > ceiling_kbps
+SELECT tenant_id FROM tenant WHERE children_kbps > ceiling_kbps
 UNION ALL
 SELECT node.tenant_id FROM share AS node WHERE level = 2 AND ceiling_kbps < (SELECT sum(kbps) FROM tenant)
 """
@@ -219,9 +219,9 @@ async def set_scene(arena: Arena, state: State, *, node: bool) -> Scene:
     scene = Scene(name, token.tenant_id, state)
     if node:
         await set_node_pool(services.database, ops.pool_change(ops.NODE_KBPS))
-    await services.devices.register(scene.caller(), ops.registration(ops.BESIDE, 500))
+    await services.devices.register(scene.caller(), ops.registration(ops.SIBLING, 500))
     await services.pools.change_device_pool(
-        scene.caller(), ops.BESIDE, ops.pool_change(500, guaranteed_kbps=200, lend_limit_kbps=0)
+        scene.caller(), ops.SIBLING, ops.pool_change(500, guaranteed_kbps=200, lend_limit_kbps=0)
     )
     if state is not State.ABSENT:
         scene.device = await ops.register(services, scene, 0)

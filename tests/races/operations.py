@@ -33,7 +33,7 @@ __all__ = ["OPERATIONS", "Operation", "Scene", "State"]
 DEVICE = "device-subject"
 DRAINING = "device-draining"
 """One that is revoked and still has a live session."""
-BESIDE = "device-beside"
+SIBLING = "device-sibling"
 NODE_KBPS = 5000
 TOKEN = "dashboard"
 

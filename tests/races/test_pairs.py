@@ -1,8 +1,8 @@
 """Every operation against every other, at the lock where they meet: the first is held just before it commits.
 
 The second then runs until it is done or waits for the first. What either sees of the other is told by no chance, and
-what they leave behind must hold together: pools that pool, promises that can be kept, a revoked device without token
-and session, events in the order of changes.
+what they leave behind must hold together: pools that reconcile, promises that can be kept, a revoked device without
+token and session, events in the order of changes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Many clients at several processes on one database: pools are never over-committed, and they reconcile."""
+"""Many clients at several processes on one database: pools are never over-committed, and reservations reconcile."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Fleet:
 
         return self._loop.run(check())
 
-    def check_reconciles(self) -> None:
+    def check_reservations(self) -> None:
         """Every pool counts what its live sessions hold, and the trail tells of each session once."""
         assert [pool for pool in self._reconciled() if not pool.reconciles] == []
         unpaired = self.fetch(
@@ -173,11 +173,11 @@ def test_one_pool_is_never_over_committed(fleet: Fleet) -> None:
     )
     assert granted == fleet.reserved_kbps(device_id)
     assert 1000 - 11 < granted <= 1000
-    fleet.check_reconciles()
+    fleet.check_reservations()
     ends = [(token, "DELETE", f"/sessions/{session_id}", None) for session_id in opened(answers)]
     assert set(statuses(fleet.race(ends + ends))) == {200}
     assert fleet.reserved_kbps(device_id) == 0
-    fleet.check_reconciles()
+    fleet.check_reservations()
 
 
 def test_every_pool_on_the_path_holds(fleet: Fleet) -> None:
@@ -191,7 +191,7 @@ def test_every_pool_on_the_path_holds(fleet: Fleet) -> None:
         limiting = {answer.json()["limiting_pool"] for answer in answers if answer is not None and answer.is_error}
         assert [pool.partition(":")[0] for pool in limiting] == ["tenant"]
         assert sum(fleet.reserved_kbps(device) for device, _ in devices) == 30 * (2000 // 30)
-        fleet.check_reconciles()
+        fleet.check_reservations()
     finally:
         fleet.fetch("UPDATE pools SET capacity_kbps = 10000000 WHERE level = 1")
 
@@ -216,7 +216,7 @@ def test_all_ways_to_end_at_once(fleet: Fleet) -> None:
         assert fleet.fetch("SELECT FROM sessions WHERE device_id = $1 AND status = 'active'", device) == []
         assert fleet.reserved_kbps(device) == 0
     eventually(lambda: not any(fleet.reserved_kbps(device) for device, _ in devices), "the sweep to give the rest back")
-    fleet.check_reconciles()
+    fleet.check_reservations()
 
 
 def test_sweeps_over_many_tenants(settings: dict[str, Any], fleet: Fleet, tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_sweeps_over_many_tenants(settings: dict[str, Any], fleet: Fleet, tmp_pa
                 assert set(statuses(racing.result())) == {200, 201}
     fleet.fetch("UPDATE sessions SET expires_at = now() WHERE status = 'active' AND expires_at > now()")
     eventually(lambda: not fleet.fetch("SELECT FROM sessions WHERE status = 'active'"), "the sweep to end the rest")
-    fleet.check_reconciles()
+    fleet.check_reservations()
 
 
 @pytest.mark.parametrize("round_number", range(5))
@@ -294,7 +294,7 @@ def test_killed_process_leaves_nothing_half_done(settings: dict[str, Any], fleet
     stored = fleet.fetch("SELECT session_id::text FROM sessions WHERE device_id = $1", device_id)
     assert set(opened(answers)) <= {row["session_id"] for row in stored}
     assert fleet.reserved_kbps(device_id) == 5 * len(stored)
-    fleet.check_reconciles()
+    fleet.check_reservations()
     check = honeylink("pools", "check", **settings)
     assert check.returncode == 0, check.stdout
     assert json.loads(check.stdout)["off"] == 0

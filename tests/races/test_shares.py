@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 TENANTS = ("acme", "other")
 DEVICES = tuple(f"device-{number}" for number in range(4))
-# In turns. What keeps something charges as the pools around it do.
+# In turns. What keeps something charges as its ancestors do.
 CHARGES = ("wire", "payload")
 
 Request = tuple[str, str, str, Any]
@@ -104,7 +104,7 @@ def change(rng: random.Random, operators: dict[str, str]) -> Request:
 
 def check(fleet: Fleet) -> None:
     """Reservations reconcile, and no stream has less than its minimum or more than the trail says."""
-    fleet.check_reconciles()
+    fleet.check_reservations()
     assert fleet.fetch("SELECT * FROM streams WHERE bandwidth_kbps < coalesce(min_bandwidth_kbps, 1)") == []
     untold = """
         SELECT session_id

@@ -207,7 +207,7 @@ def test_a_stream_that_comes_amid_traffic_says_when() -> None:
     link.add_stream(link.add_class())
 
 
-def test_a_changed_guarantee_owes_nothing_for_the_time_before() -> None:
+def test_a_changed_guarantee_does_not_reach_back() -> None:
     """A backlog of many seconds, and then a rate: another stream's delay is kept all the same."""
     link = LinkScheduler(10_000)
     bulk = link.add_stream(link.root, weight=1, queue_packets=20_000)
@@ -224,7 +224,7 @@ def test_a_changed_guarantee_owes_nothing_for_the_time_before() -> None:
     assert batch.sizes[batch.streams == bulk].sum() * 8 >= 2_690_000
 
 
-def test_time_in_which_it_stood_still_is_owed_to_nobody() -> None:
+def test_time_in_which_it_stood_still_is_credited_to_nobody() -> None:
     link = LinkScheduler(10_000)
     bulk = link.add_stream(link.root, rate_kbps=5_000, queue_packets=150_000)
     control = link.add_stream(link.root, rate_kbps=100, max_delay_us=5_000)

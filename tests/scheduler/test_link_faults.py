@@ -261,7 +261,7 @@ def test_errors_carry_their_facts() -> None:
     assert (unnamed.value.expected, unnamed.value.found) == ("valid Unicode", r"'a\ud800'")
 
 
-def test_a_value_that_raises_is_heard() -> None:
+def test_what_a_value_raises_is_raised() -> None:
     class Odd:
         def __index__(self) -> int:
             raise RuntimeError("odd")

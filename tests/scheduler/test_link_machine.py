@@ -1,4 +1,4 @@
-"""All calls in any order: only typed errors, counts that pool, packets in order, however often it is asked."""
+"""All calls in any order: only typed errors, counts that add up, packets in order, however often it is asked."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def expired(service: Service, device: Device) -> list[str]:
     return [str(row["session_id"]) for row in rows]
 
 
-def check_reconciles(service: Service, device: Device, reserved_kbps: int) -> None:
+def check_reservations(service: Service, device: Device, reserved_kbps: int) -> None:
     reconciled = service.loop.run(service.services.operations.check_pools())
     assert all(pool.reconciles for pool in reconciled)
     assert [pool.reserved_kbps for pool in reconciled if pool.pool_id == device.device_id] == [reserved_kbps]
@@ -102,13 +102,13 @@ def test_a_sweep_ends_what_is_due_and_nothing_else(service: Service) -> None:
     open_sessions(service, due, 3)
     open_sessions(service, live, 2)
     move_past_end(service, [due])
-    check_reconciles(service, due, 30)
+    check_reservations(service, due, 30)
     assert service.loop.run(service.services.expiry.sweep()) == 3
     assert sorted(expiry_events(service, due)) == sorted(expired(service, due))
     assert len(expired(service, due)) == 3
     assert expired(service, live) == expiry_events(service, live) == []
-    check_reconciles(service, due, 0)
-    check_reconciles(service, live, 20)
+    check_reservations(service, due, 0)
+    check_reservations(service, live, 20)
 
 
 def test_a_sweep_serves_all_tenants(service: Service) -> None:
@@ -121,7 +121,7 @@ def test_a_sweep_serves_all_tenants(service: Service) -> None:
     assert service.loop.run(service.services.expiry.sweep()) == 6
     assert [len(expiry_events(service, device)) for device in devices] == [2, 2, 2]
     for device in devices:
-        check_reconciles(service, device, 0)
+        check_reservations(service, device, 0)
     [row] = service.fetch(
         """
         SELECT count(DISTINCT session.xmin::text) AS session_commits, count(DISTINCT event.xmin::text) AS event_commits,
@@ -144,7 +144,7 @@ def test_two_sweeps_at_once_end_each_session_once(service: Service) -> None:
     device = service.new_device()
     open_sessions(service, device, 1)
     copy_session(service, device, 99)
-    check_reconciles(service, device, 1000)
+    check_reservations(service, device, 1000)
     move_past_end(service, [device])
 
     async def sweep_at_once() -> list[int]:
@@ -153,7 +153,7 @@ def test_two_sweeps_at_once_end_each_session_once(service: Service) -> None:
     assert sum(service.loop.run(sweep_at_once())) == 100
     assert sorted(expiry_events(service, device)) == sorted(expired(service, device))
     assert len(set(expiry_events(service, device))) == 100
-    check_reconciles(service, device, 0)
+    check_reservations(service, device, 0)
 
 
 @asynccontextmanager
@@ -193,7 +193,7 @@ def test_a_sweep_leaves_the_rest_to_one_that_is_at_work(service: Service) -> Non
     assert service.loop.run(sweep_meanwhile()) == (0, 4)
     for device in (held, free):
         assert sorted(expiry_events(service, device)) == sorted(expired(service, device))
-        check_reconciles(service, device, 0)
+        check_reservations(service, device, 0)
 
 
 def test_a_sweep_that_dies_at_work_stops_nobody(service: Service) -> None:
@@ -218,7 +218,7 @@ def test_a_sweep_that_dies_at_work_stops_nobody(service: Service) -> None:
     assert expired(service, free) == []
     assert service.loop.run(service.services.expiry.sweep()) == 4
     for device in (held, free):
-        check_reconciles(service, device, 0)
+        check_reservations(service, device, 0)
 
 
 def test_ends_and_revocations_wait_for_no_sweep(service: Service) -> None:
@@ -238,7 +238,7 @@ def test_ends_and_revocations_wait_for_no_sweep(service: Service) -> None:
 
     service.loop.run(end_meanwhile())
     for device in (held, ended, revoked):
-        check_reconciles(service, device, 0)
+        check_reservations(service, device, 0)
 
 
 def test_sweeps_that_meet_again_and_again_leave_nothing_over(service: Service) -> None:
@@ -252,7 +252,7 @@ def test_sweeps_that_meet_again_and_again_leave_nothing_over(service: Service) -
         return await asyncio.gather(*(service.services.expiry.sweep() for _ in range(4)))
 
     assert sum(service.loop.run(sweep_at_once())) == 2000
-    check_reconciles(service, device, 0)
+    check_reservations(service, device, 0)
 
 
 def test_more_sessions_than_one_statement_takes(service: Service) -> None:
@@ -261,7 +261,7 @@ def test_more_sessions_than_one_statement_takes(service: Service) -> None:
     copy_session(service, device, 404)
     move_past_end(service, [device])
     assert service.loop.run(service.services.expiry.sweep()) == 405
-    check_reconciles(service, device, 0)
+    check_reservations(service, device, 0)
 
 
 def test_the_service_sweeps_by_itself(make_settings: Callable[..., Settings]) -> None:
@@ -320,7 +320,7 @@ def test_a_device_with_more_sessions_than_one_statement_takes_is_revoked(service
     copy_session(service, device, 450)
     with service.client() as client:
         assert client.post(f"/devices/{device.device_id}/revoke", json={"reason": "lost"}).status_code == 200
-    check_reconciles(service, device, 0)
+    check_reservations(service, device, 0)
     [row] = service.fetch(
         "SELECT drained_at IS NOT NULL AS drained FROM devices WHERE device_id = $1", device.device_id
     )
@@ -335,7 +335,7 @@ def test_what_a_revocation_left_over_is_swept(service: Service) -> None:
     service.fetch("UPDATE devices SET status = 'revoked', revoked_at = now() WHERE device_id = $1", device.device_id)
     service.fetch("UPDATE pools SET accepting = false WHERE level = 0 AND pool_id = $1", device.device_id)
     service.loop.run(service.services.expiry.sweep())
-    check_reconciles(service, device, 0)
+    check_reservations(service, device, 0)
     rows = service.fetch("SELECT DISTINCT status, end_reason FROM sessions WHERE device_id = $1", device.device_id)
     assert [tuple(row) for row in rows] == [("terminated", "device revoked")]
 

@@ -221,7 +221,7 @@ def test_so_it_is_when_some_are_revoked_after_the_snapshot(
     tenant_kbps=st.integers(200, 1200),
     kept_kbps=st.integers(1, 200),
 )
-def test_so_it_is_beside_a_share_that_is_kept(
+def test_so_it_is_where_a_sibling_keeps_its_share(
     fleet: Fleet, known: set[int], held: list[Ask], group: list[Ask], tenant_kbps: int, kept_kbps: int
 ) -> None:
     fleet.empty(tenant_kbps, kept_kbps)
@@ -279,7 +279,7 @@ def wipe(answer: OpenedSession | ServiceError) -> None:
         answer.wipe_keys()
 
 
-def open_beside_one_without_keys(fleet: Fleet, known: set[int], group: list[Ask]) -> list[int | str]:
+def open_with_one_without_keys(fleet: Fleet, known: set[int], group: list[Ask]) -> list[int | str]:
     """Open a group in which no key of the first device can be had: what each gets, or what is left."""
     fleet.empty(100)
     [row] = fleet.service.fetch("SELECT dmk_ciphertext FROM devices WHERE device_id = $1", fleet.devices[0])
@@ -317,4 +317,4 @@ def open_beside_one_without_keys(fleet: Fleet, known: set[int], group: list[Ask]
 def test_one_whose_keys_can_not_be_had_takes_nothing_from_those_after_it(
     fleet: Fleet, known: set[int], group: list[Ask], found: list[int | str]
 ) -> None:
-    assert open_beside_one_without_keys(fleet, known, group) == found
+    assert open_with_one_without_keys(fleet, known, group) == found

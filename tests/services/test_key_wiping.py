@@ -50,7 +50,7 @@ async def settled(service: Service) -> None:
         await asyncio.sleep(0)
 
 
-def open_beside(
+def open_together(
     service: Service,
     requests: list[SessionRequest],
     meanwhile: Callable[[list[asyncio.Task[OpenedSession]]], Awaitable[None]],
@@ -101,28 +101,28 @@ def test_after_a_success_over_http(service: Service, secrets: list[Secret]) -> N
 
 def test_when_the_statement_fails_for_one_of_a_group(service: Service, secrets: list[Secret]) -> None:
     device = service.new_device()
-    answers = open_beside(service, [request(device, 1, name) for name in ("a", "b", "nul\0", "c")], nothing)
+    answers = open_together(service, [request(device, 1, name) for name in ("a", "b", "nul\0", "c")], nothing)
     assert len(check(secrets, answers)) == 1
 
 
 def test_when_there_is_no_room(service: Service, secrets: list[Secret]) -> None:
     """Refused by the statement, then by the planner; and by the negotiation's."""
     device = service.new_device(pool_kbps=100)
-    check(secrets, open_beside(service, [request(device, 90)], nothing))
-    answers = open_beside(service, [request(device, 90) for _ in range(4)], nothing)
+    check(secrets, open_together(service, [request(device, 90)], nothing))
+    answers = open_together(service, [request(device, 90) for _ in range(4)], nothing)
     assert set(check(secrets, answers)) == {BandwidthExceeded}
 
 
 def test_when_the_device_is_revoked_meanwhile(service: Service, secrets: list[Secret]) -> None:
     device = service.new_device()
-    check(secrets, open_beside(service, [request(device, 1)], nothing))
+    check(secrets, open_together(service, [request(device, 1)], nothing))
     service.fetch("UPDATE pools SET accepting = false WHERE level = 0 AND pool_id = $1", device.device_id)
     service.fetch(
         "UPDATE devices SET status = 'revoked', revoked_at = now(), revoke_reason = 'lost', drained_at = now()"
         " WHERE device_id = $1",
         device.device_id,
     )
-    assert check(secrets, open_beside(service, [request(device, 1)], nothing)) == [StateConflict]
+    assert check(secrets, open_together(service, [request(device, 1)], nothing)) == [StateConflict]
 
 
 def test_when_a_row_is_held_for_some_time(service: Service, secrets: list[Secret]) -> None:
@@ -132,7 +132,7 @@ def test_when_a_row_is_held_for_some_time(service: Service, secrets: list[Secret
         while service.services.sessions._locked_rows._waiting < len(opening):  # noqa: ASYNC110 - no event
             await asyncio.sleep(0)
 
-    answers = open_beside(service, [request(device, 1) for _ in range(5)], until_they_wait, device.device_id)
+    answers = open_together(service, [request(device, 1) for _ in range(5)], until_they_wait, device.device_id)
     assert check(secrets, answers) == []
 
 
@@ -146,7 +146,7 @@ def test_when_all_hang_up_while_their_group_is_on_its_way(service: Service, secr
         for task in opening:
             task.cancel()
 
-    answers = open_beside(service, [request(device, 1) for _ in range(5)], hang_up, device.device_id)
+    answers = open_together(service, [request(device, 1) for _ in range(5)], hang_up, device.device_id)
     assert set(check(secrets, answers)) == {asyncio.CancelledError}
 
 
@@ -165,7 +165,7 @@ def test_when_the_answer_comes_at_the_moment_of_the_hanging_up(
         hanging_up.extend(opening)
 
     monkeypatch.setattr(_Waiting, "settle", noting)
-    answers = open_beside(service, [request(device, 1)], meanwhile)
+    answers = open_together(service, [request(device, 1)], meanwhile)
     assert check(secrets, answers) == [asyncio.CancelledError]
 
 
@@ -177,7 +177,7 @@ def test_when_the_connection_is_cut(service: Service, secrets: list[Secret]) -> 
     )
     service.fetch("CREATE TRIGGER cut BEFORE INSERT ON sessions FOR EACH ROW EXECUTE FUNCTION cut()")
     try:
-        answers = open_beside(service, [request(device, 1) for _ in range(5)], nothing)
+        answers = open_together(service, [request(device, 1) for _ in range(5)], nothing)
     finally:
         service.fetch("DROP TRIGGER cut ON sessions")
     assert set(check(secrets, answers)) == {DependencyUnavailable}
@@ -198,7 +198,7 @@ def test_when_the_connection_can_not_be_given_back(
     secrets.clear()
     with monkeypatch.context() as patch:
         patch.setattr(asyncpg.Pool, "release", failing)
-        answers = open_beside(service, [request(device, 1)], nothing)
+        answers = open_together(service, [request(device, 1)], nothing)
     assert check(secrets, answers) == [OSError]
 
 
@@ -213,7 +213,7 @@ def test_when_its_event_can_not_be_made(
     secrets.clear()
     with monkeypatch.context() as patch:
         patch.setattr(pending, "event_by", failing)
-        answers = open_beside(service, [request(device, 1)], nothing)
+        answers = open_together(service, [request(device, 1)], nothing)
     assert len(check(secrets, answers)) == 1
 
 
@@ -221,7 +221,7 @@ def test_each_of_a_group_is_told_by_an_exception_of_its_own(service: Service) ->
     devices = [service.new_device() for _ in range(5)]
     service.fetch("ALTER TABLE data_keys RENAME TO no_data_keys")
     try:
-        answers = open_beside(service, [request(each, 1) for each in devices], nothing)
+        answers = open_together(service, [request(each, 1) for each in devices], nothing)
     finally:
         service.fetch("ALTER TABLE no_data_keys RENAME TO data_keys")
     assert all(isinstance(each, DependencyUnavailable) for each in answers)

@@ -122,7 +122,7 @@ def test_a_refusal_is_never_from_memory(service: Service, statements: list[str])
     assert sessions_only(statements)[4:] == ["find_session_contexts", "create_sessions"]
 
 
-def test_a_node_pool_that_another_process_makes_is_heard_of(make_settings: Callable[..., Settings]) -> None:
+def test_a_node_pool_that_another_process_makes_is_known(make_settings: Callable[..., Settings]) -> None:
     settings = make_settings()
     with run_service(settings) as service:
         device = service.new_device()

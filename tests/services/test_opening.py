@@ -177,7 +177,7 @@ def small(make_settings: Callable[..., Settings]) -> Iterator[Service]:
 def test_no_more_are_in_progress_than_may_be(small: Service) -> None:
     device = small.new_device()
     results = open_at_once(small, *(request(device, 1) for _ in range(20)))
-    # The rest hear so before they have waited.
+    # The rest are told so before they have waited.
     assert len(opened(results)) == 5
     assert sum(isinstance(each, DependencyUnavailable) for each in results) == 15
     assert len(opened(open_at_once(small, request(device, 1)))) == 1

@@ -110,7 +110,7 @@ class Expected:
         return self._tenants[rng.choice(TENANTS)]["tenant_id"], SessionRequest(rng.choice(DEVICES), streams, 3600)
 
     def new(self, tenant_id: UUID, request: SessionRequest, path: tuple[Pool, ...], *, planned: bool) -> NewSession:
-        """A session as the planner lets it in; or, where it does not, as if there had been room."""
+        """A session as the planner admits it; or, where it does not, as if there had been room."""
         if not planned:
             path = tuple(_boundless(pool) for pool in path)
         context = self.contexts([(tenant_id, request.device_id)])[tenant_id, request.device_id]

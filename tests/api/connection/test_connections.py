@@ -217,11 +217,11 @@ class TestBodyBehindAnAnswer:
         with full(service) if early == "refused" else nullcontext(), Peer(service) as peer:
             peer.send(start + "x" * sent_bytes)
             assert peer.answer().status_code in statuses
-            check_none_is_forgotten(service)
+            check_none_is_left(service)
             if peer.send(
                 "x" * (70_000 - sent_bytes), head(service, "Connection: close", method="GET", path="/healthz")
             ):
-                check_none_is_forgotten(service)
+                check_none_is_left(service)
             rest = peer.rest()
             assert rest.startswith(b"HTTP/1.1 200 OK") if limit_bytes > 70_000 else rest == b""
 
@@ -249,7 +249,7 @@ def check_alive_without_database(service: Service) -> None:
         assert client.get("/metrics").status_code == 200
 
 
-def check_none_is_forgotten(service: Service) -> None:
+def check_none_is_left(service: Service) -> None:
     """Each connection is being served, has a deadline or is on its way to its end."""
 
     async def check() -> None:

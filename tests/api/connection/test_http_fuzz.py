@@ -112,7 +112,7 @@ def target_of(service: Service) -> Target:
 
 
 def outcome_of(target: Target, segments: list[bytes]) -> Outcome:
-    """Send a stream, each segment when the one before has been read, and hear the answers."""
+    """Send a stream, each segment when the one before has been read, and receive the answers."""
 
     async def nothing() -> None: ...
 

@@ -1,4 +1,4 @@
-"""More requests than can be served, over sockets: who is refused hears so at once, and who gave up is not served."""
+"""More requests than can be served, over sockets: who is refused is told so at once, and who gave up is not served."""
 
 from __future__ import annotations
 

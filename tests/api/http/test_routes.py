@@ -102,7 +102,7 @@ class TestRoutes:
             check_problem(peer.answer(), status, {400: "ERR_VALIDATION", 404: "ERR_NOT_FOUND"}[status])
 
     @pytest.mark.parametrize("method", ["GET", "DELETE"])
-    def test_a_session_id_has_one_spelling(self, service: Service, device: Device, method: str) -> None:
+    def test_a_session_id_has_one_form(self, service: Service, device: Device, method: str) -> None:
         with service.client() as client:
             session_id = client.post("/sessions", json=session_body(device, 1)).json()["session_id"]
             value = UUID(session_id)
@@ -223,7 +223,7 @@ class TestQueries:
             assert list(faults_of(answer)) == ["/cursor"]
 
     @pytest.mark.parametrize("path", ["/sessions", "/audit/events"])
-    def test_a_cursor_spells_its_id_as_it_was_given_out(self, service: Service, path: str) -> None:
+    def test_a_cursor_has_its_id_in_the_form_that_was_given_out(self, service: Service, path: str) -> None:
         row_id = UUID("01999e2c-6a00-7000-8000-00000000abcd")
         with service.client(service.token(Role.ADMIN)) as client:
             for written in (str(row_id).upper(), row_id.hex, row_id.urn, f"{{{row_id}}}"):

@@ -83,7 +83,7 @@ def end(service: Service, session: dict[str, Any], operator: str | None = None) 
         assert client.delete(f"/sessions/{session['session_id']}").status_code == 200
 
 
-def check_reconciles(service: Service) -> None:
+def check_reservations(service: Service) -> None:
     reconciled = service.loop.run(service.services.operations.check_pools())
     assert [each for each in reconciled if not each.reconciles] == []
 
@@ -171,7 +171,7 @@ def test_who_may_read_and_change(service: Service) -> None:
         "operator": service.operator,
         "auditor": service.token(Role.AUDITOR),
         "device": device.token,
-        "beside": other.token,
+        "another device": other.token,
         "stranger": stranger,
     }
     may = {
@@ -244,7 +244,7 @@ def test_what_can_not_be(service: Service) -> None:
         assert complaint in answer.json()["message"]
     refused = service.fetch("SELECT * FROM audit_events WHERE category = 'pool-change' AND outcome = 'refused'")
     assert len(refused) == 5
-    check_reconciles(service)
+    check_reservations(service)
 
 
 def test_nobody_keeps_what_another_tenant_is_guaranteed(service: Service) -> None:
@@ -252,23 +252,23 @@ def test_nobody_keeps_what_another_tenant_is_guaranteed(service: Service) -> Non
     other = service.token(Role.ADMIN, "other")
     changed(service, "/tenants/other", NODE_KBPS, other, guaranteed_kbps=60_000)
     devices = [service.new_device(pool_kbps=NODE_KBPS) for _ in range(2)]
-    own, beside = (f"/devices/{device.device_id}" for device in devices)
+    own, sibling = (f"/devices/{device.device_id}" for device in devices)
     for lend in (0, None):  # what it lends is taken back, and from nobody else
         answer = put(service, own, NODE_KBPS, service.operator, guaranteed_kbps=NODE_KBPS, lend_limit_kbps=lend)
         assert (answer.status_code, answer.json()["error_code"]) == (409, "ERR_CONFLICT"), answer.text
         problem = answer.json()
         assert (problem["requested_kbps"], problem["available_kbps"]) == (NODE_KBPS, 40_000)
         assert problem["limiting_pool"] == "node:node"
-    changed(service, beside, NODE_KBPS, service.operator, guaranteed_kbps=30_000, lend_limit_kbps=0)
+    changed(service, sibling, NODE_KBPS, service.operator, guaranteed_kbps=30_000, lend_limit_kbps=0)
     assert put(service, own, NODE_KBPS, guaranteed_kbps=10_001).json()["available_kbps"] == 10_000
     changed(service, own, NODE_KBPS, service.operator, guaranteed_kbps=10_000, lend_limit_kbps=0)
     assert put(service, "/tenants/other", NODE_KBPS, other, guaranteed_kbps=60_001).json()["available_kbps"] == 60_000
-    # The tenant's own share may be as much as is guaranteed inside it.
+    # The tenant's own share may be as much as its children are guaranteed.
     changed(service, "/tenants/acme", NODE_KBPS, guaranteed_kbps=40_000)
     assert "at least 100000 kbps, which are guaranteed to its children" in refused_start(service, node_pool_kbps=99_999)
     stranger = service.new_device(operator=service.token(Role.OPERATOR, "other"), pool_kbps=NODE_KBPS)
     opened(service, stranger, 60_000)
-    check_reconciles(service)
+    check_reservations(service)
 
 
 def test_a_device_that_is_registered_again_keeps_no_more_either(service: Service) -> None:
@@ -283,7 +283,7 @@ def test_a_device_that_is_registered_again_keeps_no_more_either(service: Service
     assert events[0]["outcome"] == "refused"
 
 
-def test_a_tenants_limit_to_borrowing_leaves_room_for_what_is_guaranteed_inside_it(service: Service) -> None:
+def test_a_tenants_limit_to_borrowing_leaves_room_for_what_its_children_are_guaranteed(service: Service) -> None:
     device = service.new_device(pool_kbps=1000)
     changed(service, f"/devices/{device.device_id}", 1000, guaranteed_kbps=300)
     answer = put(service, "/tenants/acme", NODE_KBPS, guaranteed_kbps=100, borrow_limit_kbps=199)
@@ -316,16 +316,16 @@ def test_what_a_tenant_keeps_is_there_for_it_and_for_nobody_else(service: Servic
     assert (refusal["limiting_pool"], refusal["available_kbps"]) == ("node:node", 0)
     first = opened(service, own, 10_000)
     assert node(service) == (70_000, 30_000)
-    check_reconciles(service)
+    check_reservations(service)
     assert open_session(service, own, 30_001).status_code == 409
     opened(service, own, 30_000)
     assert node(service) == (100_000, 0)
     end(service, first)
     assert node(service) == (90_000, 10_000)
     end(service, borrowed, operator)
-    check_reconciles(service)
+    check_reservations(service)
     opened(service, own, 50_000)
-    check_reconciles(service)
+    check_reservations(service)
 
 
 def test_a_promise_that_others_have_the_bandwidth_of_is_not_made(service: Service) -> None:
@@ -334,9 +334,9 @@ def test_a_promise_that_others_have_the_bandwidth_of_is_not_made(service: Servic
     answer = put(service, "/tenants/acme", 90_000, guaranteed_kbps=60_000, lend_limit_kbps=20_000)
     assert answer.status_code == 409
     assert "has left what it would keep" in answer.json()["message"]
-    check_reconciles(service)
+    check_reservations(service)
     changed(service, "/tenants/acme", 90_000, guaranteed_kbps=60_000, lend_limit_kbps=30_000)
-    check_reconciles(service)
+    check_reservations(service)
 
 
 def test_borrowing_has_its_limit(service: Service) -> None:
@@ -349,7 +349,7 @@ def test_borrowing_has_its_limit(service: Service) -> None:
 # Lowering.
 
 
-def test_draining_lets_nobody_in_until_enough_have_ended(service: Service) -> None:
+def test_draining_admits_nobody_until_enough_have_ended(service: Service) -> None:
     device = service.new_device(pool_kbps=1000)
     own = f"/devices/{device.device_id}"
     sessions = [opened(service, device, 300) for _ in range(3)]
@@ -362,7 +362,7 @@ def test_draining_lets_nobody_in_until_enough_have_ended(service: Service) -> No
     end(service, sessions[1])
     assert read(service, f"{own}/pool")["draining_kbps"] == 0
     opened(service, device, 200)
-    check_reconciles(service)
+    check_reservations(service)
 
 
 def test_shrinking_leaves_the_strongest_with_most(service: Service) -> None:
@@ -377,11 +377,11 @@ def test_shrinking_leaves_the_strongest_with_most(service: Service) -> None:
         return kbps
 
     assert [has(rigid), *map(has, flexible)] == [300, 200, 100]
-    check_reconciles(service)
+    check_reservations(service)
     events = service.fetch("SELECT * FROM audit_events WHERE category = 'session-shrink'")
     assert {json.loads(event["details"])["reason"] for event in events} == {"pool lowered"}
     assert put(service, own, 499, force="shrink").status_code == 409
-    check_reconciles(service)
+    check_reservations(service)
 
 
 def test_a_tenant_shrinks_the_sessions_of_all_its_devices(service: Service) -> None:
@@ -389,13 +389,13 @@ def test_a_tenant_shrinks_the_sessions_of_all_its_devices(service: Service) -> N
     for device in devices:
         changed(service, f"/devices/{device.device_id}", 1000, guaranteed_kbps=200, lend_limit_kbps=0)
         opened(service, device, 1000, min_bandwidth_kbps=100)
-    check_reconciles(service)
+    check_reservations(service)
     pool = changed(service, "/tenants/acme", 700, force="shrink")
     assert (pool["reserved_kbps"], pool["withheld_kbps"], pool["available_kbps"]) == (700, 0, 0)
     # None has less than its device's share.
     held = service.fetch("SELECT reserved_kbps FROM pools WHERE level = 0")
     assert min(row["reserved_kbps"] for row in held) >= 200
-    check_reconciles(service)
+    check_reservations(service)
 
 
 def test_what_a_tenant_gives_up_no_longer_drains_from_its_device(service: Service) -> None:
@@ -408,7 +408,7 @@ def test_what_a_tenant_gives_up_no_longer_drains_from_its_device(service: Servic
     changed(service, "/tenants/acme", 100, force="shrink")
     pool = read(service, f"{own}/pool")
     assert (pool["reserved_kbps"], pool["draining_kbps"], pool["available_kbps"]) == (100, 0, 400)
-    check_reconciles(service)
+    check_reservations(service)
 
 
 def test_a_step_that_is_too_large_says_so(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -421,7 +421,7 @@ def test_a_step_that_is_too_large_says_so(service: Service, monkeypatch: pytest.
     assert answer.status_code == 409
     assert "one looks at some 1 sessions of each kind" in answer.json()["message"]
     changed(service, own, 900, force="shrink")
-    check_reconciles(service)
+    check_reservations(service)
 
 
 def test_a_start_that_is_refused_leaves_no_pool_behind(make_settings: Callable[..., Settings]) -> None:
@@ -435,7 +435,7 @@ def test_a_start_that_is_refused_leaves_no_pool_behind(make_settings: Callable[.
         opened(service, device, 100)
 
 
-def test_other_processes_hear_of_it(make_settings: Callable[..., Settings]) -> None:
+def test_other_processes_know_of_it(make_settings: Callable[..., Settings]) -> None:
     settings = make_settings()
     with run_service(settings) as one, run_service(settings) as two:
         device = one.new_device(pool_kbps=1000)

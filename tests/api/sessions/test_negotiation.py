@@ -82,7 +82,7 @@ def new_device(service: Service, kbps: int, **pool: object) -> Device:
     return device
 
 
-def check_reconciles(service: Service) -> None:
+def check_reservations(service: Service) -> None:
     reconciled = service.loop.run(service.services.operations.check_pools())
     assert [each for each in reconciled if not each.reconciles] == []
 
@@ -109,7 +109,7 @@ def test_streams_with_minima_share_what_there_is(service: Service) -> None:
     assert [each["qos"] for each in shown["streams"]] == [each["qos"] for each in streams]
     [event] = service.fetch("SELECT details FROM audit_events WHERE details ->> 'session_id' = $1", shown["session_id"])
     assert json.loads(event["details"])["total_bandwidth_kbps"] == 6000
-    check_reconciles(service)
+    check_reservations(service)
 
 
 def test_a_device_that_was_short_gets_all_once_there_is_room(service: Service) -> None:
@@ -127,10 +127,10 @@ def test_parity_is_paid_for_where_a_pool_charges_the_wire(service: Service) -> N
     assert allocations(session) == [4000]
     levels = "SELECT level, reserved_kbps FROM reservations WHERE session_id = $1 ORDER BY level"
     assert [tuple(row) for row in service.fetch(levels, UUID(session["session_id"]))] == [(0, 6000), (1, 4000)]
-    check_reconciles(service)
+    check_reservations(service)
     with service.client() as client:
         client.delete(f"/sessions/{session['session_id']}")
-    check_reconciles(service)
+    check_reservations(service)
 
 
 @pytest.mark.parametrize(("least", "found"), [(101, "101"), (100.5, "whole number"), (0, "1"), ("7", "whole number")])
@@ -192,7 +192,7 @@ def test_a_refusal_offers_what_fits_and_says_when_enough_will(service: Service) 
     opened(service, device, stream(100, None, "normal", "telemetry"), stream(100))
 
 
-def test_a_small_tenant_hears_when_its_own_will_end(
+def test_a_small_tenant_is_told_when_its_own_will_end(
     make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Though many of others end before."""
@@ -298,12 +298,12 @@ def test_a_stronger_session_shrinks_weaker_ones_before_it_ends_any(service: Serv
         "from_bandwidth_kbps": 500,
         "to_bandwidth_kbps": 200,
     }
-    check_reconciles(service)
+    check_reservations(service)
     opened(service, device, stream(400), setup_priority=1)
     assert read(service, weaker_but_rigid)["end_reason"] == "preempted"
     assert read(service, weaker_but_rigid)["status"] == "terminated"
     assert allocations(read(service, weak)) == [100]
-    check_reconciles(service)
+    check_reservations(service)
     [ended] = service.fetch(
         "SELECT * FROM audit_events WHERE details ->> 'reason' = 'preempted' AND category = $1", "session-termination"
     )
@@ -334,7 +334,7 @@ def test_the_young_do_not_hide_those_who_can_be_taken_from(
         opened(service, device, stream(300), setup_priority=1)
         assert read(service, weak)["end_reason"] == "preempted"
         assert read(service, spared)["status"] == "active"
-        check_reconciles(service)
+        check_reservations(service)
 
 
 def test_equals_are_spared(service: Service) -> None:
@@ -342,7 +342,7 @@ def test_equals_are_spared(service: Service) -> None:
     opened(service, device, stream(1000, 1), hold_priority=3)
     assert post(service, device, stream(1), setup_priority=3).status_code == 409
     opened(service, device, stream(1), setup_priority=4)
-    check_reconciles(service)
+    check_reservations(service)
 
 
 class Contest:
@@ -363,7 +363,7 @@ class Contest:
     def open(self, kbps: int, meanwhile: Callable[[], Awaitable[object]]) -> httpx.Response:
         self._meanwhile = meanwhile
         answer = post(self.service, self.device, stream(kbps), setup_priority=2)
-        check_reconciles(self.service)
+        check_reservations(self.service)
         return answer
 
     async def end(self, session: dict[str, Any]) -> None:
