@@ -1,5 +1,5 @@
 -- Each connection sends as soon as it is answered. wrk's own histogram counts in what it could not send meanwhile.
-local shared = dofile(debug.getinfo(1, "S").source:match("^@(.*/)") .. "common.lua")
+local shared = dofile(debug.getinfo(1, "S").source:match("^@(.*/)") .. "load.lua")
 local requests
 
 function init(arguments)

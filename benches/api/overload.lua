@@ -2,7 +2,7 @@
 -- wrk can't tell latencies by status, nor which answer is whose. So each request carries the time it is sent as its
 -- trace id, which the service repeats in its answer.
 local ffi = require("ffi")
-local shared = dofile(debug.getinfo(1, "S").source:match("^@(.*/)") .. "common.lua")
+local shared = dofile(debug.getinfo(1, "S").source:match("^@(.*/)") .. "load.lua")
 local requests, interval_us, due_us
 local MARK = "0000000000000000"
 local RESOLUTION_US = 100

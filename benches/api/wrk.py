@@ -81,7 +81,7 @@ def _run(
 
 
 def parse(output: str) -> Load:
-    """Read what a script printed at its end: `common.lua` says what, and each script adds its histogram."""
+    """Read what a script printed at its end: `load.lua` says what, and each script adds its histogram."""
     told = dict(re.findall(r"^(seconds|broken|bare) ([0-9.e+]+)$", output, re.MULTILINE))
     if "seconds" not in told:
         raise RuntimeError(f"expected wrk to run, found: {output[-2000:]}")

@@ -17,7 +17,7 @@ LOW_ORDER = [
     int.from_bytes(bytes.fromhex("5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157"), "little"),
 ]
 # RFC 7748, section 5: the top bit is masked, and coordinates are taken modulo the prime.
-SPELLINGS = [
+ENCODINGS = [
     coordinate + top
     for low in LOW_ORDER
     for coordinate in (low, low + PRIME)
@@ -26,7 +26,7 @@ SPELLINGS = [
 ]
 
 
-@pytest.mark.parametrize("coordinate", SPELLINGS, ids=hex)
+@pytest.mark.parametrize("coordinate", ENCODINGS, ids=hex)
 def test_each_encoding_of_a_point_of_low_order_is_found(coordinate: int) -> None:
     assert is_low_order(coordinate.to_bytes(32, "little"))
 

@@ -86,7 +86,7 @@ def whole_database(service: Service) -> str:
     return "\n".join(rows)
 
 
-def spellings(raw: bytes) -> list[str]:
+def forms(raw: bytes) -> list[str]:
     """How bytes may stand in a dump."""
     return [
         raw.hex(),
@@ -232,7 +232,7 @@ def test_nothing_secret_is_stored_in_the_clear(service: Service) -> None:
     dump = whole_database(service)
     assert opened["session_id"] in dump
     assert [text for text in texts if text in dump] == []
-    assert [raw for raw in secrets for text in spellings(raw) if text in dump] == []
+    assert [raw for raw in secrets for text in forms(raw) if text in dump] == []
 
 
 def test_a_pairing_code_is_stored_as_a_mac_of_its_device(service: Service) -> None:
