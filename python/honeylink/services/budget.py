@@ -1,7 +1,7 @@
 """The time of a request, as far as key providers spend it.
 
-Only the database counts by itself what it takes of that time. A provider is asked while no connection is held, so that
-a slow one costs those who need its keys and nobody else.
+Only the database counts by itself what it takes of that time. A provider is asked while no connection is held, so a
+slow one takes none from others; the group of sessions that waits for it is refused as a whole when its time is over.
 """
 
 from __future__ import annotations
