@@ -6,7 +6,8 @@ import operator
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple, TypeGuard
 
-from honeylink.errors import LinkError
+from honeylink._native import wire_kbps
+from honeylink.errors import LinkError, PlannerError
 
 _Priority = Literal["latency", "normal", "burst"]
 _PRIORITIES: Final[tuple[_Priority, ...]] = ("latency", "normal", "burst")
@@ -53,9 +54,12 @@ def _read_stream(entry: object, place: str) -> SessionStream:
     if data_shards == 0:
         raise LinkError(f"{fec_place}.data_shards", f"an integer from 1 to {_MAX_SHARDS}", "0")
     priority = _priority(entry, place)
-    shards = data_shards + _integer(fec, fec_place, "parity_shards", _MAX_SHARDS)
-    with_parity_kbps = -(-rate_kbps * shards // data_shards)
-    return SessionStream(name, priority, rate_kbps, min(max(with_parity_kbps, 1), _MAX_WEIGHT))
+    parity_shards = _integer(fec, fec_place, "parity_shards", _MAX_SHARDS)
+    try:
+        weight = wire_kbps(min(rate_kbps, _MAX_WEIGHT), data_shards, parity_shards)
+    except PlannerError:
+        raise LinkError(fec_place, "a code of 256 shards at most", f"{data_shards}+{parity_shards}") from None
+    return SessionStream(name, priority, rate_kbps, min(max(weight, 1), _MAX_WEIGHT))
 
 
 def _priority(entry: object, place: str) -> _Priority:

@@ -59,8 +59,8 @@ def _run(chosen: Namespace) -> int | None:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "honeylink":
             raise
+        package = f"'honeylink[{chosen.extra}]'" if chosen.extra else "honeylink"
         raise HoneyLinkError(
-            f"a package that this command needs is not installed ({error.name}); "
-            f"run: pip install 'honeylink[{chosen.extra}]'"
+            f"a package that this command needs is not installed ({error.name}); run: pip install {package}"
         ) from None
     return command(chosen)

@@ -27,6 +27,7 @@ def parser() -> ArgumentParser:
         "honeylink",
         description="Secure multi-stream sessions for devices on lossy links. Settings come from HONEYLINK_* variables "
         "or the TOML file that HONEYLINK_CONFIG_FILE names; see docs/settings.md.",
+        allow_abbrev=False,
     )
     root.add_argument("--version", action="version", version=f"honeylink {__version__}")
     commands = root.add_subparsers(title="commands", dest="command", required=True)
@@ -41,7 +42,9 @@ def parser() -> ArgumentParser:
 def _add(
     commands: _SubParsersAction[ArgumentParser], name: str, text: str, run: str, extra: str = "", more: str = ""
 ) -> ArgumentParser:
-    command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.{more and ' '}{more}")
+    description = f"{text[0].upper()}{text[1:]}.{more and ' '}{more}"
+    # An abbreviation that works today could mean two options tomorrow.
+    command = commands.add_parser(name, help=text, description=description, allow_abbrev=False)
     command.set_defaults(run=run, extra=extra, usage_error=command.error)
     return command
 
@@ -84,7 +87,7 @@ def _add_records(commands: _SubParsersAction[ArgumentParser]) -> None:
     revoke = _add(tokens, "revoke", "revoke a token for good", f"{run}revoke_token", _SERVICE)
     for command in (create, revoke):
         command.add_argument("--tenant", required=True, help="the tenant's name")
-        command.add_argument("--name", required=True, help="the token's name, as the audit trail shows it")
+        command.add_argument("--name", required=True, help="the token's name, as the audit trail shows it; --name=-x if it begins with a dash")
     create.add_argument(
         "--role", type=_role, default="operator", metavar="ROLE", help="admin, operator (default) or auditor"
     )

@@ -237,7 +237,7 @@ class Connection(asyncio.Protocol):
             raise _no_request("an upgrade to another protocol with a body")
         scope = asgi_scope(self._parser, self._url, self._headers, *self._addresses)
         scope["state"] = {"connected": self._is_connected}
-        is_older = scope["http_version"] == "1.0"
+        is_older = scope["http_version"] < "1.1"
         self._body_of = Exchange(
             scope=scope,  # type: ignore[arg-type]  # a dict like those that uvicorn makes
             transport=self._transport,
