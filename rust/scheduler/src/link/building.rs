@@ -113,7 +113,7 @@ impl LinkScheduler {
 
     /// Gives a stream its guarantee and its limits from `at_ns` on.
     pub(super) fn set_up_stream(&mut self, id: u32, config: &StreamConfig, claim: Claim, at_ns: u64) {
-        let to_stream = self.promised_to(config, claim.delay);
+        let to_stream = ToStream { delay: claim.delay, eager: self.eager_of(config) };
         let curve = (config.rate_kbps > 0)
             .then(|| Curve::new(config.rate_kbps, config.burst_bytes, to_stream.within(), at_ns));
         let largest_bytes = self.largest_bytes();
@@ -133,8 +133,7 @@ impl LinkScheduler {
     pub fn remove(&mut self, handle: u32, now_ns: u64) -> Result<(), LinkError> {
         let id = self.tree.find("handle", None, handle)?;
         if id == self.tree.node_of(ROOT) {
-            let expected = "a class or stream other than the root";
-            return Err(LinkError::WrongKind { field: "handle", index: None, expected, found: handle });
+            return Err(LinkError::wrong_handle("a class or stream other than the root", handle));
         }
         self.clock.check(now_ns)?;
 

@@ -20,10 +20,7 @@ impl LinkScheduler {
     pub fn stream_config(&self, stream: u32) -> Result<StreamConfig, LinkError> {
         match self.tree.record(self.tree.find("handle", None, stream)?).config {
             Config::Stream(config) => Ok(config),
-            Config::Class(_) => {
-                let expected = "a stream";
-                Err(LinkError::WrongKind { field: "handle", index: None, expected, found: stream })
-            }
+            Config::Class(_) => Err(LinkError::wrong_handle("a stream", stream)),
         }
     }
 
@@ -34,10 +31,7 @@ impl LinkScheduler {
     pub fn class_config(&self, class: u32) -> Result<ClassConfig, LinkError> {
         match self.tree.record(self.tree.find("handle", None, class)?).config {
             Config::Class(config) => Ok(config),
-            Config::Stream(_) => {
-                let expected = "a class";
-                Err(LinkError::WrongKind { field: "handle", index: None, expected, found: class })
-            }
+            Config::Stream(_) => Err(LinkError::wrong_handle("a class", class)),
         }
     }
 
@@ -85,8 +79,7 @@ impl LinkScheduler {
     ) -> Result<(), LinkError> {
         let within = self.tree.find_class("handle", class)?;
         if within == ROOT {
-            let expected = "a class other than the root, which has a rate only";
-            return Err(LinkError::WrongKind { field: "handle", index: None, expected, found: class });
+            return Err(LinkError::wrong_handle("a class other than the root, which has a rate only", class));
         }
         self.clock.check(now_ns)?;
         let id = index(class);
@@ -166,7 +159,7 @@ impl LinkScheduler {
     /// Gives all streams that have a promise another one, of the delay that they have asked for.
     fn renew_promises(&mut self, streams: &[(u32, Promise)]) {
         for &(id, promise) in streams {
-            let ToStream { eager, .. } = self.commitments.to_stream(id);
+            let eager = self.commitments.to_stream(id).eager;
             self.commitments.set_stream(&self.tree, id, ToStream { delay: Some(promise), eager });
             let (_, delay_ns) = promise;
             self.guarantees.set_delay(id, delay_ns);

@@ -133,14 +133,9 @@ impl LinkScheduler {
         Some((self.traffic_of(config), delay_ns))
     }
 
-    /// What is promised to a stream that claims that delay.
-    pub(super) fn promised_to(&self, config: &StreamConfig, delay: Option<Promise>) -> ToStream {
-        ToStream { delay, eager: self.eager_of(config) }
-    }
-
     /// What a stream sends that goes as early as can be: of priority latency, with a rate and no delay of its own. And
     /// the time that its burst takes at its rate, within which it is due at latest.
-    fn eager_of(&self, config: &StreamConfig) -> Option<Promise> {
+    pub(super) fn eager_of(&self, config: &StreamConfig) -> Option<Promise> {
         let is_eager =
             config.priority == Priority::Latency && config.rate_kbps > 0 && config.max_delay_us.is_none();
         is_eager.then(|| {

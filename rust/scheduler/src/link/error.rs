@@ -136,6 +136,10 @@ fn with_more_burst(held_bytes: u64) -> String {
 }
 
 impl LinkError {
+    pub(super) const fn wrong_handle(expected: &'static str, found: u32) -> Self {
+        Self::WrongKind { field: "handle", index: None, expected, found }
+    }
+
     /// With the delay that was asked for, of which a check knows only what the packet on its way leaves.
     pub(super) fn of_delay(mut self, max_delay_us: Option<u64>) -> Self {
         if let (Self::DelayOutOfReach { found_us, .. }, Some(asked_us)) = (&mut self, max_delay_us) {

@@ -34,7 +34,7 @@ impl LinkScheduler {
         self.ceilings.exist() && self.is_shut_by_ceiling(id, at_ns)
     }
 
-    // Not inlined, and so is nothing that few links need: its values would take the registers of those that all need.
+    // Not inlined, and so is nothing that few links need: its values would displace those that all need.
     #[inline(never)]
     fn is_shut_by_ceiling(&self, id: u32, at_ns: u64) -> bool {
         let opens_ns = self.opens_ns(id);
@@ -74,7 +74,7 @@ impl LinkScheduler {
         let mut id = first;
         loop {
             if self.is_shut(id, at_ns) {
-                self.wait(id);
+                self.ceilings.wait(id, self.tree.node_mut(id));
                 if id == first {
                     return;
                 }
@@ -128,10 +128,6 @@ impl LinkScheduler {
             self.leave(id);
             self.enter(id, at_ns);
         }
-    }
-
-    fn wait(&mut self, id: u32) {
-        self.ceilings.wait(id, self.tree.node_mut(id));
     }
 
     /// Takes a node from the heap that it is in.
@@ -265,7 +261,7 @@ impl LinkScheduler {
                     self.unhold(id);
                 }
                 if has_more {
-                    self.wait(id);
+                    self.ceilings.wait(id, self.tree.node_mut(id));
                 }
             }
             if is_root {
