@@ -11,57 +11,25 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from honeylink.cli.link.scenario import SHIPPED, ScenarioError, load
-from honeylink.cli.link.simulation import Outcome, StreamOutcome, simulate
+from honeylink.cli.link.scenario import SHIPPED, load
+from tests.cli.scenarios import PLAIN, run
 from tests.operations.processes import COMMAND, PATIENCE_SECONDS, environment, honeylink
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+
 ROOT = Path(__file__).parents[2]
+
+
 SVG = "{http://www.w3.org/2000/svg}"
-PLAIN = """
-duration_seconds = 2
-[link]
-rate_kbps = 1_000
-[[streams.data.traffic]]
-kind = "constant"
-rate_kbps = 400
-packet_bytes = 500
-"""
-
-
-@pytest.fixture
-def scenario(tmp_path: Path) -> Callable[[str], str]:
-    """Writes a scenario, and gives the path of its file."""
-
-    def write(text: str) -> str:
-        path = tmp_path / "scenario.toml"
-        path.write_text(text, encoding="utf-8")
-        return str(path)
-
-    return write
-
-
-def run(name: str) -> tuple[Outcome, dict[str, StreamOutcome]]:
-    outcome = simulate(load(name), lambda part, what: None)
-    return outcome, {each.name: each for each in outcome.streams}
-
-
-def kbps(found: StreamOutcome, outcome: Outcome, from_seconds: float, until_seconds: float) -> float:
-    """A stream's rate between two times."""
-    within = (outcome.seconds > from_seconds) & (outcome.seconds < until_seconds)
-    return float(found.kbps[within].mean())
-
-
-# --- the command ------------------------------------------------------------------------------------------------
 
 
 def test_the_shipped_ones_by_name() -> None:
@@ -190,9 +158,6 @@ def test_ctrl_c_on_a_terminal(scenario: Callable[[str], str]) -> None:
     assert b"Traceback" not in shown
 
 
-# --- faults -----------------------------------------------------------------------------------------------------
-
-
 def test_what_sends_only_later(scenario: Callable[[str], str]) -> None:
     _, streams = run(scenario(PLAIN + "from_seconds = 5\n"))
     assert streams["data"].kbps.max() == 0
@@ -206,245 +171,3 @@ def test_who_reads_may_stop(arguments: list[str]) -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(PATIENCE_SECONDS) in {0, 141}
-
-
-def faults(path: str) -> dict[str, str]:
-    with pytest.raises(ScenarioError) as caught:
-        load(path)
-    for place, what in caught.value.faults:
-        assert f"  {place}: {what}" in str(caught.value)
-    return dict(caught.value.faults)
-
-
-def test_all_faults_of_form_are_told_at_once_each_with_its_place(scenario: Callable[[str], str]) -> None:
-    text = """
-    duration_seconds = 0
-    seed = "x"
-    colour = "red"
-    [link]
-    [loss]
-    loss = 0.75
-    burst = 2
-    [classes.acme]
-    class = 3
-    [streams.idle]
-    [streams.video]
-    fec = { data_shards = 250, parity_shards = 7 }
-    [[streams.video.traffic]]
-    kind = "burst"
-    rate_kbps = "fast"
-    packet_bytes = 65_536
-    frames = 1
-    [[streams.video.traffic]]
-    kind = "constant"
-    rate_kbps = 1
-    from_seconds = 2
-    until_seconds = 1
-    on_seconds = 1
-    [[changes]]
-    """
-    assert faults(scenario(text)) == {
-        "duration_seconds": "expected 0.001 or more, found 0",
-        "seed": "expected a valid integer, found 'x'",
-        "colour": "there is no such setting",
-        "loss.burst": "expected 3 or more, found 2",
-        "classes.acme.class": "expected a valid string, found 3",
-        "streams.idle.traffic": "expected a value, found none",
-        "streams.video.fec.parity_shards": "expected 6 or less, found 7",
-        "streams.video.traffic[0].kind": "expected 'constant', 'poisson' or 'video', found 'burst'",
-        "streams.video.traffic[0].rate_kbps": "expected a valid number, found 'fast'",
-        "streams.video.traffic[0].packet_bytes": "expected 65535 or less, found 65536",
-        "streams.video.traffic[0].frames": "there is no such setting",
-        "streams.video.traffic[1].until_seconds": "expected 2 or more, found 1",
-        "streams.video.traffic[1].on_seconds": "expected it of video alone, found 1",
-        "changes[0].at_seconds": "expected a value, found none",
-    }
-
-
-def test_all_that_does_not_fit_is_told_at_once_each_with_its_place(scenario: Callable[[str], str]) -> None:
-    text = """
-    duration_seconds = 2
-    [link]
-    rate_kbps = 1_000
-    mtu = 9
-    [classes.acme]
-    class = "zen"
-    weight = 0
-    [streams.video]
-    class = "beta"
-    priority = "urgent"
-    [[streams.video.traffic]]
-    kind = "constant"
-    rate_kbps = 1
-    packet_bytes = 1515
-    [[changes]]
-    at_seconds = 1
-    of = "nobody"
-    rate_kbps = 1
-    [[changes]]
-    at_seconds = 0
-    """
-    assert faults(scenario(text)) == {
-        "link.mtu": "there is no such setting",
-        "classes.acme.class": "expected a class that stands above, found 'zen'",
-        "classes.acme.weight": "expected 1 to 134217728, found 0",
-        "streams.video.class": "expected a class, found 'beta'",
-        "streams.video.priority": "expected one of latency, normal, burst, found 'urgent'",
-        "streams.video.traffic[0].packet_bytes": "expected at most the link's mtu_bytes, 1514, found 1515",
-        "changes[0].of": "expected link, or the name of a class or a stream, found 'nobody'",
-        "changes[1].rate_kbps": "expected a setting to change, found none",
-    }
-
-
-@pytest.mark.parametrize(
-    ("text", "place", "told"),
-    [
-        ("= 1", "the file", "expected TOML (or the name of a scenario that --list shows), found: "),
-        ("duration_seconds = 1", "streams", "expected a value, found none"),
-        (PLAIN.replace("rate_kbps = 1_000", ""), "link.rate_kbps", "expected an integer, found none"),
-        ("duration_seconds = 1\nstreams = {}", "streams", "expected one or more, found none"),
-        ("duration_seconds = 1\nlink = 3", "link", "expected a table, found 3"),
-        ("duration_seconds = 1\nstreams = { a = 1 }", "streams.a", "expected a table, found 1"),
-        (PLAIN.replace("1_000", "0"), "link.rate_kbps", "expected 1 to 1000000000, found 0"),
-        (PLAIN.replace("1_000", "1.5"), "link.rate_kbps", "expected an integer, found float"),
-        (
-            PLAIN.replace("[[streams", "[streams.data]\nrate_kbps = 1_001\n[[streams"),
-            "streams.data.rate_kbps",
-            "of at most",
-        ),
-        (PLAIN.replace("data.", "link."), "streams", "expected names that no class has, and other ones than link"),
-        (
-            PLAIN.replace("400", "400_000_000"),
-            "streams",
-            "expected about 5,000,000 packets in all at most, found 200,000,000",
-        ),
-        (
-            PLAIN + "[[changes]]\nat_seconds = 1\nrate_kbps = 0",
-            "changes[0].rate_kbps",
-            "expected 1 to 1000000000, found 0",
-        ),
-        (PLAIN + "[[changes]]\nat_seconds = 1\nweight = 1", "changes[0].weight", "the root has no such setting"),
-        (PLAIN + "[[changes]]\nat_seconds = 3\nrate_kbps = 9", "changes[0].at_seconds", "expected 2 or less, found 3"),
-        (PLAIN + "[changes]", "changes", "expected an array of tables, found {}"),
-        (
-            PLAIN.replace("[[streams", "[streams.data]\nparent = 'link'\n[[streams"),
-            "streams.data.parent",
-            "there is no such setting",
-        ),
-        (PLAIN + "[loss]\nloss = nan", "loss.loss", "expected a finite number, found nan"),
-    ],
-)
-def test_faults(scenario: Callable[[str], str], text: str, place: str, told: str) -> None:
-    assert told in faults(scenario(text))[place]
-
-
-# --- what it finds ----------------------------------------------------------------------------------------------
-
-
-def test_on_a_full_link_guarantees_and_delays_are_kept() -> None:
-    outcome, found = run("full-link")
-    for name in ("video", "telemetry", "control"):
-        assert found[name].sent_kbps == pytest.approx(found[name].offered_kbps, rel=0.01)
-        assert found[name].dropped == 0
-    assert found["control"].delays_ms[-1] <= 10  # its max_delay_us
-    assert found["upload"].dropped > 0
-    assert sum(each.sent_kbps for each in outcome.streams) == pytest.approx(8_000, rel=0.01)
-
-
-def test_what_is_borrowed_comes_back() -> None:
-    outcome, found = run("borrowing")
-    video, files = found["zen-video"], found["acme-files"]
-    assert kbps(files, outcome, 7, 13) > 9_500
-    assert kbps(video, outcome, 7, 13) < 1
-    for start in (1, 14):
-        assert kbps(video, outcome, start, start + 5) == pytest.approx(4_000, rel=0.05)
-        assert kbps(files, outcome, start, start + 5) < 6_000
-    assert video.dropped == 0
-
-
-def test_when_the_rate_halves_what_is_guaranteed_goes_on() -> None:
-    outcome, found = run("halved")
-    assert set(outcome.link_kbps) == {5_000, 10_000}
-    for start in (1, 11, 21):
-        assert kbps(found["video"], outcome, start, start + 8) == pytest.approx(3_000, rel=0.05)
-    assert kbps(found["files"], outcome, 11, 19) < 2_200 < kbps(found["files"], outcome, 1, 9)
-    assert found["control"].delay_ms(99) < 10  # type: ignore[operator]
-
-
-TWO = """
-duration_seconds = 50
-[link]
-rate_kbps = 100_000
-overhead_bytes = 40
-{loss}
-[streams.plain]
-[[streams.plain.traffic]]
-kind = "poisson"
-rate_kbps = 1_000
-packet_bytes = 1_000
-[streams.coded]
-fec = {{ data_shards = 5, parity_shards = 5 }}
-[[streams.coded.traffic]]
-kind = "video"
-rate_kbps = 1_000
-packet_bytes = 1_000
-frames_per_second = 10
-on_seconds = 1
-off_seconds = 1
-"""
-
-
-def test_traffic_has_its_rate_and_parity_comes_on_top(scenario: Callable[[str], str]) -> None:
-    _, found = run(scenario(TWO.format(loss="")))
-    assert found["plain"].offered_kbps == pytest.approx(1_000, rel=0.05)
-    assert found["coded"].offered_kbps == pytest.approx(1_000, rel=0.06)  # half of the time, and as much of parity
-    assert found["plain"].delays_ms[0] == pytest.approx(1_040 * 8 / 100_000)
-    assert found["plain"].lost == found["coded"].recovered == 0
-
-
-def test_losses_have_their_rate_and_parity_brings_packets_back(scenario: Callable[[str], str]) -> None:
-    _, found = run(scenario(TWO.format(loss="[loss]\nloss = 0.1")))
-    plain, coded = found["plain"], found["coded"]
-    assert plain.lost == pytest.approx(plain.stats.dequeued / 10, rel=0.2)
-    assert plain.recovered == 0
-    assert len(plain.delays_ms) == plain.stats.dequeued - plain.lost
-    data = round(coded.stats.dequeued / 2)
-    assert 0 < coded.recovered <= coded.lost
-    assert len(coded.delays_ms) == pytest.approx(data, rel=0.01)
-
-
-def test_losses_come_in_bursts(scenario: Callable[[str], str]) -> None:
-    def missing(loss: str) -> dict[str, Any]:
-        _, found = run(scenario(TWO.format(loss=f"[loss]\n{loss}")))
-        coded = found["coded"]
-        return {"lost": coded.lost / coded.stats.dequeued, "left": coded.stats.dequeued / 2 - len(coded.delays_ms)}
-
-    alone, bursts = missing("loss = 0.1"), missing("loss = 0.1\nburst = 20")
-    assert bursts["lost"] == pytest.approx(alone["lost"], rel=0.5)
-    assert bursts["left"] > 4 * alone["left"]
-
-
-def test_a_queue_that_stands_for_long_is_sent_in_full(scenario: Callable[[str], str]) -> None:
-    """More packets between two that come than the scheduler keeps for a late call."""
-    text = """
-    duration_seconds = 3
-    [link]
-    rate_kbps = 1_000_000
-    [streams.many]
-    queue_packets = 100_000
-    [[streams.many.traffic]]
-    kind = "video"
-    rate_kbps = 10_000
-    packet_bytes = 5
-    frames_per_second = 0.5
-    on_seconds = 1
-    off_seconds = 3
-    [streams.last]
-    [[streams.last.traffic]]
-    kind = "constant"
-    rate_kbps = 10
-    from_seconds = 2.5
-    """
-    _, found = run(scenario(text))
-    assert found["many"].stats.dequeued == found["many"].stats.enqueued == 100_000
-    assert found["many"].delays_ms[-1] == pytest.approx(100_000 * 5 * 8 / 1_000_000)
