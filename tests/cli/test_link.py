@@ -25,7 +25,6 @@ from tests.operations.processes import COMMAND, PATIENCE_SECONDS, environment, h
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
 ROOT = Path(__file__).parents[2]
 
 

@@ -63,6 +63,7 @@ AREAS = (
             "tests/services/test_victims.py",
             # What ends a session is a route and little more, and has its tests there.
             "tests/api/sessions/test_sessions.py",
+            "tests/api/sessions/test_stored_sessions.py",
         ),
     ),
     Area("load", ("services/load_shedding/*.py",), ("tests/services/load_shedding",)),

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from honeylink.settings import Settings
     from tests.conftest import Device, Service
 
-
 MAX_OPENING = 3
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 

@@ -1,4 +1,4 @@
-"""Pools over HTTP: what they are, what they may become, and what that does to the sessions in them."""
+"""Pools over HTTP: what they are, who may change them, and what they may become."""
 
 from __future__ import annotations
 
@@ -14,17 +14,15 @@ import pytest
 from honeylink.domain.access import Role
 from honeylink.domain.paging import Cursor
 from honeylink.errors import SettingsError
-from honeylink.services import pools as pool_services
 from honeylink.services.runtime import open_services, set_up_node_pool
-from tests.conftest import PUBLIC_KEY, run_service, session_body
+from tests.api.pools.requests import changed, check_reservations, end, open_session, opened, put, read
+from tests.conftest import PUBLIC_KEY, run_service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import httpx
-
     from honeylink.settings import Settings
-    from tests.conftest import Device, Service
+    from tests.conftest import Service
 
 NODE_KBPS = 100_000
 
@@ -38,54 +36,10 @@ def service(make_settings: Callable[..., Settings]) -> Iterator[Service]:
         yield running
 
 
-def put(service: Service, path: str, kbps: int, token: str | None = None, **fields: object) -> httpx.Response:
-    with service.client(token or service.token(Role.ADMIN)) as client:
-        return client.put(f"{path}/pool", json={"capacity_kbps": kbps, **fields})
-
-
-def changed(service: Service, path: str, kbps: int, token: str | None = None, **fields: object) -> dict[str, Any]:
-    answer = put(service, path, kbps, token, **fields)
-    assert answer.status_code == 200, answer.text
-    body: dict[str, Any] = answer.json()
-    return body
-
-
-def read(service: Service, path: str, token: str | None = None) -> dict[str, Any]:
-    with service.client(token) as client:
-        answer = client.get(path)
-    assert answer.status_code == 200, answer.text
-    body: dict[str, Any] = answer.json()
-    return body
-
-
 def node(service: Service) -> tuple[int, int]:
     """What is reserved of the node's pool, and what is withheld."""
     [row] = service.fetch("SELECT reserved_kbps, withheld_kbps FROM pools WHERE level = 2")
     return row["reserved_kbps"], row["withheld_kbps"]
-
-
-def open_session(service: Service, device: Device, kbps: int, **qos: object) -> httpx.Response:
-    asked = {"priority": "burst", "bandwidth_kbps": kbps, **qos}
-    streams = [{"name": "video", "mode": "unreliable", "qos": asked}]
-    with service.client(device.token) as client:
-        return client.post("/sessions", json=session_body(device, streams=streams))
-
-
-def opened(service: Service, device: Device, kbps: int, **qos: object) -> dict[str, Any]:
-    answer = open_session(service, device, kbps, **qos)
-    assert answer.status_code == 201, answer.text
-    body: dict[str, Any] = answer.json()
-    return body
-
-
-def end(service: Service, session: dict[str, Any], operator: str | None = None) -> None:
-    with service.client(operator) as client:
-        assert client.delete(f"/sessions/{session['session_id']}").status_code == 200
-
-
-def check_reservations(service: Service) -> None:
-    reconciled = service.loop.run(service.services.operations.check_pools())
-    assert [each for each in reconciled if not each.reconciles] == []
 
 
 def refused_start(service: Service, **settings: object) -> str:
@@ -344,84 +298,6 @@ def test_borrowing_has_its_limit(service: Service) -> None:
     changed(service, "/tenants/acme", 90_000, guaranteed_kbps=10_000, borrow_limit_kbps=5_000)
     assert open_session(service, device, 15_001).json()["limiting_pool"] == "tenant:acme"
     opened(service, device, 15_000)
-
-
-# Lowering.
-
-
-def test_draining_admits_nobody_until_enough_have_ended(service: Service) -> None:
-    device = service.new_device(pool_kbps=1000)
-    own = f"/devices/{device.device_id}"
-    sessions = [opened(service, device, 300) for _ in range(3)]
-    assert changed(service, own, 500, force="drain")["draining_kbps"] == 400
-    assert open_session(service, device, 1).status_code == 409
-    end(service, sessions[0])
-    pool = read(service, f"{own}/pool")
-    assert (pool["reserved_kbps"], pool["draining_kbps"], pool["available_kbps"]) == (600, 100, 0)
-    assert open_session(service, device, 1).status_code == 409
-    end(service, sessions[1])
-    assert read(service, f"{own}/pool")["draining_kbps"] == 0
-    opened(service, device, 200)
-    check_reservations(service)
-
-
-def test_shrinking_leaves_the_strongest_with_most(service: Service) -> None:
-    device = service.new_device(pool_kbps=1000)
-    own = f"/devices/{device.device_id}"
-    rigid = opened(service, device, 300)
-    flexible = [opened(service, device, 300, min_bandwidth_kbps=100) for _ in range(2)]
-    assert changed(service, own, 600, force="shrink")["reserved_kbps"] == 600
-
-    def has(session: dict[str, Any]) -> int:
-        kbps: int = read(service, f"/sessions/{session['session_id']}")["streams"][0]["allocated_bandwidth_kbps"]
-        return kbps
-
-    assert [has(rigid), *map(has, flexible)] == [300, 200, 100]
-    check_reservations(service)
-    events = service.fetch("SELECT * FROM audit_events WHERE category = 'session-shrink'")
-    assert {json.loads(event["details"])["reason"] for event in events} == {"pool lowered"}
-    assert put(service, own, 499, force="shrink").status_code == 409
-    check_reservations(service)
-
-
-def test_a_tenant_shrinks_the_sessions_of_all_its_devices(service: Service) -> None:
-    devices = [service.new_device(pool_kbps=1000) for _ in range(3)]
-    for device in devices:
-        changed(service, f"/devices/{device.device_id}", 1000, guaranteed_kbps=200, lend_limit_kbps=0)
-        opened(service, device, 1000, min_bandwidth_kbps=100)
-    check_reservations(service)
-    pool = changed(service, "/tenants/acme", 700, force="shrink")
-    assert (pool["reserved_kbps"], pool["withheld_kbps"], pool["available_kbps"]) == (700, 0, 0)
-    # None has less than its device's share.
-    held = service.fetch("SELECT reserved_kbps FROM pools WHERE level = 0")
-    assert min(row["reserved_kbps"] for row in held) >= 200
-    check_reservations(service)
-
-
-def test_what_a_tenant_gives_up_no_longer_drains_from_its_device(service: Service) -> None:
-    device = service.new_device(pool_kbps=1000)
-    own = f"/devices/{device.device_id}"
-    opened(service, device, 900, min_bandwidth_kbps=100)
-    assert changed(service, own, 500, force="drain")["draining_kbps"] == 400
-    assert changed(service, "/tenants/acme", 700, force="shrink")["reserved_kbps"] == 700
-    assert read(service, f"{own}/pool")["draining_kbps"] == 200
-    changed(service, "/tenants/acme", 100, force="shrink")
-    pool = read(service, f"{own}/pool")
-    assert (pool["reserved_kbps"], pool["draining_kbps"], pool["available_kbps"]) == (100, 0, 400)
-    check_reservations(service)
-
-
-def test_a_step_that_is_too_large_says_so(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool_services, "_SHRINK_MAX", 1)
-    device = service.new_device(pool_kbps=1000)
-    own = f"/devices/{device.device_id}"
-    for _ in range(5):
-        opened(service, device, 200, min_bandwidth_kbps=10)
-    answer = put(service, own, 60, force="shrink")
-    assert answer.status_code == 409
-    assert "one looks at some 1 sessions of each kind" in answer.json()["message"]
-    changed(service, own, 900, force="shrink")
-    check_reservations(service)
 
 
 def test_a_start_that_is_refused_leaves_no_pool_behind(make_settings: Callable[..., Settings]) -> None:
