@@ -23,13 +23,18 @@ LONG_FILES = {
     "python/honeylink/_native.pyi": "the docstrings of the native module",
     "python/honeylink/errors.py": "the tree of errors",
     "python/honeylink/store/sql/sessions.sql": "all statements about sessions",
+    # These are two things, still to be split.
+    "rust/fec/tests/packets.rs": "lossy links, and epochs",
+    "rust/scheduler/tests/admission/preemption.rs": "laws, and examples",
+    "rust/scheduler/tests/link/changes.rs": "examples, and a law",
 }
 LONG_FUNCTIONS = {
     "rust/fec/src/engine/kernel.rs step": "the inner loop: sums stay in registers from load to store",
+    "rust/scheduler/tests/link/changes.rs a_promise_is_kept_while_others_with_a_backlog_get_more": "still to be split",
 }
 # Names of modules that hold whatever found no other place.
 MODULES = {"common", "helper", "helpers", "manager", "managers", "misc", "util", "utils"}
-# What not to write, as a pattern of whole words, and what to write.
+# What not to write, as a pattern of whole words in prose and names (`_` parts words too), and what to write.
 WORDS = {
     "crowd(s|ed|ing)?": "many clients, a burst of requests, live sessions; load shedding",
     "the doors?": "admission gate",
@@ -45,12 +50,39 @@ WORDS = {
     "reads itself out": "documents itself at /docs",
     "breath(e|es|ing)": "yield to the event loop",
     "heard|news": "received, told; invalidation, change",
-    "forget|forgets|forgotten": "invalidate, drop, remove",
+    "forg(et|ets|etting|ot|otten)": "invalidate, drop, remove",
     "todo|fixme|xxx": "nothing: do it, or name it among CHANGELOG's known limits",
 }
 # Terms of the tree of pools and classes. A name of at most three words is a term, a longer one a sentence.
 PLACES = {"around": "parent, ancestors", "inside": "children, descendants", "beside": "siblings"}
 SENTENCE_WORDS_MIN = 4
+# Where such words still stand. Nothing is to be added; what is fixed is to be taken from here.
+LEFT = {
+    "python/honeylink/domain/text.py": {"spell"},
+    "python/honeylink/store/_cluster.py": {"let_in", "last_words"},
+    "python/honeylink/store/_programs.py": {"let_in"},
+    "python/honeylink/store/embedded.py": {"last_words"},
+    "rust/fec/src/packet/decoder.rs": {"forget"},
+    "rust/python/src/locking.rs": {"forgot"},
+    "rust/scheduler/src/link/changes.rs": {"inside"},
+    "rust/scheduler/src/link/claims.rs": {"inside"},
+    "rust/scheduler/src/link/promises/mod.rs": {"inside"},
+    "rust/scheduler/src/link/promises/sums.rs": {"owe", "owes"},
+    "rust/scheduler/tests/admission/contests.rs": {"beside"},
+    "rust/scheduler/tests/admission/examples.rs": {"beside"},
+    "rust/scheduler/tests/admission/preemption.rs": {"beside"},
+    "rust/scheduler/tests/admission/trees.rs": {"inside"},
+    "rust/scheduler/tests/link/ceilings.rs": {"around", "beside", "inside"},
+    "rust/scheduler/tests/link/changes.rs": {"around", "owed", "owes"},
+    "rust/scheduler/tests/link/errors.rs": {"inside"},
+    "rust/scheduler/tests/link/fairness.rs": {"inside"},
+    "rust/scheduler/tests/link/fluid.rs": {"around"},
+    "rust/scheduler/tests/link/guarantees/deadlines.rs": {"around"},
+    "rust/scheduler/tests/link/guarantees/delays.rs": {"around"},
+    "rust/scheduler/tests/link/guarantees/model.rs": {"owed"},
+    "rust/scheduler/tests/link/guarantees/rates.rs": {"around"},
+    "rust/scheduler/tests/link/replay.rs": {"around"},
+}
 # Directories of one machine, and hosts that answer from one network alone.
 MACHINES = re.compile(
     r"(?<![\w.*])/(root|work|home/\w+|Users/\w+)/|//(10|192\.168|172\.(1[6-9]|2\d|3[01]))\.\d+|--index-url"
@@ -63,6 +95,15 @@ class Rust(NamedTuple):
     kind: str
     text: str
     line: int
+
+
+class Hit(NamedTuple):
+    """A word in a file that is not the glossary's, and what to write."""
+
+    path: str
+    line: int
+    word: str
+    instead: str
 
 
 RUST = re.compile(
@@ -83,6 +124,8 @@ def tracked(*patterns: str) -> list[Path]:
         )
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("this is not a checkout")
+    if not found.stdout:
+        pytest.skip("this stands in a checkout of something else")
     return [path for path in (ROOT / name for name in found.stdout.split("\0") if name) if path.is_file()]
 
 
@@ -159,13 +202,13 @@ def check_lengths(found: list[tuple[str, int]], lines_max: int, exceptions: dict
 
 
 def test_no_file_is_too_long() -> None:
-    source = tracked("python/*.py", "python/*.pyi", "python/*.sql", "benches/*.py", "rust/*/src/*.rs")
+    source = tracked("*.py", "*.pyi", "*.sql", "*.rs")
     check_lengths([(relative(path), len(text_of(path).splitlines())) for path in source], FILE_LINES_MAX, LONG_FILES)
 
 
 def test_no_function_is_too_long() -> None:
     python = ((path, each) for path in tracked("*.py") for each in python_functions(path))
-    others = ((path, each) for path in tracked("rust/*/src/*.rs") for each in rust_functions(path))
+    others = ((path, each) for path in tracked("*.rs") for each in rust_functions(path))
     found = [(f"{relative(path)} {name}", lines) for path, (name, lines) in (*python, *others)]
     check_lengths(found, FUNCTION_LINES_MAX, LONG_FUNCTIONS)
 
@@ -207,28 +250,34 @@ def prose() -> list[Path]:
     return [path for path in tracked(*written) if path.name not in {Path(__file__).name, "CHANGELOG.md"}]
 
 
-def test_words_are_those_of_the_glossary() -> None:
-    words = "|".join(f"(?P<_{number}>{word})" for number, word in enumerate(WORDS))
-    pattern = re.compile(rf"(?<![\w-])({words})(?![\w-])", re.IGNORECASE)
-    hits = []
+def private_words() -> Iterator[Hit]:
+    # A term of several words may be one name.
+    words = "|".join(f"(?P<_{number}>{word})" for number, word in enumerate(WORDS)).replace(" ", "[ _]")
+    pattern = re.compile(rf"(?<![a-z0-9])({words})(?![a-z0-9])", re.IGNORECASE)
     for path in prose():
         # The file's name counts as its line 0.
-        lines = f"{relative(path)}\n{text_of(path)}"
+        lines = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", f"{relative(path)}\n{text_of(path)}")
         for match in pattern.finditer(lines):
             instead = next(instead for number, instead in enumerate(WORDS.values()) if match[f"_{number}"])
-            hits.append(f"{relative(path)}:{lines.count(chr(10), 0, match.start())}: {match[0]}: write {instead}")
-    assert not hits, told(hits, "these words are not the glossary's")
+            yield Hit(relative(path), lines.count("\n", 0, match.start()), match[0].lower(), instead)
 
 
-def test_places_in_a_tree_have_their_names() -> None:
+def private_places() -> Iterator[Hit]:
     names = [(path, *each) for path in tracked("*.py") for each in python_names(path)]
-    hits = {
-        f"{relative(path)}:{line}: {name}: write {PLACES[word]}"
-        for path, name, line in names
-        if len(words := words_of(name)) < SENTENCE_WORDS_MIN
-        for word in PLACES.keys() & words
-    }
-    assert not hits, told(sorted(hits), "pools and classes are a tree")
+    names += [(path, *each) for path in tracked("*.rs") for each in rust_names(path)]
+    for path, name, line in names:
+        if len(words := words_of(name)) < SENTENCE_WORDS_MIN:
+            for word in PLACES.keys() & words:
+                yield Hit(relative(path), line, word, PLACES[word])
+
+
+def test_words_are_those_of_the_glossary() -> None:
+    found = {*private_words(), *private_places()}
+    hits = sorted(hit for hit in found if hit.word not in LEFT.get(hit.path, set()))
+    lines = [f"{hit.path}:{hit.line}: {hit.word}: write {hit.instead}" for hit in hits]
+    assert not hits, told(lines, "these words are not the glossary's")
+    fixed = {(path, word) for path, words in LEFT.items() for word in words} - {(hit.path, hit.word) for hit in found}
+    assert not fixed, f"not there any more, take them from the list: {sorted(fixed)}"
 
 
 def test_no_file_names_a_machine() -> None:
