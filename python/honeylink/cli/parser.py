@@ -87,7 +87,7 @@ def _add_records(commands: _SubParsersAction[ArgumentParser]) -> None:
     revoke = _add(tokens, "revoke", "revoke a token for good", f"{run}revoke_token", _SERVICE)
     for command in (create, revoke):
         command.add_argument("--tenant", required=True, help="the tenant's name")
-        command.add_argument("--name", required=True, help="the token's name, as the audit trail shows it; --name=-x if it begins with a dash")
+        command.add_argument("--name", required=True, help="the token's name, as the audit trail shows it")
     create.add_argument(
         "--role", type=_role, default="operator", metavar="ROLE", help="admin, operator (default) or auditor"
     )

@@ -50,13 +50,13 @@ _FORMAT: _Ranges = (
 )
 
 
-def _spell(code_point: int) -> str:
+def _escape(code_point: int) -> str:
     # What ECMA-262, Rust and Python all read; they have no escape in common for what is past four digits.
     return f"\\u{code_point:04X}" if code_point <= 0xFFFF else chr(code_point)
 
 
 def _class(*ranges: tuple[int, int]) -> str:
-    return "".join(_spell(first) + (f"-{_spell(last)}" if last > first else "") for first, last in ranges)
+    return "".join(_escape(first) + (f"-{_escape(last)}" if last > first else "") for first, last in ranges)
 
 
 TEXT_PATTERN = f"^[^{_class(*_CONTROL)}]*$"

@@ -130,7 +130,7 @@ class Cluster:
                 return
             self._release_guard()
             programs, account = bin_dir(), Account.owning(self.path, self.data_dir)
-            account.let_in(self.path, programs)
+            account.grant_access(self.path, programs)
             account.own_tree(self.path)
             self._end_orphan(programs, account)
             _make_socket_dir(self.socket_dir, self.path, account)
@@ -167,7 +167,7 @@ class Cluster:
     def exit_status(self) -> int | None:
         return None if self._server is None else self._server.poll()
 
-    def last_words(self) -> str:
+    def log_tail(self) -> str:
         """End of what the server logged since it was last started."""
         with self.log.open("rb") as log:
             log.seek(max(self._log_start_bytes, self.log.stat().st_size - 2000))
@@ -229,7 +229,7 @@ class Cluster:
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
         account.own(unfinished)
-        account.let_in(self.path, programs)
+        account.grant_access(self.path, programs)
         run([programs / "initdb", "-D", unfinished, *_INITDB], account)
         unfinished.rename(self.path)
         directory = os.open(self.data_dir, os.O_RDONLY)

@@ -118,7 +118,7 @@ class Account:
     def popen(self) -> _PopenAccount:
         return {"user": self.uid, "group": self.gid, "extra_groups": None if self.uid is None else []}
 
-    def let_in(self, cluster: Path, programs: Path) -> None:
+    def grant_access(self, cluster: Path, programs: Path) -> None:
         """Let the account pass the directories above the cluster and the programs: pass, not read."""
         if self.uid is None:
             return

@@ -167,7 +167,7 @@ class EmbeddedPostgres:
             if not self._cluster.alive():
                 raise DatabaseStartError(
                     "PostgreSQL to start",
-                    await asyncio.to_thread(self._cluster.last_words),
+                    await asyncio.to_thread(self._cluster.log_tail),
                     f"fix that (disk space, permissions, memory?) or see {self._cluster.log}",
                 )
             await asyncio.sleep(_POLL_SECONDS)

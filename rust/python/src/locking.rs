@@ -4,7 +4,7 @@
 //! not wait for the GIL. So it is always given back, and nobody waits in a circle. `shared.rs` sees to the GIL.
 //!
 //! A panic while somebody has the object leaves it half changed. Nobody gets it from then on: a scheduler that
-//! forgot a packet, or a decoder that delivers one twice, would be worse than one that is gone.
+//! lost a packet, or a decoder that delivers one twice, would be worse than one that is gone.
 
 use std::sync::{Mutex, TryLockError};
 

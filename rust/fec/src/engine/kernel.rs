@@ -134,6 +134,7 @@ pub(super) unsafe fn sweep<
 /// # Safety
 /// As for [`sweep`], for the bytes of the step.
 #[inline(always)]
+#[allow(clippy::too_many_lines)] // the inner loop: sums stay in registers from load to store
 unsafe fn step<
     V: Vector,
     const R: usize,

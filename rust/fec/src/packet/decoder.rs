@@ -298,11 +298,11 @@ impl PacketDecoder {
     fn follow(&mut self, position: Position) {
         let are_there_strays = self.strays.from.or(self.left.from).is_some();
         if are_there_strays && self.followed.take(position) >= self.window_groups {
-            self.forget_strays();
+            self.drop_strays();
         }
     }
 
-    fn forget_strays(&mut self) {
+    fn drop_strays(&mut self) {
         self.strays = Run::default();
         self.left = Run::default();
         self.followed = Run::default();
@@ -318,7 +318,7 @@ impl PacketDecoder {
     fn join(&mut self, header: Header) -> Position {
         self.groups.clear();
         self.past = 0;
-        self.forget_strays();
+        self.drop_strays();
         let is_early = usize::try_from(header.group).is_ok_and(|groups| groups < self.window_groups);
         let mut base = Position::of(header);
         if is_early {

@@ -85,9 +85,9 @@ impl LinkScheduler {
         let id = index(class);
         check_ceiling_above(&self.tree.record(id).config, config.rate_kbps, config.ceil_kbps)?;
         check_class(&config)?;
-        let inside = self.commitments.guaranteed(within);
-        if let Some(capacity_kbps) = config.ceil_kbps.filter(|&ceil_kbps| ceil_kbps < inside.rate_kbps) {
-            let (field, guaranteed_kbps) = ("ceil_kbps", inside.rate_kbps);
+        let descendants = self.commitments.guaranteed(within);
+        if let Some(capacity_kbps) = config.ceil_kbps.filter(|&ceil_kbps| ceil_kbps < descendants.rate_kbps) {
+            let (field, guaranteed_kbps) = ("ceil_kbps", descendants.rate_kbps);
             return Err(LinkError::OverCommitted { field, class, capacity_kbps, guaranteed_kbps });
         }
         if let Some(found_kbps) = config.ceil_kbps
@@ -97,8 +97,8 @@ impl LinkScheduler {
         }
         let parent = self.tree.node(id).parent();
         let config = Config::Class(config);
-        let old = self.guaranteed_by(&self.tree.record(id).config, inside);
-        let new = self.guaranteed_by(&config, inside);
+        let old = self.guaranteed_by(&self.tree.record(id).config, descendants);
+        let new = self.guaranteed_by(&config, descendants);
         let claim = |guaranteed| Claim { guaranteed, delay: None };
         self.check_claim(parent, claim(old), claim(new))?;
 

@@ -29,8 +29,8 @@ impl LinkScheduler {
     }
 
     /// What is guaranteed in a node, as its parent counts it.
-    pub(super) fn guaranteed_by(&self, config: &Config, inside: Guaranteed) -> Guaranteed {
-        inside.within(config.rate_kbps(), config.ceiling(), self.options.mtu_bytes, self.largest_bytes())
+    pub(super) fn guaranteed_by(&self, config: &Config, descendants: Guaranteed) -> Guaranteed {
+        descendants.within(config.rate_kbps(), config.ceiling(), self.options.mtu_bytes, self.largest_bytes())
     }
 
     /// What is guaranteed to a stream.

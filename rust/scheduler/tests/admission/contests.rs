@@ -68,8 +68,8 @@ fn any_tree_contest() -> impl Strategy<Value = TreeContest> {
 
 impl TreeContest {
     fn others(&self) -> Vec<Pool> {
-        let is_beside = |pool: &usize| !path_of(MINE).contains(pool);
-        (0..self.tree.pools.len()).filter(is_beside).map(|pool| self.tree.pools[pool].clone()).collect()
+        let is_sibling = |pool: &usize| !path_of(MINE).contains(pool);
+        (0..self.tree.pools.len()).filter(is_sibling).map(|pool| self.tree.pools[pool].clone()).collect()
     }
 
     fn plan(&self) -> Verdict {
@@ -101,8 +101,8 @@ impl TreeContest {
             let committed = |pool: &Pool| pool.reserved_kbps + pool.withheld_kbps;
             committed(new) >= committed(old).min(oracle::share_kbps(old))
         };
-        let mut beside = (0..after.pools.len()).filter(|pool| !path_of(MINE).contains(pool));
-        after.is_sound() && beside.all(|pool| has_its_share(&pool))
+        let mut siblings = (0..after.pools.len()).filter(|pool| !path_of(MINE).contains(pool));
+        after.is_sound() && siblings.all(|pool| has_its_share(&pool))
     }
 
     /// Whether any outcome for all sessions lets the newcomer in with its minima.

@@ -144,18 +144,18 @@ fn what_another_pool_keeps_comes_free_for_nobody_else() {
 fn nobody_is_ended_where_shrinking_is_enough() {
     let session = |id: &str, kbps, least_kbps, hold_priority| ActiveSession {
         id: id.into(),
-        pool_ids: vec!["beside".into(), "node".into()],
+        pool_ids: vec!["sibling".into(), "node".into()],
         streams: vec![stream(Priority::Normal, kbps, least_kbps)],
         hold_priority,
         opened_ms: 0,
         expires_ms: 60_000,
     };
-    let beside = Pool { guaranteed_kbps: Some(28), ..Pool::new("beside", Level::Tenant, 100, 38) };
+    let sibling = Pool { guaranteed_kbps: Some(28), ..Pool::new("sibling", Level::Tenant, 100, 38) };
     let node = Pool { preemption: true, ..Pool::new("node", Level::Node, 38, 38) };
     let path = [Pool::new("own", Level::Tenant, 100, 0), node];
     let request = Request { streams: vec![stream(Priority::Latency, 10, None)], setup_priority: 2 };
     let (weak, strong) = (session("weak", 8, None, 0), session("strong", 30, Some(1), 1));
-    let Ok(Verdict::Admitted(admitted)) = plan(&path, &request, &[&weak, &strong], 1_000, &[beside]) else {
+    let Ok(Verdict::Admitted(admitted)) = plan(&path, &request, &[&weak, &strong], 1_000, &[sibling]) else {
         panic!("shrinking the stronger one makes room")
     };
     assert_eq!(admitted.evicted, [] as [usize; 0]);

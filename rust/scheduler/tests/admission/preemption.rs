@@ -406,12 +406,12 @@ fn of_a_session_that_has_more_than_its_pool_keeps_the_rest_comes_free() {
 }
 
 #[test]
-fn beside_a_share_too_the_weakest_loses_first() {
-    let beside = |id, hold_priority| {
+fn with_a_share_too_the_weakest_loses_first() {
+    let session = |id, hold_priority| {
         let pool_ids = ["other", "other", "node"].map(String::from).to_vec(); // named twice, it still loses once
         ActiveSession { pool_ids, ..session(id, hold_priority, 50, Some(10), 0) }
     };
-    let active = [beside("strong", 1), beside("weak", 0)];
+    let active = [session("strong", 1), session("weak", 0)];
     let other = Pool { guaranteed_kbps: Some(60), ..Pool::new("other", Level::Tenant, 100, 100) };
     let node = node(100, &active);
     let sessions: Vec<&ActiveSession> = active.iter().collect();

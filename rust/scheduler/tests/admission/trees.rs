@@ -32,8 +32,8 @@ impl Tree {
     /// What each pool withholds by its definition: the claims of the pools inside it.
     pub fn settle(&mut self) {
         for outer in [1, 2, NODE] {
-            let inside = (1..self.pools.len()).filter(|&pool| parent(pool) == outer);
-            let claims: u64 = inside.map(|pool| oracle::claim_kbps(&self.pools[pool])).sum();
+            let children = (1..self.pools.len()).filter(|&pool| parent(pool) == outer);
+            let claims: u64 = children.map(|pool| oracle::claim_kbps(&self.pools[pool])).sum();
             self.pools[outer].withheld_kbps = claims;
         }
     }

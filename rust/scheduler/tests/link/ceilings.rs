@@ -36,14 +36,15 @@ fn check_windows_where(
     counts: impl Fn(usize, u64) -> bool,
 ) -> Result<(), String> {
     let largest_bytes = 1514 + tree.overhead_bytes;
-    let of = |node: usize, is_inside: &dyn Fn(usize) -> bool| -> Vec<Sent> {
-        let inside = all.iter().filter(|(stream, sent)| is_inside(*stream) && counts(node, sent.start_ns));
-        inside.map(|&(_, sent)| sent).collect()
+    let of = |node: usize, is_descendant: &dyn Fn(usize) -> bool| -> Vec<Sent> {
+        let sent_of =
+            all.iter().filter(|(stream, sent)| is_descendant(*stream) && counts(node, sent.start_ns));
+        sent_of.map(|&(_, sent)| sent).collect()
     };
     for (index, (_, class)) in tree.classes.iter().enumerate() {
         if let Some(kbps) = class.ceil_kbps {
-            let inside = of(index, &|stream| tree.path(stream).contains(&index));
-            check_windows(kbps, class.burst_bytes, largest_bytes, &inside)?;
+            let sent_of = of(index, &|stream| tree.path(stream).contains(&index));
+            check_windows(kbps, class.burst_bytes, largest_bytes, &sent_of)?;
         }
     }
     for (index, (_, stream)) in tree.streams.iter().enumerate() {
@@ -167,9 +168,9 @@ proptest! {
     }
 }
 
-fn capped_link(around: ClassConfig, own: StreamConfig) -> (LinkScheduler, u32, u32) {
+fn capped_link(parent: ClassConfig, own: StreamConfig) -> (LinkScheduler, u32, u32) {
     let mut link = LinkScheduler::new(100_000, LinkOptions::default()).unwrap();
-    let class = link.add_class(link.root(), 0, around).unwrap();
+    let class = link.add_class(link.root(), 0, parent).unwrap();
     let stream = link.add_stream(class, 0, own).unwrap();
     (0..3).for_each(|_| assert_eq!(push(&mut link, stream, 1514, 0), 0));
     assert_eq!(take(&mut link, 0, 9).len(), 1);
@@ -178,9 +179,9 @@ fn capped_link(around: ClassConfig, own: StreamConfig) -> (LinkScheduler, u32, u
 
 #[test]
 fn a_ceiling_holds_when_the_lower_one_around_it_is_lifted() {
-    let around = ClassConfig { ceil_kbps: Some(1_000), burst_bytes: 0, ..ClassConfig::default() };
+    let parent = ClassConfig { ceil_kbps: Some(1_000), burst_bytes: 0, ..ClassConfig::default() };
     let own = StreamConfig { ceil_kbps: Some(1_001), burst_bytes: 0, ..StreamConfig::default() };
-    let (mut link, class, _) = capped_link(around, own);
+    let (mut link, class, _) = capped_link(parent, own);
     link.reconfigure_class(class, 1_000_000, ClassConfig::default()).unwrap();
     let opens_ns = (1514 * BYTE).div_ceil(1_001) as u64;
     assert_eq!(link.next_event_ns(1_000_000), Ok(Some(opens_ns)));
@@ -205,15 +206,15 @@ fn another_ceiling_counts_what_was_sent_in_bytes() {
 fn a_ceiling_that_comes_back_brings_no_second_burst() {
     for is_class in [false, true] {
         let mut link = LinkScheduler::new(10_000, LinkOptions::default()).unwrap();
-        let around = ClassConfig { ceil_kbps: Some(1_000), burst_bytes: 50 * 1514, ..ClassConfig::default() };
+        let parent = ClassConfig { ceil_kbps: Some(1_000), burst_bytes: 50 * 1514, ..ClassConfig::default() };
         let own = StreamConfig {
-            ceil_kbps: around.ceil_kbps,
-            burst_bytes: around.burst_bytes,
+            ceil_kbps: parent.ceil_kbps,
+            burst_bytes: parent.burst_bytes,
             queue_packets: 2_000,
             ..StreamConfig::default()
         };
-        let none = (ClassConfig { ceil_kbps: None, ..around }, StreamConfig { ceil_kbps: None, ..own });
-        let class = link.add_class(link.root(), 0, if is_class { around } else { none.0 }).unwrap();
+        let none = (ClassConfig { ceil_kbps: None, ..parent }, StreamConfig { ceil_kbps: None, ..own });
+        let class = link.add_class(link.root(), 0, if is_class { parent } else { none.0 }).unwrap();
         let stream = link.add_stream(class, 0, if is_class { none.1 } else { own }).unwrap();
         (0..2_000).for_each(|_| assert_eq!(push(&mut link, stream, 1514, 0), 0));
         let mut count = 0;
@@ -221,7 +222,7 @@ fn a_ceiling_that_comes_back_brings_no_second_burst() {
             count += take(&mut link, at_ns - 1, 10_000).len();
             if is_class {
                 link.reconfigure_class(class, at_ns, none.0).unwrap();
-                link.reconfigure_class(class, at_ns, around).unwrap();
+                link.reconfigure_class(class, at_ns, parent).unwrap();
             } else {
                 link.reconfigure_stream(stream, at_ns, none.1).unwrap();
                 link.reconfigure_stream(stream, at_ns, own).unwrap();
@@ -236,34 +237,34 @@ fn a_ceiling_that_comes_back_brings_no_second_burst() {
 /// the class, of that handle, has something to send until then.
 fn link_with_one_that_waits() -> (LinkScheduler, u32) {
     let mut link = LinkScheduler::new(100_000, LinkOptions::default()).unwrap();
-    let around = ClassConfig { ceil_kbps: Some(1_000), burst_bytes: 0, ..ClassConfig::default() };
+    let parent = ClassConfig { ceil_kbps: Some(1_000), burst_bytes: 0, ..ClassConfig::default() };
     let slower = StreamConfig { ceil_kbps: Some(900), burst_bytes: 0, ..StreamConfig::default() };
     let loose = StreamConfig { ceil_kbps: Some(100_000), burst_bytes: 0, ..StreamConfig::default() };
-    let class = link.add_class(link.root(), 0, around).unwrap();
+    let class = link.add_class(link.root(), 0, parent).unwrap();
     let [waiting, other] = [slower, loose].map(|config| link.add_stream(class, 0, config).unwrap());
-    let beside = link.add_stream(link.root(), 0, loose).unwrap();
+    let sibling = link.add_stream(link.root(), 0, loose).unwrap();
     (0..2).for_each(|_| assert_eq!(push(&mut link, waiting, 1514, 0), 0));
     assert_eq!(take(&mut link, 0, 9).len(), 1);
     assert_eq!(push(&mut link, other, 1514, 12_112_000), 0);
-    (0..150).for_each(|_| assert_eq!(push(&mut link, beside, 1514, 12_112_000), 0));
+    (0..150).for_each(|_| assert_eq!(push(&mut link, sibling, 1514, 12_112_000), 0));
     let sent = take(&mut link, 12_500_000, 9);
     assert!(sent.iter().any(|sent| sent.stream == other));
-    (link, beside)
+    (link, sibling)
 }
 
 #[test]
 fn the_next_event_is_exact_when_all_that_was_open_is_removed() {
-    let (mut link, beside) = link_with_one_that_waits();
-    link.remove(beside, 12_500_000).unwrap();
+    let (mut link, sibling) = link_with_one_that_waits();
+    link.remove(sibling, 12_500_000).unwrap();
     assert_eq!(link.next_event_ns(12_500_000), Ok(Some(24_345_120)));
     assert_eq!(take(&mut link, 24_345_120, 9).len(), 1);
 }
 
 #[test]
 fn the_next_event_is_exact_when_all_that_was_open_is_shut() {
-    let (mut link, beside) = link_with_one_that_waits();
+    let (mut link, sibling) = link_with_one_that_waits();
     let shut = StreamConfig { ceil_kbps: Some(100), burst_bytes: 0, ..StreamConfig::default() };
-    link.reconfigure_stream(beside, 12_500_000, shut).unwrap();
+    link.reconfigure_stream(sibling, 12_500_000, shut).unwrap();
     assert_eq!(link.next_event_ns(12_500_000), Ok(Some(24_345_120)));
     assert_eq!(take(&mut link, 24_345_120, 9).len(), 1);
 }
@@ -272,23 +273,23 @@ fn the_next_event_is_exact_when_all_that_was_open_is_shut() {
 fn the_next_event_is_exact_when_all_that_was_open_is_dropped_for_want_of_memory() {
     let options = LinkOptions { memory_bytes: Some(5_000), ..LinkOptions::default() };
     let mut link = LinkScheduler::new(100_000, options).unwrap();
-    let around = ClassConfig { ceil_kbps: Some(1_000), burst_bytes: 0, ..ClassConfig::default() };
+    let parent = ClassConfig { ceil_kbps: Some(1_000), burst_bytes: 0, ..ClassConfig::default() };
     let slower = StreamConfig { ceil_kbps: Some(900), burst_bytes: 0, ..StreamConfig::default() };
-    let class = link.add_class(link.root(), 0, around).unwrap();
+    let class = link.add_class(link.root(), 0, parent).unwrap();
     let waiting = link.add_stream(class, 0, slower).unwrap();
     let others = [(); 4].map(|()| link.add_stream(class, 0, StreamConfig::default()).unwrap());
-    let beside = link.add_stream(link.root(), 0, StreamConfig::default()).unwrap();
+    let sibling = link.add_stream(link.root(), 0, StreamConfig::default()).unwrap();
     for size in [1514, 100] {
         assert_eq!(push(&mut link, waiting, size, 0), 0);
     }
     assert_eq!(take(&mut link, 0, 9).len(), 1);
     // The class is shut by the second of three packets; the third has not begun when memory runs short.
-    for stream in [beside, beside, others[3]] {
+    for stream in [sibling, sibling, others[3]] {
         assert_eq!(push(&mut link, stream, 1514, 12_112_000), 0);
     }
     assert_eq!(take(&mut link, 12_300_000, 9).len(), 2);
     others[..3].iter().for_each(|&stream| assert_eq!(push(&mut link, stream, 1200, 12_300_000), 0));
-    assert_eq!(link.stats(beside).unwrap().dropped_memory, 1);
+    assert_eq!(link.stats(sibling).unwrap().dropped_memory, 1);
     assert_eq!(link.next_event_ns(12_300_000), Ok(Some(24_345_120)));
     assert_eq!(take(&mut link, 24_345_120, 9).len(), 1);
 }

@@ -30,10 +30,10 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(around: ClassConfig, before: StreamConfig) -> Self {
+    fn new(parent: ClassConfig, before: StreamConfig) -> Self {
         let mut link = LinkScheduler::new(LINK_KBPS, LinkOptions::default()).expect("a good link");
         let root = link.root();
-        let class = link.add_class(root, 0, ClassConfig { weight: Some(1), ..around }).expect("a class");
+        let class = link.add_class(root, 0, ClassConfig { weight: Some(1), ..parent }).expect("a class");
         let changed = link.add_stream(class, 0, before).expect("it fits");
         let promise = StreamConfig { max_delay_us: Some(10_000), ..stream(100) };
         let promised = link.add_stream(root, 0, promise).expect("it fits");
@@ -75,7 +75,7 @@ impl Scene {
 
 /// A change of the stream, or of the class around it; and what the stream is guaranteed from then on.
 #[test]
-fn a_changed_guarantee_owes_nothing_for_the_time_before() {
+fn a_changed_guarantee_makes_up_for_no_time_before() {
     let latency = |burst_bytes, rate_kbps| StreamConfig {
         priority: Priority::Latency,
         burst_bytes,
@@ -118,17 +118,17 @@ fn a_changed_guarantee_owes_nothing_for_the_time_before() {
         assert!(got >= after.rate_kbps * 99 / 100, "{what}: {got} of {} kbps", after.rate_kbps);
     }
 
-    let around = |ceil_kbps, burst_bytes| ClassConfig {
+    let ceiling = |ceil_kbps, burst_bytes| ClassConfig {
         ceil_kbps,
         burst_bytes,
         weight: Some(1),
         ..ClassConfig::default()
     };
     let classes = [
-        ("no ceiling", around(Some(1_100), LARGEST), around(None, LARGEST)),
-        ("a higher ceiling", around(Some(1_100), LARGEST), around(Some(5_000), LARGEST)),
-        ("a larger burst of the ceiling", around(Some(1_100), LARGEST), around(Some(1_100), 100_000)),
-        ("a first ceiling", around(None, LARGEST), around(Some(1_100), LARGEST)),
+        ("no ceiling", ceiling(Some(1_100), LARGEST), ceiling(None, LARGEST)),
+        ("a higher ceiling", ceiling(Some(1_100), LARGEST), ceiling(Some(5_000), LARGEST)),
+        ("a larger burst of the ceiling", ceiling(Some(1_100), LARGEST), ceiling(Some(1_100), 100_000)),
+        ("a first ceiling", ceiling(None, LARGEST), ceiling(Some(1_100), LARGEST)),
     ];
     for (what, before, after) in classes {
         let mut scene = Scene::new(before, latency(1_000_000, 1_000));
@@ -142,7 +142,7 @@ fn a_changed_guarantee_owes_nothing_for_the_time_before() {
 /// A ceiling with less burst than a packet holds back more of what is guaranteed under it each time, without end. When it
 /// is lifted, or is given a burst, that is not made up for.
 #[test]
-fn what_a_ceiling_held_back_is_not_owed_once_it_is_another_one() {
+fn what_a_ceiling_held_back_is_not_made_up_for_once_it_is_another_one() {
     let tight = ClassConfig { ceil_kbps: Some(1_000), burst_bytes: 0, ..ClassConfig::default() };
     let wide = ClassConfig { burst_bytes: 4 * LARGEST, ..tight };
     for after in [ClassConfig::default(), wide] {
@@ -302,7 +302,7 @@ fn what_may_go_early_again_brings_no_second_burst() {
 
 /// While nobody fetches the link stands still, and so does its time: nobody gets later what he could not send.
 #[test]
-fn time_in_which_the_link_stood_still_is_owed_to_nobody() {
+fn time_in_which_the_link_stood_still_is_made_up_for_to_nobody() {
     let mut link = LinkScheduler::new(LINK_KBPS, LinkOptions::default()).unwrap();
     let root = link.root();
     let hog = link.add_stream(root, 0, stream(5_000)).unwrap();
@@ -371,21 +371,21 @@ proptest! {
         lifts in vec((any::<Index>(), prop::option::of(0_u64..5_000), 0_u32..20_000), 0..4),
     ) {
         let mut link = LinkScheduler::new(LINK_KBPS, LinkOptions::default()).unwrap();
-        let mut around = vec![link.root()];
+        let mut classes_made = vec![link.root()];
         for (parent, ceiling) in classes {
             let (ceil_kbps, burst_bytes) = ceiling.unzip();
             let config = ClassConfig { ceil_kbps, burst_bytes: burst_bytes.unwrap_or(0), ..ClassConfig::default() };
-            around.push(link.add_class(around[parent.index(around.len())], 0, config).unwrap());
+            classes_made.push(link.add_class(classes_made[parent.index(classes_made.len())], 0, config).unwrap());
         }
         let calm = |config: StreamConfig| StreamConfig { priority: Priority::Normal, ..config };
         let kept: Vec<(u32, Ask)> = promised.into_iter().filter_map(|ask| {
             let config = StreamConfig { ceil_kbps: None, ..calm(ask.config) };
-            link.add_stream(around[0], 0, config).ok().map(|handle| (handle, ask))
+            link.add_stream(classes_made[0], 0, config).ok().map(|handle| (handle, ask))
         }).collect();
-        let hog = link.add_stream(around[0], 0, StreamConfig { weight: Some(1_000_000), ..stream(0) }).unwrap();
+        let hog = link.add_stream(classes_made[0], 0, StreamConfig { weight: Some(1_000_000), ..stream(0) }).unwrap();
         let others: Vec<u32> = backlogged.iter().filter_map(|(class, ask, has_rate)| {
             let config = if *has_rate { calm(ask.config) } else { stream(0) };
-            link.add_stream(around[class.index(around.len())], 0, StreamConfig { weight: Some(100), ..config }).ok()
+            link.add_stream(classes_made[class.index(classes_made.len())], 0, StreamConfig { weight: Some(100), ..config }).ok()
         }).collect();
         for (handle, count) in others.iter().map(|&handle| (handle, 2_500_usize)).chain([(hog, 5_000)]) {
             link.enqueue(&vec![handle; count], &vec![LARGEST; count], 0, &mut vec![0; count]).unwrap();
@@ -406,7 +406,7 @@ proptest! {
                 if let Some((at, more_kbps, more_bytes, max_delay_us, weight)) = raises.next() {
                     if weight % 5 == 0 {
                         let config = StreamConfig { weight: Some(weight), ..stream(0) };
-                        let handle = link.add_stream(*at.get(&around), at_ns, config).unwrap();
+                        let handle = link.add_stream(*at.get(&classes_made), at_ns, config).unwrap();
                         (0..100).for_each(|_| assert_eq!(push(&mut link, handle, LARGEST, at_ns), 0));
                         best_effort.push(handle);
                     } else if weight % 5 == 1 {
@@ -420,16 +420,16 @@ proptest! {
                         let _ = link.reconfigure_stream(handle, at_ns, config);
                     }
                 } else if let Some((at, more_kbps, more_bytes)) = lifts.next() {
-                    let at = at.index(around.len() - 1 + others.len());
+                    let at = at.index(classes_made.len() - 1 + others.len());
                     let ceiling = |old_kbps: Option<u64>| Some(old_kbps? + more_kbps?);
-                    if let Some(stream) = at.checked_sub(around.len() - 1) {
+                    if let Some(stream) = at.checked_sub(classes_made.len() - 1) {
                         let old = link.stream_config(others[stream]).unwrap();
                         let (ceil_kbps, burst_bytes) = (ceiling(old.ceil_kbps), old.burst_bytes + more_bytes);
                         let _ = link.reconfigure_stream(others[stream], at_ns, StreamConfig { ceil_kbps, burst_bytes, ..old });
                     } else {
-                        let old = link.class_config(around[at + 1]).unwrap();
+                        let old = link.class_config(classes_made[at + 1]).unwrap();
                         let (ceil_kbps, burst_bytes) = (ceiling(old.ceil_kbps), old.burst_bytes + more_bytes);
-                        let _ = link.reconfigure_class(around[at + 1], at_ns, ClassConfig { ceil_kbps, burst_bytes, ..old });
+                        let _ = link.reconfigure_class(classes_made[at + 1], at_ns, ClassConfig { ceil_kbps, burst_bytes, ..old });
                     }
                 }
             }

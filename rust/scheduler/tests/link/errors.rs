@@ -91,9 +91,9 @@ fn guarantees_beyond_a_ceiling_or_the_link_are_refused() {
     let class =
         link.add_class(root, 0, ClassConfig { ceil_kbps: Some(4_000), ..ClassConfig::default() }).unwrap();
     link.add_stream(class, 0, stream(3_000)).unwrap();
-    let inside = link.add_stream(class, 0, stream(1_001));
+    let child = link.add_stream(class, 0, stream(1_001));
     assert!(matches!(
-        inside,
+        child,
         Err(LinkError::OverCommitted { class: of, capacity_kbps: 4_000, guaranteed_kbps: 4_001, .. }) if of == class
     ));
     let last = link.add_stream(root, 0, stream(7_000)).unwrap();

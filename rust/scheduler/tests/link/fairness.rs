@@ -14,7 +14,7 @@ use super::{
 
 /// A child of a class: which streams are inside it, and what it weighs from which moments on.
 struct Child {
-    inside: Vec<usize>,
+    streams: Vec<usize>,
     weights: Vec<(u64, u32)>,
 }
 
@@ -30,16 +30,16 @@ fn families(tree: &Tree, weights: &[Vec<(u64, u32)>]) -> Vec<Vec<Child>> {
     let family = |class: usize| {
         let classes = tree.classes.iter().enumerate().filter(|(_, (parent, _))| *parent == class);
         let of_classes = classes.map(|(index, _)| {
-            let is_inside = |stream: &usize| tree.path(*stream).contains(&index);
+            let is_descendant = |stream: &usize| tree.path(*stream).contains(&index);
             Child {
-                inside: (0..tree.streams.len()).filter(is_inside).collect(),
+                streams: (0..tree.streams.len()).filter(is_descendant).collect(),
                 weights: weights[index].clone(),
             }
         });
         let streams = tree.streams.iter().enumerate().filter(|(_, (parent, _))| *parent == class);
         let of_streams = streams.map(|(index, _)| {
             let weights = weights[tree.classes.len() + index].clone();
-            Child { inside: vec![index], weights }
+            Child { streams: vec![index], weights }
         });
         of_classes.chain(of_streams).collect()
     };
@@ -66,13 +66,13 @@ fn check(
     let largest_bytes = f64::from(1514 + tree.overhead_bytes);
     for family in families(tree, weights) {
         let count = family.len() + tree.idle_streams;
-        let of_family: Vec<usize> = family.iter().flat_map(|child| child.inside.clone()).collect();
+        let of_family: Vec<usize> = family.iter().flat_map(|child| child.streams.clone()).collect();
         for child in &family {
             let (mut queued, mut arrived) = (0_usize, 0);
             let (mut behind, mut least, mut most) = (0.0, 0.0_f64, 0.0_f64);
             for (stream, sent) in all {
                 while arrived < arrivals.len() && arrivals[arrived].at_ns <= sent.start_ns {
-                    queued += usize::from(child.inside.contains(&arrivals[arrived].stream));
+                    queued += usize::from(child.streams.contains(&arrivals[arrived].stream));
                     arrived += 1;
                 }
                 let at_ns = sent.start_ns;
@@ -83,7 +83,7 @@ fn check(
                 } else if of_family.contains(stream) {
                     behind += f64::from(sent.size) * child.weight(at_ns) / of_all;
                 }
-                if child.inside.contains(stream) {
+                if child.streams.contains(stream) {
                     behind -= f64::from(sent.size);
                     queued -= 1;
                 }

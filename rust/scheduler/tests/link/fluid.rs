@@ -45,13 +45,13 @@ impl Fluid {
     }
 
     fn share(&self, stream: usize) -> BigRational {
-        let (around, config) = &self.tree.streams[stream];
-        let mut around = *around;
-        let mut share = whole(config.weight.unwrap().into()) / whole(self.active_weights(around));
-        while around > 0 {
-            let (parent, config) = &self.tree.classes[around - 1];
+        let (class, config) = &self.tree.streams[stream];
+        let mut class = *class;
+        let mut share = whole(config.weight.unwrap().into()) / whole(self.active_weights(class));
+        while class > 0 {
+            let (parent, config) = &self.tree.classes[class - 1];
             share *= whole(config.weight.unwrap().into()) / whole(self.active_weights(*parent));
-            around = *parent;
+            class = *parent;
         }
         share
     }

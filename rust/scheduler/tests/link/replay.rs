@@ -49,9 +49,9 @@ impl<'a> Replay<'a> {
     /// When everything on a stream's path is open.
     fn opens_ns(&self, stream: usize) -> u64 {
         let own = self.streams[stream].iter().map(Ceiling::opens_ns);
-        let around =
+        let of_parents =
             self.tree.path(stream).into_iter().filter_map(|class| self.classes[class].map(|c| c.opens_ns()));
-        own.chain(around).max().unwrap_or(0)
+        own.chain(of_parents).max().unwrap_or(0)
     }
 
     /// The earliest moment at which any packet can start.

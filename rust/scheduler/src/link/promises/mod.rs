@@ -14,7 +14,7 @@ use super::{
 
 /// What is promised inside one class.
 #[derive(Clone, Debug, Default)]
-struct Inside {
+struct OfClass {
     /// Σ of the guarantees, a class counting with its rate at least.
     guaranteed: Guaranteed,
     /// The delays.
@@ -43,7 +43,7 @@ impl ToStream {
 /// All that is promised on a link.
 #[derive(Debug, Default)]
 pub(super) struct Commitments {
-    classes: Vec<Inside>,
+    classes: Vec<OfClass>,
     streams: Vec<ToStream>,
 }
 
@@ -55,7 +55,7 @@ impl Commitments {
 
     /// Makes room for a class, in which nothing is promised.
     pub fn add_class(&mut self, class: u32) {
-        put(&mut self.classes, class, Inside::default());
+        put(&mut self.classes, class, OfClass::default());
     }
 
     /// What is guaranteed in a class.
@@ -97,15 +97,15 @@ impl Commitments {
             return;
         }
         for class in tree.with_ancestors(tree.node(id).parent()) {
-            let inside = &mut self.classes[class as usize];
-            inside.delays.replace(old.delay, new.delay);
-            inside.eager.replace(old.eager, new.eager);
+            let sums = &mut self.classes[class as usize];
+            sums.delays.replace(old.delay, new.delay);
+            sums.eager.replace(old.eager, new.eager);
         }
     }
 
     /// Finds the delay within which a class of that capacity, if it has one, can serve what goes as early as can be.
     pub fn update_earliest(&mut self, class: u32, capacity_kbps: Option<u64>) {
-        let Inside { guaranteed, delays, eager, earliest_ns } = &mut self.classes[class as usize];
+        let OfClass { guaranteed, delays, eager, earliest_ns } = &mut self.classes[class as usize];
         let mut guaranteed = *guaranteed;
         if delays.is_empty() {
             guaranteed.held_bytes = 0;

@@ -253,7 +253,7 @@ mod tests {
         #![proptest_config(crate::cases::cases(2000))]
 
         #[test]
-        fn one_pass_sums_what_all_owe(
+        fn one_pass_sums_what_is_due_of_all(
             promised in vec((traffic(), 1_u64..40), 0..6), more in (traffic(), 1_u64..40), alone_kbps in 0_u64..5_000,
             gone in prop::option::of((traffic(), 1_u64..40)),
         ) {
@@ -273,7 +273,7 @@ mod tests {
 
         /// A stream is due after the delay that was found, or after its burst's time at its rate if that is shorter.
         #[test]
-        fn what_is_eager_owes_no_more_than_there_is(
+        fn what_is_eager_has_no_more_due_than_there_is(
             eager in vec(traffic(), 1..8), promised in vec((traffic(), 1_u64..400), 0..3), alone_kbps in 0_u64..9_000,
         ) {
             let (mut promises, mut all) = (Promises::default(), Vec::new());

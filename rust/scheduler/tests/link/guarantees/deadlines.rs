@@ -16,10 +16,10 @@ use crate::{
 };
 
 /// Streams in a class, in one inside it, and in one inside that: a deadline counts the same wherever a stream is.
-fn add_nested(link: &mut LinkScheduler, around: u32, configs: &[StreamConfig]) -> Vec<u32> {
-    let outer = link.add_class(around, 0, ClassConfig::default()).expect("a class");
+fn add_nested(link: &mut LinkScheduler, parent: u32, configs: &[StreamConfig]) -> Vec<u32> {
+    let outer = link.add_class(parent, 0, ClassConfig::default()).expect("a class");
     let inner = link.add_class(outer, 0, ClassConfig::default()).expect("a class");
-    let classes = [around, outer, inner].into_iter().cycle();
+    let classes = [parent, outer, inner].into_iter().cycle();
     let add = |(&config, class): (&StreamConfig, u32)| link.add_stream(class, 0, config).expect("it fits");
     configs.iter().zip(classes).map(add).collect()
 }
@@ -47,8 +47,8 @@ proptest! {
         let rates = all_of_the_link(&parts);
         let others: Vec<Vec<u64>> = changes.iter().map(|parts| all_of_the_link(&parts[..rates.len()])).collect();
         let configs: Vec<StreamConfig> = rates.iter().map(|&kbps| stream(kbps)).collect();
-        for (mut link, around) in links(overhead_bytes) {
-            let handles = add_nested(&mut link, around, &configs);
+        for (mut link, parent) in links(overhead_bytes) {
+            let handles = add_nested(&mut link, parent, &configs);
             let mut arrivals = run::arrivals(&drawn, handles.len());
             let (sent, times) = run::play_changing(&mut link, &handles, &arrivals, &others, |link, rates, now_ns| {
                 // First those that go down, or there would be no room.

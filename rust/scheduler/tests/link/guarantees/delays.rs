@@ -127,14 +127,14 @@ proptest! {
         let is_urgent = |ask: &Ask| ask.config.priority == Priority::Latency && ask.config.max_delay_us.is_none();
         let later_ns = if asks.iter().any(|(_, ask, ..)| is_urgent(ask)) { 0 } else { later_ns };
         let mut link = LinkScheduler::new(LINK_KBPS, LinkOptions::default()).unwrap();
-        let mut around = vec![link.root()];
+        let mut classes_made = vec![link.root()];
         for (parent, ceiling) in classes {
             let (ceil_kbps, burst_bytes) = ceiling.unzip();
             let config = ClassConfig { ceil_kbps, burst_bytes: burst_bytes.unwrap_or(0), ..ClassConfig::default() };
-            around.push(link.add_class(around[parent.index(around.len())], 0, config).unwrap());
+            classes_made.push(link.add_class(classes_made[parent.index(classes_made.len())], 0, config).unwrap());
         }
         let hog = StreamConfig { weight: Some(1_000_000), ..stream(0) };
-        let hogs: Vec<u32> = around.iter().map(|&class| link.add_stream(class, 0, hog).unwrap()).collect();
+        let hogs: Vec<u32> = classes_made.iter().map(|&class| link.add_stream(class, 0, hog).unwrap()).collect();
         let flood = |link: &mut LinkScheduler, handles: &[u32], at_ns| {
             for &handle in handles {
                 (0..450).for_each(|_| assert_eq!(push(link, handle, 1514, at_ns), 0));
@@ -145,7 +145,7 @@ proptest! {
         for is_later in [false, true] {
             let begin_ns = BEGIN_NS + u64::from(is_later) * later_ns;
             for &(class, mut ask, is_tight, _) in asks.iter().filter(|(.., later)| *later == is_later) {
-                let class = around[class.index(around.len())];
+                let class = classes_made[class.index(classes_made.len())];
                 if is_tight && ask.config.max_delay_us.is_some() {
                     let shortest = StreamConfig { max_delay_us: Some(1), ..ask.config };
                     if let Err(LinkError::DelayOutOfReach { least_us, .. }) = link.add_stream(class, begin_ns, shortest) {
@@ -163,7 +163,7 @@ proptest! {
             if is_later {
                 // What is left of the link somebody else is guaranteed, and needs.
                 let fillers: Vec<u32> =
-                    (0..14).rev().filter_map(|bit| link.add_stream(around[0], begin_ns, stream(1 << bit)).ok()).collect();
+                    (0..14).rev().filter_map(|bit| link.add_stream(classes_made[0], begin_ns, stream(1 << bit)).ok()).collect();
                 flood(&mut link, &fillers, begin_ns);
             } else {
                 flood(&mut link, &hogs, begin_ns);

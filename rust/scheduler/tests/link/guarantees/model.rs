@@ -209,7 +209,7 @@ pub fn clocks_of(configs: &[StreamConfig], overhead_bytes: u32, link_kbps: u64) 
         None => is_eager(config).then(|| own_ns(config).min(earliest_ns)),
     };
     // With that delay of a stream its burst falls due by a moment, and from then on its rate; or its rate from the start.
-    let owed_at = |at_ns: u128, earliest_ns: u128| -> u128 {
+    let due_at = |at_ns: u128, earliest_ns: u128| -> u128 {
         let of_stream = |config: &StreamConfig| {
             let kbps = u128::from(config.rate_kbps);
             match delay_ns(config, earliest_ns) {
@@ -223,7 +223,7 @@ pub fn clocks_of(configs: &[StreamConfig], overhead_bytes: u32, link_kbps: u64) 
     };
     let is_kept = |earliest_ns: u128| {
         let moments = configs.iter().filter_map(|config| delay_ns(config, earliest_ns));
-        moments.chain([earliest_ns]).all(|at_ns| owed_at(at_ns, earliest_ns) <= link_kbps * at_ns)
+        moments.chain([earliest_ns]).all(|at_ns| due_at(at_ns, earliest_ns) <= link_kbps * at_ns)
     };
     let (mut low, mut high) =
         (0, configs.iter().filter(|config| is_eager(config)).map(own_ns).max().unwrap_or(0));

@@ -95,9 +95,9 @@ fn an_urgent_packet_does_not_wait_for_what_ceilings_hold_back() {
 fn priority_leaves_others_their_rate_when_all_is_guaranteed() {
     let eager = |rate_kbps| StreamConfig { priority: Priority::Latency, ..stream(rate_kbps) };
     let configs = [vec![eager(5_000), stream(2_500)], vec![eager(50); 50]].concat();
-    for (mut link, around) in links(0) {
+    for (mut link, parent) in links(0) {
         let handles: Vec<u32> =
-            configs.iter().map(|&config| link.add_stream(around, 0, config).expect("it fits")).collect();
+            configs.iter().map(|&config| link.add_stream(parent, 0, config).expect("it fits")).collect();
         for (&handle, count) in handles.iter().zip([500, 250].into_iter().chain([1; 50])) {
             (0..count).for_each(|_| assert_eq!(push(&mut link, handle, LARGEST as u32, 0), 0));
         }
