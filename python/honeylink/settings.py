@@ -17,8 +17,6 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from honeylink.errors import SettingsError
 
-__all__ = ["Settings"]
-
 _PREFIX = "HONEYLINK_"
 _CONFIG_FILE = "HONEYLINK_CONFIG_FILE"
 _MAX_KBPS = 10**12

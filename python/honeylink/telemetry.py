@@ -10,18 +10,6 @@ from contextlib import AbstractContextManager, nullcontext
 from opentelemetry import trace
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-__all__ = [
-    "ADMISSION_REFUSALS",
-    "POOL_CAPACITY_KBPS",
-    "POOL_RESERVED_KBPS",
-    "REGISTRY",
-    "REQUESTS",
-    "REQUEST_SECONDS",
-    "SESSIONS",
-    "current_trace_id",
-    "span",
-]
-
 REGISTRY = CollectorRegistry()
 
 REQUESTS = Counter("honeylink_http_requests", "Requests answered.", ["method", "route", "status"], registry=REGISTRY)

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from honeylink.services.runtime import Services
     from honeylink.settings import Settings
 
-__all__ = ["create_app"]
-
 
 def create_app(settings: Settings, services: Services, exposition: Exposition | None = None) -> ASGIApp:
     """The open services as an ASGI application.

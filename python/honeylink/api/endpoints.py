@@ -13,8 +13,6 @@ from honeylink.api.sessions import endpoints as sessions
 if TYPE_CHECKING:
     from honeylink.api.http.endpoint import Endpoints
 
-__all__ = ["ENDPOINTS"]
-
 ENDPOINTS: Endpoints = (
     *devices.ENDPOINTS,
     *sessions.ENDPOINTS,

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from honeylink.services.runtime import Services
     from honeylink.settings import Settings
 
-__all__ = ["Server"]
-
 
 class Server(uvicorn.Server):
     """uvicorn's server for the open services, which leaves signals to the process that runs it.

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.typing import RcKeyType
 
-__all__ = ["figure", "logarithmic"]
-
 _PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5b5b5b", "#8b5cf6")
 _STYLE: dict[RcKeyType, Any] = {
     "axes.axisbelow": True,

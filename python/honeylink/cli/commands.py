@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from honeylink.services.runtime import Services
 
-__all__ = ["check_pools", "create_token", "list_tenants", "migrate", "quickstart", "revoke_token", "serve"]
-
 _out = Console(highlight=False)
 _COMMAND_TIMEOUT_SECONDS = 60
 _POOL_FIGURES = ("capacity", "reserved", "live", "withheld", "claimed")

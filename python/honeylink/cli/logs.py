@@ -9,8 +9,6 @@ import sys
 
 import structlog
 
-__all__ = ["configure_logging"]
-
 
 class _Stderr:
     """Where our own lines go: straight to stderr, since each request has one and the way through `logging` is long."""

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from argparse import _SubParsersAction
     from pathlib import Path
 
-__all__ = ["parser"]
-
 _SERVICE = "server,embedded"
 _CODES = [(10, 1), (10, 2), (10, 5)]
 

@@ -6,8 +6,6 @@ import sys
 import time
 from typing import Self
 
-__all__ = ["Progress"]
-
 _WIDTH = 24
 _PAUSE_SECONDS = 0.1
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from honeylink.services.runtime import Services
     from honeylink.settings import Settings
 
-__all__ = ["demonstrate"]
-
 _SHARD_BYTES = 1200  # what fits a datagram on nearly every path
 
 

@@ -17,17 +17,6 @@ from honeylink.errors import Forbidden, ValidationFailed
 if TYPE_CHECKING:
     from datetime import datetime
 
-__all__ = [
-    "SYSTEM_TENANT_ID",
-    "Permission",
-    "Principal",
-    "Role",
-    "Tenant",
-    "authorize",
-    "check_name",
-    "check_tenant_name",
-]
-
 SYSTEM_TENANT_ID = UUID(int=0)
 """Owner of what belongs to no tenant: the node pool, and refused attempts that name none."""
 

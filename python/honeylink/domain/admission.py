@@ -19,20 +19,6 @@ if TYPE_CHECKING:
     from honeylink.domain.devices import DeviceStatus
     from honeylink.domain.sessions import ExpectedLoss, StreamRequest
 
-__all__ = [
-    "Admission",
-    "Charge",
-    "Contenders",
-    "LiveSession",
-    "Pool",
-    "PoolLevel",
-    "Shrunk",
-    "decide",
-    "path_emptied",
-    "plan_fec",
-    "plan_shrink",
-]
-
 # As for every priority. Longer groups need less parity for the same loss, and a receiver waits longer for them.
 _PLANNED_DATA_SHARDS = 10
 

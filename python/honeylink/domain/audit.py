@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-__all__ = ["AuditEvent", "AuditFilter", "AuditRecord", "Category", "Outcome"]
-
 
 class Category(StrEnum):
     """The kind of change, or of attempt, that an event records."""

@@ -22,23 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
-__all__ = [
-    "DEVICE_ID_PATTERN",
-    "METADATA_MAX_BYTES",
-    "PAIRING_MAX_TRIES",
-    "PAIRING_TTL_SECONDS",
-    "Device",
-    "DeviceRegistration",
-    "DeviceStatus",
-    "PairingAttempt",
-    "check_paired",
-    "check_pairing",
-    "floats_in",
-    "generate_pairing_code",
-    "metadata_bytes",
-    "normalize_pairing_code",
-]
-
 DEVICE_ID_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{3,63}$"
 METADATA_MAX_BYTES = 16_384
 """As `metadata_bytes` counts them: a page of fifty devices stays within a megabyte."""

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from uuid import UUID
 
-__all__ = ["SealedKey", "WrappedDataKey", "WrappedKey"]
-
 
 @dataclass(frozen=True, slots=True)
 class WrappedKey:

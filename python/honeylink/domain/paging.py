@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
-__all__ = ["PAGE_MAX_BYTES", "Cursor", "Page"]
-
 PAGE_MAX_BYTES = 1_048_576
 """What the items of a page come to at most, as JSON; but a page has one item, however large that is."""
 

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from honeylink.domain.admission import Charge, Pool, PoolLevel
 
-__all__ = ["Force", "PoolChange", "Shares", "check_change"]
-
 
 class Force(StrEnum):
     """How a pool comes down to a ceiling that is lower than what it has given away."""

@@ -12,22 +12,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-__all__ = [
-    "DEFAULT_RECOVERY_TARGET",
-    "FEC_BY_PRIORITY",
-    "ExpectedLoss",
-    "FecParameters",
-    "FecRule",
-    "Mode",
-    "Priority",
-    "Session",
-    "SessionRequest",
-    "SessionStatus",
-    "Stream",
-    "StreamRequest",
-    "connection_id",
-]
-
 
 class Mode(StrEnum):
     """How a stream is delivered."""

@@ -13,15 +13,6 @@ from __future__ import annotations
 import re
 from uuid import UUID
 
-__all__ = [
-    "NAME_PATTERN",
-    "TEXT_PATTERN",
-    "UUID_PATTERN",
-    "parse_uuid",
-    "unfit_for_name",
-    "unfit_for_text",
-]
-
 _Ranges = tuple[tuple[int, int], ...]
 
 # General categories Cc, and Cf with Zl and Zp, as of Unicode 16.

@@ -13,8 +13,6 @@ import hmac
 from dataclasses import dataclass, field
 from uuid import UUID
 
-__all__ = ["SECRET_BYTES", "BearerToken"]
-
 SECRET_BYTES = 32
 _PREFIX = "hl1_"
 _ID_BYTES = 16

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
-__all__ = ["is_low_order"]
-
 # Any will do, and it is no secret: with a point of low order all of them agree on zero, with others none does.
 _ANY_KEY = X25519PrivateKey.from_private_bytes(bytes(range(32)))
 

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from uuid import UUID
 
-__all__ = ["data_key_context", "device_master_key_context", "encode"]
-
 _MAGIC = b"HL1"
 _u16 = struct.Struct(">H").pack
 _u32 = struct.Struct(">I").pack

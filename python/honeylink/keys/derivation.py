@@ -18,8 +18,6 @@ from honeylink.keys.secret import KEY_BYTES, Secret
 if TYPE_CHECKING:
     from uuid import UUID
 
-__all__ = ["SALT", "derive", "session_key", "stream_key"]
-
 SALT = b"honeylink/hkdf/1"
 _SHA512 = SHA512()
 # HKDF-Extract (section 2.2) is an HMAC keyed by the salt, which is the same each time: that much is done once.

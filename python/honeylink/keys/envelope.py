@@ -22,8 +22,6 @@ from honeylink.keys.secret import Secret
 if TYPE_CHECKING:
     from uuid import UUID
 
-__all__ = ["DataKey", "UnsealError", "open_session_key", "pairing_mac_key", "seal_session_key"]
-
 _NONCE_BYTES = 12
 
 

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from honeylink.domain.keys import SealedKey, WrappedKey
     from honeylink.keys.providers import KeyProvider, UnwrappedKeys
 
-__all__ = ["Keyring", "SessionKeys", "SessionRoots", "UnwrappedRoots"]
-
 
 @dataclass(slots=True)
 class SessionRoots:

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["LocalKeyProvider"]
-
 _NONCE_BYTES = 12
 _MODE = 0o600
 

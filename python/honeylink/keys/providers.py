@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from honeylink.domain.keys import WrappedKey
     from honeylink.keys.secret import Secret
 
-__all__ = ["KeyProvider", "KeyProviderError", "KeyProviders", "UnwrappedKeys"]
-
 
 class KeyProviderError(DependencyUnavailable):
     """The provider can't be reached or is too slow, or does not hold the key that a wrapped key needs."""

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from honeylink.keys.providers import KeyProvider
     from honeylink.settings import Settings
 
-__all__ = ["KINDS", "Kind", "open_keyring"]
-
 
 @dataclass(frozen=True, slots=True)
 class Kind:

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, NoReturn, Self
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["KEY_BYTES", "Secret", "wipe_secrets"]
-
 KEY_BYTES = 32
 
 

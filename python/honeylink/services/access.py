@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from honeylink.store.database import Database
     from honeylink.store.tokens import StoredToken
 
-__all__ = ["Access"]
-
 # Tokens that are looked up at the same time: fewer than there are connections to the database, so that a flood of
 # unknown ones leaves some to those whose tokens are known.
 _READS_MAX = 4

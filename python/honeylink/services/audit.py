@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from honeylink.services.access import Access
     from honeylink.store.database import Database
 
-__all__ = ["Audit", "event_by"]
-
 
 def event_by(
     caller: Principal,

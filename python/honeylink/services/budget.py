@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from honeylink.store.database import Database
 
-__all__ = ["within_budget"]
-
 _T = TypeVar("_T")
 
 

@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     from honeylink.services.locked_rows import LockedRows
     from honeylink.store.database import Database, UnitOfWork
 
-__all__ = ["Devices", "RegisteredDevice", "end_sessions_of"]
-
 _SESSIONS_AT_A_TIME = 200
 
 _log = structlog.get_logger(__name__)

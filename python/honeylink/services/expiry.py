@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from honeylink.store.database import Database
     from honeylink.store.sessions import EndingSession
 
-__all__ = ["Expiry"]
-
 # One statement's worth: enough to keep up with any rate of creation, small enough to hold its locks only shortly.
 _BATCH = 200
 # That one sweep could not end, before it gives up until the next.

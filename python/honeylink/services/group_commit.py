@@ -42,8 +42,6 @@ if TYPE_CHECKING:
 
     Snapshots = dict[tuple[UUID, str], Snapshot]
 
-__all__ = ["GroupCommit", "Outcomes"]
-
 Outcomes: TypeAlias = "dict[PendingSession, OpenedSession | ServiceError]"
 """What became of the members of a group. One that is missing has to be decided on again."""
 

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from honeylink.services.fresh_cache import FreshCache
     from honeylink.store.tokens import StoredToken
 
-__all__ = ["invalidate"]
-
 
 def invalidate(change: str | None, tokens: FreshCache[UUID, StoredToken], known_devices: FreshCache[Any, Any]) -> None:
     """Invalidate what has changed.

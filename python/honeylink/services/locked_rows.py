@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from honeylink.store.database import Database
     from honeylink.store.locks import LockedRow
 
-__all__ = ["LockedRows"]
-
 # A transaction that holds a row at each look is not one of the many short ones.
 _LOOKS = 3
 _HELD_SECONDS = 0.025

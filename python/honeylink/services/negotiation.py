@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from honeylink.services.pending import PendingSession
     from honeylink.store.database import Database, UnitOfWork
 
-__all__ = ["Negotiation"]
-
 # Of each kind that is read. What a larger number would find is hardly worth the time it takes.
 _CONTENDERS_MAX = 100
 

@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from honeylink.services.snapshots import KnownDevices
     from honeylink.store.database import Database
 
-__all__ = ["Opening"]
-
 # As many as are decided on within a commit's time at full load. A larger one would make its first member wait for its
 # last.
 _GROUP_MAX = 64

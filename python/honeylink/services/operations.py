@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from honeylink.store.database import Database, UnitOfWork
     from honeylink.store.pools import PoolReconciliation
 
-__all__ = ["Operations"]
-
 
 class Operations:
     """Readiness, pool reconciliation and the metrics that are read from the database."""

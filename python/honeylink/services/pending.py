@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from honeylink.keys.secret import Secret
     from honeylink.services.snapshots import Snapshot
 
-__all__ = ["OpenedSession", "PendingSession", "new_session", "session_roots", "wipe"]
-
 
 @dataclass(frozen=True, slots=True)
 class OpenedSession:

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from honeylink.services.locked_rows import LockedRows
     from honeylink.store.database import Database, UnitOfWork
 
-__all__ = ["Pools", "set_capacity", "set_node_pool"]
-
 # Sessions that one change shrinks at most: what a transaction does in well under its time.
 _SHRINK_MAX = 2000
 _STRONGER_THAN_ALL = 2**31 - 1

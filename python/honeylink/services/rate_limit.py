@@ -11,8 +11,6 @@ from honeylink.errors import RateLimited
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-__all__ = ["RateLimiter"]
-
 # Bounds the memory, whatever callers come up with. The longest idle goes first, and an idle one has a full burst again.
 _MAX_CALLERS = 100_000
 

@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from honeylink.settings import Settings
     from honeylink.store.tokens import StoredToken
 
-__all__ = ["Services", "migrate_database", "open_services", "prepared_database", "set_up_node_pool"]
-
 # Of each tenant, in its audit trail: enough to see an attack by, too few to fill a disk.
 _REFUSED_TOKENS_PER_SECOND = 10
 # Kept at most: of tokens half a kilobyte each, of devices a whole one.

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from honeylink.services.pending import OpenedSession
     from honeylink.store.database import Database, UnitOfWork
 
-__all__ = ["Preview", "Sessions", "Victim"]
-
 _REFUSALS = (NotFound, StateConflict, TooManyStreams, BandwidthExceeded)
 
 

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from honeylink.services.fresh_cache import FreshCache
     from honeylink.store.sessions import SessionContext
 
-__all__ = ["KnownDevices", "Snapshot"]
-
 # Clocks drift apart by less than a tenth of a second in this time.
 _MAX_AGE_SECONDS = 600.0
 

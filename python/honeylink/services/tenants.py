@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from honeylink.keys.keyring import Keyring
     from honeylink.store.database import Database
 
-__all__ = ["Tenants"]
-
 
 class Tenants:
     """All tenants. There is no caller: whoever can run this holds the database anyway."""

@@ -27,8 +27,6 @@ from honeylink.store._programs import ENVIRONMENT, VERSION, Account, DatabaseSta
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["PORT", "Cluster"]
-
 PORT: Final = 5432  # part of the socket's file name only: nothing listens on TCP
 _log = structlog.get_logger(__name__)
 

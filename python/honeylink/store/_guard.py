@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from honeylink.store._programs import Account
 
-__all__ = ["Guard"]
-
 # The first line is the server's process id, the second the owner's word that there is nothing to guard any more.
 # Fast, immediate, by force, as an owner does it. What ends the owner's group or terminal must not end the guard.
 _WAIT: Final = """

@@ -19,8 +19,6 @@ from honeylink.errors import HoneyLinkError, SettingsError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["ENVIRONMENT", "VERSION", "Account", "DatabaseStartError", "bin_dir", "run"]
-
 _log = structlog.get_logger(__name__)
 
 VERSION: Final = 18

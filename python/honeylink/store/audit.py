@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from honeylink.domain.paging import Cursor
     from honeylink.store.database import UnitOfWork
 
-__all__ = ["complete_until", "event_parameters", "list_events", "record_event"]
-
 _LEAST_ID = UUID(int=0)
 
 # Between two looks at who is still writing: at first as long as most transactions take, then twice as long each time.

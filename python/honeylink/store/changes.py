@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from honeylink.store.database import Database
 
-__all__ = ["STALE_SECONDS", "Changes"]
-
 STALE_SECONDS = 1.0
 """How old the last heartbeat may be."""
 

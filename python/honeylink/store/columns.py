@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from asyncpg import Record
 
-__all__ = ["LISTS", "Column", "session_of", "stream_of", "written"]
-
 
 class Column(NamedTuple):
     """One column. `write` takes a new session or stream; `read` what a row has, for the field of the same name."""

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from asyncpg import Record
     from asyncpg.pool import PoolConnectionProxy
 
-__all__ = ["LOCK_WAIT_MS", "UNAVAILABLE", "Database", "DatabaseUnprepared", "RowLocked", "UnitOfWork"]
-
 # Before a connection is replaced; the driver's own default would do so, and prepare all anew, every minute under load.
 _MAX_QUERIES = 10_000_000
 

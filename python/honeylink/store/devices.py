@@ -30,17 +30,6 @@ if TYPE_CHECKING:
     from honeylink.domain.tokens import BearerToken
     from honeylink.store.database import UnitOfWork
 
-__all__ = [
-    "attempt_pairing",
-    "find_device",
-    "list_devices",
-    "list_draining_devices",
-    "lock_device",
-    "mark_device_drained",
-    "register_device",
-    "revoke_device",
-]
-
 
 async def lock_device(work: UnitOfWork, tenant_id: UUID, device_id: str) -> DeviceStatus | None:
     """Lock a device for the rest of the transaction; where it stands, or None if there is none."""

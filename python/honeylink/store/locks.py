@@ -10,8 +10,6 @@ if TYPE_CHECKING:
 
     from honeylink.store.database import UnitOfWork
 
-__all__ = ["LockedRow", "find_locked_rows"]
-
 
 class LockedRow(NamedTuple):
     """A row of a device, of a whole tenant (no device), or of the node (the nil tenant), and who may hold its lock."""

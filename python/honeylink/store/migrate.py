@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy import Connection
 
-__all__ = ["HEAD_REVISION", "OLDEST_REVISION", "MigrationError", "migrate"]
-
 HEAD_REVISION = "0006"
 """The newest script's revision: the schema that this code makes."""
 

@@ -27,21 +27,6 @@ if TYPE_CHECKING:
 
 _NODE_KEY = f"{SYSTEM_TENANT_ID}/{PoolLevel.NODE}/node"
 
-__all__ = [
-    "LevelTotal",
-    "PoolReconciliation",
-    "change_pool",
-    "check_pools",
-    "ensure_node_pool",
-    "find_path",
-    "find_shares",
-    "list_pools",
-    "lock_pools",
-    "pool_of",
-    "sum_pools",
-    "withhold_claims",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class PoolReconciliation:

@@ -9,8 +9,6 @@ import asyncpg
 if TYPE_CHECKING:
     from honeylink.store.database import UnitOfWork
 
-__all__ = ["find_oldest_code", "find_revision"]
-
 
 async def find_revision(work: UnitOfWork) -> str | None:
     """The revision of the database's schema; None if it has none yet."""

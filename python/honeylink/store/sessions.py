@@ -29,23 +29,6 @@ if TYPE_CHECKING:
     from honeylink.domain.sessions import Session, SessionRequest, Stream
     from honeylink.store.database import UnitOfWork
 
-__all__ = [
-    "DueSession",
-    "EndingSession",
-    "NewSession",
-    "SessionContext",
-    "create_sessions",
-    "end_sessions",
-    "expire_sessions",
-    "find_contenders",
-    "find_session",
-    "find_session_contexts",
-    "list_due_sessions",
-    "list_live_session_ids",
-    "list_sessions",
-    "shrink_sessions",
-]
-
 # More often no pool's capacity changes while a lock is awaited.
 _TRIES = 3
 

@@ -13,8 +13,6 @@ import aiosql
 
 from honeylink.store.columns import LISTS
 
-__all__ = ["STATEMENTS", "TEXT", "Statement"]
-
 
 class Statement(NamedTuple):
     """A statement as the server takes it, and the names of its parameters in their order."""

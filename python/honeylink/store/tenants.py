@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from honeylink.domain.audit import AuditEvent
     from honeylink.store.database import UnitOfWork
 
-__all__ = ["create_tenant", "find_data_key", "find_tenant_id", "list_sample_data_keys", "list_tenants"]
-
 
 async def create_tenant(
     work: UnitOfWork, name: str, pool_kbps: int, data_key: WrappedDataKey, event: AuditEvent

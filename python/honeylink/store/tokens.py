@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from honeylink.domain.tokens import BearerToken
     from honeylink.store.database import UnitOfWork
 
-__all__ = ["StoredToken", "create_token", "find_token", "revoke_token"]
-
 
 @dataclass(frozen=True, slots=True)
 class StoredToken:

@@ -12,8 +12,6 @@ from honeylink.api.http.models import AnswerModel
 from honeylink.api.http.values import Time
 from honeylink.domain.audit import Category, Outcome
 
-__all__ = ["AuditEventAnswer", "AuditPage"]
-
 
 class AuditEventAnswer(AnswerModel):
     """An event of the audit trail."""

@@ -12,8 +12,6 @@ from honeylink.api.http.pages import answer_page
 if TYPE_CHECKING:
     from honeylink.api.http.endpoint import Answer, Call
 
-__all__ = ["ENDPOINTS"]
-
 
 async def list_events(call: Call) -> Answer:
     """Read the audit trail, newest first."""

@@ -9,8 +9,6 @@ from honeylink.api.http.examples import DEVICE_ID, SESSION_ID, TRACE_ID
 if TYPE_CHECKING:
     from pydantic.config import JsonDict
 
-__all__ = ["AUDIT_EVENT"]
-
 AUDIT_EVENT: JsonDict = {
     "event_id": "01999e2c-6a00-7000-8000-000000000004",
     "at": "2025-10-02T10:00:00Z",

@@ -8,8 +8,6 @@ from honeylink.api.http.pages import PageQuery
 from honeylink.api.http.values import DeviceId, TimeBound
 from honeylink.domain.audit import AuditFilter, Category
 
-__all__ = ["AuditQuery"]
-
 
 class AuditQuery(PageQuery):
     """Which events to list."""

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from honeylink.settings import Settings
 
-__all__ = ["KEEP_ALIVE_SECONDS", "Deadlines", "Phase"]
-
 KEEP_ALIVE_SECONDS = 30
 # The application is given its own deadline for a body first, as it can say which one was missed.
 _BODY_GRACE_SECONDS = 1

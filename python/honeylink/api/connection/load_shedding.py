@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from honeylink.services.load_shedding.gate import AdmissionGate
     from honeylink.services.load_shedding.in_flight import InFlight
 
-__all__ = ["LoadShedding"]
-
 _ROUTE = "/sessions"
 _PATHS = tuple(f"{prefix}{_ROUTE}" for prefix in PREFIXES)
 _TRACE = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")

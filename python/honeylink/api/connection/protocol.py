@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from honeylink.api.connection.load_shedding import LoadShedding
     from honeylink.settings import Settings
 
-__all__ = ["MAX_HEADER_BYTES", "MAX_HEADER_FIELDS", "Connection"]
-
 MAX_HEADER_BYTES = 32_768
 """Of a request's target and its header fields, with the four bytes that separate and end each field."""
 MAX_HEADER_FIELDS = 128

@@ -14,8 +14,6 @@ from honeylink.domain.devices import DeviceStatus
 if TYPE_CHECKING:
     from honeylink.services.devices import RegisteredDevice
 
-__all__ = ["DeviceAnswer", "DevicePage", "PairedDeviceAnswer", "RegisteredDeviceAnswer"]
-
 
 class RegisteredDeviceAnswer(AnswerModel):
     """A device that has just been registered."""

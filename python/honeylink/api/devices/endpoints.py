@@ -13,8 +13,6 @@ from honeylink.domain.devices import DeviceStatus
 if TYPE_CHECKING:
     from honeylink.api.http.endpoint import Call
 
-__all__ = ["ENDPOINTS"]
-
 
 async def register_device(call: Call) -> Answer:
     """Register a device."""

@@ -9,8 +9,6 @@ from honeylink.api.http.examples import DEVICE_ID, SESSION_ENDPOINT
 if TYPE_CHECKING:
     from pydantic.config import JsonDict
 
-__all__ = ["DEVICE", "DEVICE_BODY", "PAIRED_DEVICE", "REGISTERED_DEVICE"]
-
 DEVICE_BODY: JsonDict = {
     "device_id": DEVICE_ID,
     "public_key": "hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo",  # of RFC 7748, section 6.1

@@ -16,8 +16,6 @@ from honeylink.domain.text import TEXT_PATTERN
 if TYPE_CHECKING:
     from honeylink.settings import Settings
 
-__all__ = ["DeviceBody", "PairingBody", "RevocationBody"]
-
 _TEXT = {"type": "string", "pattern": TEXT_PATTERN}
 _KEY = {**_TEXT, "maxLength": KEY_MAX_LENGTH}
 _METADATA_REFERENCE = {"$ref": "#/components/schemas/Metadata"}

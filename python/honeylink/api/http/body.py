@@ -35,17 +35,6 @@ if TYPE_CHECKING:
 
     Path = tuple[int | str, ...]
 
-__all__ = [
-    "DEPTH_MAX",
-    "FAULTS_MAX",
-    "PARAMETERS_MAX",
-    "VALUES_MAX",
-    "check_path",
-    "parse_body",
-    "read_body",
-    "read_query",
-]
-
 DEPTH_MAX = 16
 VALUES_MAX = 4096
 """Members of all arrays and objects of a body. The largest that can be right, 255 streams, has some 2,600."""

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     Handler = Callable[["Call"], Awaitable["Answer"]]
     PublicHandler = Callable[[Request], Awaitable[Response]]
 
-__all__ = ["PREFIXES", "Answer", "Call", "Endpoint", "Endpoints", "Link", "PublicAnswer", "PublicEndpoint"]
-
 PREFIXES = ("/api/v1", "")
 """Every resource is served under each of these, the same; the longer first, since the other fits every path."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["DEVICE_ID", "SESSION_ENDPOINT", "SESSION_ID", "TRACE_ID"]
-
 DEVICE_ID = "device-12345"
 SESSION_ID = "01999e2c-6a00-7000-8000-000000000001"
 SESSION_ENDPOINT = "quic://127.0.0.1:7843"

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from honeylink.settings import Settings
 
-__all__ = ["AnswerModel", "BodyModel", "Fault", "RequestModel", "is_none"]
-
 Fault = tuple[str, str]
 """A JSON pointer, and what is wrong there."""
 

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from prometheus_client import Counter, Histogram
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["Observability", "count_request", "install_exporter", "trace_context", "traceparent"]
-
 _log = structlog.get_logger("honeylink.request")
 _propagator = TraceContextTextMapPropagator()
 _random = random.Random()  # noqa: S311 - ids have to differ, no more

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from honeylink.domain.paging import Page
 
-__all__ = ["PageQuery", "answer_page"]
-
 # What is rendered in about a millisecond.
 _BYTES_BEFORE_YIELDING = 32_768
 

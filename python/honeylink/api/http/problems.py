@@ -16,8 +16,6 @@ from honeylink.telemetry import current_trace_id
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["MEDIA_TYPE", "PROBLEMS", "RefusalAnswer", "problem_body", "problem_response", "render_problem"]
-
 MEDIA_TYPE = "application/problem+json"
 
 # status and title by error code

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from honeylink.api.http.endpoint import Endpoints
 
-__all__ = ["routes_of"]
-
 
 def routes_of(endpoints: Endpoints) -> list[Route]:
     """The endpoints under all of their prefixes."""

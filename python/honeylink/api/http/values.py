@@ -19,35 +19,6 @@ from honeylink.keys.agreement import is_low_order
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = [
-    "KEY_MAX_LENGTH",
-    "PATH_PATTERNS",
-    "SEMVER_PATTERN",
-    "Base64Url",
-    "BurstPackets",
-    "CursorText",
-    "DeviceId",
-    "HoldMs",
-    "Kbps",
-    "LossRate",
-    "Metadata",
-    "Name",
-    "PageLimit",
-    "PositiveKbps",
-    "PublicKey",
-    "Reason",
-    "RoundedNumber",
-    "Seconds",
-    "SessionPriority",
-    "Share",
-    "Time",
-    "TimeBound",
-    "base64url",
-    "shorten",
-    "show_field",
-    "word_of",
-]
-
 W = TypeVar("W", bound=StrEnum)
 
 _MAX_KBPS = 10**9  # a terabit a second: far above any link, and 16 of them far below what a bigint holds

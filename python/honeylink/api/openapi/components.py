@@ -10,8 +10,6 @@ from honeylink.api.http.problems import PROBLEMS
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-__all__ = ["HEADERS", "PROBLEM", "SCHEMA_REFERENCE", "header_references", "model_reference"]
-
 SCHEMA_REFERENCE = "#/components/schemas/{model}"
 
 HEADERS: dict[str, dict[str, Any]] = {

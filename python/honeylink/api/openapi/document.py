@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from honeylink.api.http.endpoint import Endpoints, Link, PublicEndpoint
     from honeylink.settings import Settings
 
-__all__ = ["openapi_document"]
-
 _DESCRIPTION = """\
 Every resource is served under `/` and, the same, under `/api/v1`. Bodies are JSON in UTF-8, of at most 16 levels and
 {values_max} values, without control characters in any text. Names and reasons have no format characters (Unicode's Cf)

@@ -14,8 +14,6 @@ from honeylink.domain.text import NAME_PATTERN, TEXT_PATTERN
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["DOCS_HEADERS", "render_docs"]
-
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1f2328; --soft: #636c76; --line: #dfe3e8; --page: #fff; --box: #f5f6f8; --link: #0a58ca;
   --get: #0a6b3d; --post: #8a4b00; --delete: #b3261e }

@@ -8,8 +8,6 @@ from honeylink.api.http.examples import TRACE_ID
 from honeylink.api.http.problems import MEDIA_TYPE, PROBLEMS, problem_body
 from honeylink.api.openapi.components import SCHEMA_REFERENCE, header_references
 
-__all__ = ["problem_answers"]
-
 # What the problems look like: a message, and the members that this code adds.
 _EXAMPLES: dict[str, tuple[str, dict[str, object]]] = {
     "ERR_VALIDATION": (

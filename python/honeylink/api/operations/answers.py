@@ -6,8 +6,6 @@ from typing import Literal
 
 from honeylink.api.http.models import AnswerModel
 
-__all__ = ["HealthAnswer", "ReadinessAnswer"]
-
 
 class HealthAnswer(AnswerModel):
     """The process is alive."""

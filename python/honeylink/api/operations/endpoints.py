@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from honeylink.services.runtime import Services
     from honeylink.settings import Settings
 
-__all__ = ["ENDPOINTS"]
-
 _JSON = "application/json"
 
 

@@ -11,8 +11,6 @@ from honeylink.telemetry import REGISTRY
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-__all__ = ["Exposition", "own_exposition"]
-
 Exposition: TypeAlias = "Callable[[], Awaitable[bytes]]"
 """Makes what `/metrics` answers, in Prometheus's text format."""
 

@@ -14,8 +14,6 @@ from honeylink.domain.admission import Charge, PoolLevel
 if TYPE_CHECKING:
     from honeylink.domain.admission import Pool
 
-__all__ = ["PoolAnswer", "PoolPage"]
-
 
 class PoolAnswer(AnswerModel):
     """A pool: what it is, and what of it is in use. Of the node's that is null: others use it too."""

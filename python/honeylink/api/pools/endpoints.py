@@ -12,8 +12,6 @@ from honeylink.api.pools.requests import PoolBody
 if TYPE_CHECKING:
     from honeylink.api.http.endpoint import Call
 
-__all__ = ["ENDPOINTS"]
-
 
 async def list_pools(call: Call) -> Answer:
     """List the tenant's pools and the one that all tenants share, newest first."""

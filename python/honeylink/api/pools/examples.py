@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pydantic.config import JsonDict
 
-__all__ = ["POOL", "POOL_BODY"]
-
 POOL_BODY: JsonDict = {"capacity_kbps": 90_000, "guaranteed_kbps": 60_000, "lend_limit_kbps": 20_000}
 
 POOL: JsonDict = {

@@ -12,8 +12,6 @@ from honeylink.api.pools import examples
 from honeylink.domain.admission import Charge
 from honeylink.domain.pools import Force, PoolChange
 
-__all__ = ["PoolBody"]
-
 
 class PoolBody(BodyModel):
     """What a pool shall be. What is left out is as the default says, not as it was."""

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from honeylink.services.pending import OpenedSession
     from honeylink.services.sessions import Preview
 
-__all__ = ["OpenedSessionAnswer", "PreviewAnswer", "SessionAnswer", "SessionPage"]
-
 
 class FecAnswer(AnswerModel):
     """Shards of one FEC group."""

@@ -13,8 +13,6 @@ from honeylink.api.sessions.requests import SessionBody, SessionQuery
 if TYPE_CHECKING:
     from honeylink.api.http.endpoint import Call
 
-__all__ = ["ENDPOINTS"]
-
 
 async def open_session(call: Call) -> Answer:
     """Admit and open a session."""

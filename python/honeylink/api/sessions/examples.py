@@ -9,8 +9,6 @@ from honeylink.api.http.examples import DEVICE_ID, SESSION_ENDPOINT, SESSION_ID
 if TYPE_CHECKING:
     from pydantic.config import JsonDict
 
-__all__ = ["OPENED_SESSION", "PREVIEW", "SESSION", "SESSION_BODY"]
-
 _STREAM_IDS = ("01999e2c-6a00-7000-8000-000000000002", "01999e2c-6a00-7000-8000-000000000003")
 _KEY = "uYv4Qy6W6WmS1x8gq1v2X0nGm3m0o8m1b7H0t3b5JmE"
 

@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from honeylink.api.http.models import Fault
     from honeylink.settings import Settings
 
-__all__ = ["MAX_STREAMS", "SessionBody", "SessionQuery"]
-
 MAX_STREAMS = 255
 """More are not even looked at; up to here it is the service's setting that refuses them, which may be as much."""
 

@@ -13,8 +13,6 @@ from honeylink.errors import HoneyLinkError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Case", "Codec", "CodecFailed", "Operation"]
-
 
 class CodecFailed(HoneyLinkError):
     """A codec that raised, gave wrong bytes, or took its process with it: its speed would mean nothing."""

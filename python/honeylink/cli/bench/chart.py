@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from honeylink.cli.bench.cases import Codec
     from honeylink.cli.bench.measuring import Measurement, Result
 
-__all__ = ["draw"]
-
 _PANEL_WIDTH, _PANEL_HEIGHT = 330, 240
 _TITLE_WIDTH = 460
 _LEGEND_COLUMN_WIDTH, _LEGEND_LINE_HEIGHT = 150, 20

@@ -21,8 +21,6 @@ from honeylink.fec import ReedSolomon, empty_shards, engine, engines
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["PEERS", "Prepared", "installed", "missing", "prepare"]
-
 _REEDSOLO_SHARD_BYTES_MAX = 2048  # it is pure Python: more takes seconds and says nothing new
 _LIBERASURECODE_SHARDS_MAX = 32
 

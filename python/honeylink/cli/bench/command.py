@@ -13,8 +13,6 @@ from honeylink.cli.progress import Progress
 if TYPE_CHECKING:
     from argparse import Namespace
 
-__all__ = ["fec"]
-
 
 def fec(chosen: Namespace) -> int:
     """Measure the codec, and show what was found; 1 if an engine of ours has failed."""

@@ -12,8 +12,6 @@ from honeylink.cli.bench.workers import Worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["FULL", "QUICK", "Effort", "Measurement", "Result", "cases", "measure"]
-
 
 @dataclass(frozen=True)
 class Effort:

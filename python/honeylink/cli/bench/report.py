@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from honeylink.cli.bench.measuring import Effort, Measurement
 
-__all__ = ["cpu_model", "document", "lines", "size"]
-
 _UNIT = "GiB/s of data bytes (k shards of n bytes; parity comes on top)"
 _CIRCUMSTANCES = ("python", "system", "cpu", "measured_at")
 _NAME_WIDTH, _CELL_WIDTH = 26, 9

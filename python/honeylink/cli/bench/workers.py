@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from honeylink.cli.bench.cases import Case, Codec
     from honeylink.cli.bench.codecs import Prepared
 
-__all__ = ["Ready", "Worker"]
-
 _JOIN_SECONDS = 5
 
 

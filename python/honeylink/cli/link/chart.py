@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from honeylink.cli.link.simulation import Outcome
 
-__all__ = ["draw"]
-
 _WIDTH, _HEIGHT = 800, 620
 _LEGEND_COLUMNS, _LEGEND_LINE_HEIGHT = 5, 20
 # Wider than a stream's line, so that one that takes all of the link is seen on it.

@@ -13,8 +13,6 @@ from honeylink.cli.progress import Progress
 if TYPE_CHECKING:
     from argparse import Namespace
 
-__all__ = ["simulate"]
-
 
 def simulate(chosen: Namespace) -> None:
     """Run a scenario, and show what was found.

@@ -9,8 +9,6 @@ if TYPE_CHECKING:
 
     from honeylink.cli.link.simulation import Outcome, StreamOutcome
 
-__all__ = ["document", "lines"]
-
 _HEADER = (
     "stream",
     "offered kbit/s",

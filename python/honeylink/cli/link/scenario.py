@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-__all__ = ["SHIPPED", "Change", "Loss", "Parity", "Scenario", "ScenarioError", "Stream", "load"]
-
 SHIPPED: Final = {path.stem: path for path in sorted((Path(__file__).parent / "scenarios").glob("*.toml"))}
 """Those that come with the package, by name."""
 

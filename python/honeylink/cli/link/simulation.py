@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from honeylink.cli.link.scenario import Change, Loss, Parity, Scenario, Stream
     from honeylink.scheduler import Batch, LinkScheduler, LinkStats
 
-__all__ = ["Outcome", "StreamOutcome", "simulate"]
-
 _ALL = 1 << 40  # packets
 _TOLD_EVERY = 500  # moments
 _PARTS = 120  # of the time, in the chart

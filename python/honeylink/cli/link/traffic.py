@@ -10,8 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Table", "Traffic"]
-
 _SECOND_NS = 1_000_000_000
 _KEYFRAMES_EVERY = 30
 _KEYFRAME_SIZE = 4  # of the others': what encoders give for a camera that hardly moves

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from honeylink.settings import Settings
 
-__all__ = ["Channel", "Task"]
-
 _MESSAGE_BYTES_MAX = 16 << 20  # metrics are the longest, some kilobytes for each route
 
 

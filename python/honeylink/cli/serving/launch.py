@@ -11,8 +11,6 @@ from honeylink.api.http.observability import install_exporter
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-__all__ = ["launch", "run"]
-
 T = TypeVar("T")
 
 

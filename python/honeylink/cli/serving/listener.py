@@ -12,8 +12,6 @@ from honeylink.errors import SettingsError
 if TYPE_CHECKING:
     from honeylink.settings import Settings
 
-__all__ = ["listen", "listen_by", "reserve", "several"]
-
 _BACKLOG = 2048
 # uvloop accepts one connection from each listening socket in a pass of its loop (libuv pull request 3696): when a fleet
 # comes back all at once, its last would wait for hundreds of passes. So one socket listens as so many.

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from honeylink.services.runtime import Services
     from honeylink.settings import Settings
 
-__all__ = ["serve"]
-
 _log = structlog.get_logger(__name__)
 
 # They end where they stand once they are cancelled. One that does not is left behind.

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-__all__ = ["Stopping"]
-
 _log = structlog.get_logger(__name__)
 
 

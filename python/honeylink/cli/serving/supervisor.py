@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from honeylink.settings import Settings
 
-__all__ = ["supervise"]
-
 _log = structlog.get_logger(__name__)
 
 # A fault that passes is over by then, and one that stays is told while somebody still looks.

@@ -15,8 +15,6 @@ from prometheus_client.parser import text_string_to_metric_families
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["sum_expositions"]
-
 
 def sum_expositions(expositions: Iterable[str]) -> str:
     r"""Add up what processes expose in Prometheus's text format.

@@ -22,8 +22,6 @@ from honeylink.errors import HoneyLinkError
 if TYPE_CHECKING:
     from honeylink.services.runtime import Services
 
-__all__ = ["main"]
-
 # Longer than a supervisor waits for those who do not answer it.
 _TOTALS_SECONDS_MAX = 3.0
 

@@ -10,8 +10,6 @@ from honeylink.services.load_shedding.limit import LoadLimit
 from honeylink.services.load_shedding.states import COUNTED, Event, State
 from honeylink.services.load_shedding.turns import Turns
 
-__all__ = ["AdmissionGate"]
-
 _log = structlog.get_logger(__name__)
 
 

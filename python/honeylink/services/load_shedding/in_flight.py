@@ -9,8 +9,6 @@ from honeylink.services.load_shedding.states import TRANSITIONS, Event, State
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-__all__ = ["Counts", "InFlight"]
-
 Counts: TypeAlias = dict[State, int]
 """How many requests there are in each state that is counted."""
 

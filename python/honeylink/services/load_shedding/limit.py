@@ -9,8 +9,6 @@ a second times how long each may take.
 
 from __future__ import annotations
 
-__all__ = ["LoadLimit"]
-
 _WINDOW_SECONDS = 0.1
 # In a row; one alone may be a disk that was busy for a moment.
 _STANDING_WINDOWS = 2

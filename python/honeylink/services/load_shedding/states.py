@@ -30,8 +30,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["COUNTED", "TRANSITIONS", "Event", "State"]
-
 
 class State(IntEnum):
     """Where a request is. An `IntEnum`, since its hash costs nothing."""

@@ -16,8 +16,6 @@ import structlog
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Turns"]
-
 # Some milliseconds of work, and a quarter of that while others wait to be refused. Fewer at all times would spread what
 # comes together, so that fewer share a commit: 4 cost 8 % of the sessions that can be opened a second.
 _PER_PASS = 16
