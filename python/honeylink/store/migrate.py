@@ -15,7 +15,6 @@ from honeylink.errors import HoneyLinkError
 from honeylink.store.database import UNAVAILABLE
 
 if TYPE_CHECKING:
-    from alembic.config import Config
     from sqlalchemy import Connection
 
 HEAD_REVISION = "0006"
@@ -33,9 +32,6 @@ class MigrationError(HoneyLinkError):
 
 async def migrate(dsn: str) -> tuple[str | None, str]:
     """Apply what is missing, in one transaction. A schema that is newer than this code is left as it is.
-
-    Args:
-        dsn: of a user that may create tables and roles.
 
     Returns:
         The revisions before and after.
@@ -67,13 +63,14 @@ async def _connect(dsn: str) -> asyncpg.Connection[asyncpg.Record]:
 
 async def _upgrade(dsn: str) -> None:
     from alembic import command
+    from alembic.config import Config
     from sqlalchemy.exc import ProgrammingError
     from sqlalchemy.ext.asyncio import create_async_engine
     from sqlalchemy.pool import NullPool
 
     def run(connection: Connection) -> None:
-        config = _config()
-        config.attributes["connection"] = connection
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         command.upgrade(config, "head")
 
     engine = create_async_engine("postgresql+asyncpg://", poolclass=NullPool, async_creator=lambda: _connect(dsn))
@@ -92,11 +89,3 @@ async def _upgrade(dsn: str) -> None:
         raise MigrationError(f"expected a user that may create tables and roles, found: {reason}") from error
     finally:
         await engine.dispose()
-
-
-def _config() -> Config:
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    return config

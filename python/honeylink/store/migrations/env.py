@@ -1,11 +1,43 @@
-"""What Alembic runs: applies the scripts over the connection that `honeylink.store.migrate` has put into its config."""
+"""What Alembic runs: the scripts of `versions`, over the connection that `honeylink.store.migrate` has in its config.
+
+Each script's number is its revision, and it follows the script before it.
+"""
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
 from alembic import context
+from alembic.script import Script
+from alembic.script.revision import RevisionMap
 from sqlalchemy import text
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def scripts() -> Iterator[Script]:
+    """The scripts as Alembic knows them: as modules."""
+    before = None
+    for path in sorted((Path(__file__).parent / "versions").glob("*.sql")):
+        module = ModuleType(path.stem)
+        vars(module).update(down_revision=before, upgrade=partial(run_script, path))
+        before = path.stem.partition("_")[0]
+        yield Script(module, before, str(path))
+
+
+def run_script(path: Path) -> None:
+    """Run all statements of a script in the migration's transaction."""
+    script = path.read_text(encoding="utf-8")
+    # A prepared statement holds one command only; the driver's own execute takes a whole script.
+    connection.connection.dbapi_connection.run_async(lambda driver: driver.execute(script))
+
+
 connection = context.config.attributes["connection"]
+context.script.revision_map = RevisionMap(scripts)
 context.configure(connection=connection)
 with context.begin_transaction():
     # Of several processes that start at once, one migrates and the others find the work done.
