@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from starlette.requests import Request
 
-from honeylink.api.audit.requests import AuditQuery
+from honeylink.api.audit.endpoints import AuditQuery
 from honeylink.api.devices.requests import DeviceBody
 from honeylink.api.http import body
 from honeylink.api.http.body import FAULTS_MAX, PARAMETERS_MAX, VALUES_MAX, parse_body, read_query

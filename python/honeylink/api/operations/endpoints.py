@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.responses import HTMLResponse, Response
 
 from honeylink.api.http.endpoint import PublicAnswer, PublicEndpoint
+from honeylink.api.http.models import AnswerModel
 from honeylink.api.openapi.document import openapi_document
 from honeylink.api.openapi.page import DOCS_HEADERS, render_docs
-from honeylink.api.operations.answers import HealthAnswer, ReadinessAnswer
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -23,6 +23,19 @@ if TYPE_CHECKING:
     from honeylink.settings import Settings
 
 _JSON = "application/json"
+
+
+class HealthAnswer(AnswerModel):
+    """The process is alive."""
+
+    status: Literal["ok"]
+
+
+class ReadinessAnswer(AnswerModel):
+    """Whether all that a request needs is there."""
+
+    status: Literal["ready", "not ready"]
+    checks: dict[str, str]
 
 
 async def healthz(_: Request) -> Response:
