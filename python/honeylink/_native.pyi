@@ -3,7 +3,7 @@
 """The compiled part of HoneyLink. Import from `honeylink.fec` and `honeylink.scheduler` instead."""
 
 from collections.abc import Sequence
-from typing import Any, Final, Literal, NoReturn, Self, TypeAlias, TypedDict, Unpack, final
+from typing import Any, Final, Literal, Self, TypeAlias, TypedDict, Unpack, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,8 +38,13 @@ __all__ = [
 _Bytes: TypeAlias = bytes | bytearray | memoryview | NDArray[np.uint8]
 """What is like bytes, and any other object that gives its bytes so."""
 
+_Shards: TypeAlias = NDArray[np.uint8]
+_Mask: TypeAlias = NDArray[np.bool_]
 _Numbers: TypeAlias = NDArray[np.integer[Any]] | Sequence[int]
 """Of integers, uint32[n] being the fastest."""
+_Level: TypeAlias = Literal["device", "tenant", "node"]
+_Charge: TypeAlias = Literal["payload", "wire"]
+_Priority: TypeAlias = Literal["latency", "normal", "burst"]
 
 __version__: Final[str]
 
@@ -48,8 +53,12 @@ class ReedSolomon:
     """A systematic Reed-Solomon code over GF(2^8), polynomial 0x11D: any k of k + m shards give the data.
 
     A code is immutable: it can be shared by threads, compared, hashed and pickled. Calls on 64 KiB of shards or
-    more release the GIL. While one runs, no other thread may write to its arrays. A call that raises has
-    written nothing.
+    more release the GIL. While one runs, no other thread may write to its arrays.
+
+    Rows of arrays must be contiguous; rows and groups may be at any distance. Each method raises ShardShapeError for
+    an argument of another dtype, shape or layout, OutputError for an array to write to that is read-only or whose rows
+    share memory with each other or with shards to read, and TypeError for an argument of another type. A call that
+    raises has written nothing.
 
     Args:
         data_shards: k, at least 1.
@@ -88,24 +97,16 @@ class ReedSolomon:
     def matrix(self) -> str:
         """The name of the generator matrix."""
 
-    def encode(
-        self, data: NDArray[np.uint8] | Sequence[_Bytes] | _Bytes, out: NDArray[np.uint8] | None = None
-    ) -> NDArray[np.uint8]:
+    def encode(self, data: _Shards | Sequence[_Bytes] | _Bytes, out: _Shards | None = None) -> _Shards:
         """The parity shards of k data shards.
 
         Args:
             data: uint8[k, n], one shard a row; or a sequence of k equally long bytes-like rows; or k * n adjacent
-                bytes. Rows of an array must be contiguous, at any distance. n may be 0.
-            out: uint8[m, n] to write to, apart from `data`; a new array when left out. With it, nothing is
-                allocated for an array.
+                bytes. n may be 0.
+            out: uint8[m, n] to write to; a new array when left out. With it, nothing is allocated for an array.
 
         Returns:
             uint8[m, n], one parity shard a row: `out` itself, if given.
-
-        Raises:
-            ShardShapeError: An argument has another dtype, shape or layout.
-            OutputError: `out` is read-only, or shares memory with itself or `data`.
-            TypeError: `data` is neither bytes-like nor a sequence of what is, or `out` not a NumPy array.
 
         Example:
             >>> import numpy as np
@@ -118,20 +119,15 @@ class ReedSolomon:
             b'g`'
         """
 
-    def encode_groups(self, data: NDArray[np.uint8], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+    def encode_groups(self, data: _Shards, out: _Shards | None = None) -> _Shards:
         """The parity shards of many groups, in one call: for packets, where a call costs as much as the work.
 
         Args:
-            data: uint8[g, k, n], one shard a row. Rows must be contiguous; rows and groups at any distance.
-            out: uint8[g, m, n] to write to, apart from `data`; a new array when left out.
+            data: uint8[g, k, n], one shard a row.
+            out: uint8[g, m, n] to write to; a new array when left out.
 
         Returns:
             uint8[g, m, n]: `out` itself, if given.
-
-        Raises:
-            ShardShapeError: An array has another dtype, shape or layout.
-            OutputError: `out` is read-only, or shares memory with itself or `data`.
-            TypeError: An argument is not a NumPy array.
 
         Example:
             >>> import numpy as np
@@ -141,9 +137,7 @@ class ReedSolomon:
             (1024, 2, 1200)
         """
 
-    def reconstruct(
-        self, shards: NDArray[np.uint8], present: NDArray[np.bool_], want: NDArray[np.bool_] | None = None
-    ) -> None:
+    def reconstruct(self, shards: _Shards, present: _Mask, want: _Mask | None = None) -> None:
         """Fills in the shards that are not present, data and parity, in place.
 
         A code remembers the first patterns of losses that it sees, up to 256 of them or 1 MiB: they cost less when they
@@ -151,16 +145,13 @@ class ReedSolomon:
 
         Args:
             shards: uint8[k + m, n], data first. What absent rows hold is ignored and overwritten; present
-                rows are only read. Rows must be contiguous, at any distance.
+                rows are only read.
             present: bool[k + m], true where a shard is there.
             want: bool[k + m], true for the absent shards to fill in; the others are left as they are. All when
                 left out.
 
         Raises:
             TooFewShards: Fewer than k shards are present.
-            ShardShapeError: An array has another dtype, shape or layout.
-            OutputError: `shards` is read-only, or its rows share memory.
-            TypeError: An argument is not a NumPy array.
 
         Example:
             >>> import numpy as np
@@ -176,19 +167,15 @@ class ReedSolomon:
                    [ 82, 194]], dtype=uint8)
         """
 
-    def reconstruct_groups(self, shards: NDArray[np.uint8], present: NDArray[np.bool_]) -> None:
+    def reconstruct_groups(self, shards: _Shards, present: _Mask) -> None:
         """Fills in the shards that are not present in many groups, in one call. All groups or none.
 
         Args:
-            shards: uint8[g, k + m, n], the data first in each group. Rows must be contiguous; rows and groups at
-                any distance.
+            shards: uint8[g, k + m, n], the data first in each group.
             present: bool[g, k + m], true where a shard is there.
 
         Raises:
             TooFewShards: Fewer than k shards of a group are present; `group` says which group.
-            ShardShapeError: An array has another dtype, shape or layout.
-            OutputError: `shards` is read-only, or its rows share memory.
-            TypeError: An argument is not a NumPy array.
 
         Example:
             >>> import numpy as np
@@ -200,18 +187,14 @@ class ReedSolomon:
             array([4, 5, 1], dtype=uint8)
         """
 
-    def verify(self, shards: NDArray[np.uint8]) -> bool:
+    def verify(self, shards: _Shards) -> bool:
         """Whether the parity shards are those of the data shards. Allocates nothing.
 
         Args:
-            shards: uint8[k + m, n], data first. Rows must be contiguous, at any distance.
+            shards: uint8[k + m, n], data first.
 
         Returns:
             True if the parity fits the data. Changes in up to m shards are always seen; in more they may cancel out.
-
-        Raises:
-            ShardShapeError: The array has another dtype, shape or layout.
-            TypeError: The argument is not a NumPy array.
 
         Example:
             >>> import numpy as np
@@ -220,7 +203,7 @@ class ReedSolomon:
             True
         """
 
-    def update(self, parity: NDArray[np.uint8], index: int, old: _Bytes, new: _Bytes) -> None:
+    def update(self, parity: _Shards, index: int, old: _Bytes, new: _Bytes) -> None:
         """Corrects the parity shards, in place, for one data shard that changes.
 
         Args:
@@ -230,9 +213,7 @@ class ReedSolomon:
             new: Its n bytes from now on.
 
         Raises:
-            ShardShapeError: There is no such data shard, or an argument has another dtype, shape or layout.
-            OutputError: `parity` is read-only, or shares memory with itself, `old` or `new`.
-            TypeError: `parity` is not a NumPy array, `index` not an integer, or `old` or `new` not bytes-like.
+            ShardShapeError: There is no such data shard.
 
         Example:
             >>> import numpy as np
@@ -245,20 +226,7 @@ class ReedSolomon:
         """
 
     def encoder(self) -> Encoder:
-        """A progressive encoder of one group: it takes data shards as they come, in any order.
-
-        Example:
-            >>> from honeylink.fec import ReedSolomon
-            >>> encoder = ReedSolomon(2, 1).encoder()
-            >>> encoder.add(1, b"cd")
-            >>> encoder.add(0, b"ab")
-            >>> encoder.parity.tolist()
-            [[2, 6]]
-        """
-
-    def __eq__(self, other: object, /) -> bool: ...
-    def __hash__(self) -> int: ...
-    def __reduce__(self) -> tuple[type[ReedSolomon], tuple[int, int, str]]: ...
+        """A progressive encoder of one group: it takes data shards as they come, in any order."""
 
 @final
 class Encoder:
@@ -289,14 +257,12 @@ class Encoder:
         """
 
     @property
-    def parity(self) -> NDArray[np.uint8]:
+    def parity(self) -> _Shards:
         """uint8[m, n], the parity shards: a new array each time.
 
         Raises:
             Incomplete: Not all data shards were added yet; `missing` says which.
         """
-
-    def __reduce__(self) -> NoReturn: ...
 
 def engines() -> list[str]:
     """The engines that this CPU can run, fastest first. The last is `"portable"`, which runs anywhere.
@@ -326,11 +292,6 @@ def engine() -> str:
 class Plan:
     """How much parity a group needs, and what it gives.
 
-    Args:
-        data_shards: k, the number of data shards of a group.
-        parity_shards: m, the number of parity shards of a group.
-        recovery: The probability that all data of a group comes back.
-
     Raises:
         CodeParameterError: No code has k and m.
         PlanParameterError: The recovery is no probability.
@@ -357,10 +318,6 @@ class Plan:
     @property
     def overhead(self) -> float:
         """What parity costs: m / k."""
-
-    def __eq__(self, other: object, /) -> bool: ...
-    def __hash__(self) -> int: ...
-    def __reduce__(self) -> tuple[type[Plan], tuple[int, int, float]]: ...
 
 def plan_parity(loss: float, target: float, data_shards: int = 10, burst: float | None = None) -> Plan:
     """The least parity that brings groups through a link's losses as often as wanted.
@@ -446,12 +403,6 @@ class PacketEncoder:
                 the result, which is lost.
             ShardShapeError: `packet` has other items than bytes, or they are not adjacent.
             TypeError: `packet` is not bytes-like.
-
-        Example:
-            >>> from honeylink.fec import PacketEncoder, ReedSolomon
-            >>> encoder = PacketEncoder(ReedSolomon(2, 1))
-            >>> len(encoder.add(b"one")), len(encoder.add(b"two"))
-            (1, 2)
         """
 
     def flush(self) -> list[bytes]:
@@ -471,8 +422,6 @@ class PacketEncoder:
             >>> len(encoder.flush()), encoder.flush()
             (2, [])
         """
-
-    def __reduce__(self) -> NoReturn: ...
 
 @final
 class PacketDecoder:
@@ -528,11 +477,6 @@ class PacketDecoder:
         Raises:
             ShardShapeError: `datagram` has other items than bytes, or they are not adjacent.
             TypeError: `datagram` is not bytes-like.
-
-        Example:
-            >>> from honeylink.fec import PacketDecoder
-            >>> PacketDecoder().add(b"noise")
-            []
         """
 
     def flush(self) -> list[bytes]:
@@ -554,17 +498,7 @@ class PacketDecoder:
         """
 
     def stats(self) -> PacketStats:
-        """The counts since the decoder was made.
-
-        Example:
-            >>> from honeylink.fec import PacketDecoder
-            >>> decoder = PacketDecoder()
-            >>> _ = decoder.add(b"noise")
-            >>> decoder.stats()
-            PacketStats(received=1, damaged=1, duplicate=0, late=0, recovered=0, given_up=0)
-        """
-
-    def __reduce__(self) -> NoReturn: ...
+        """The counts since the decoder was made."""
 
 @final
 class PacketStats:
@@ -577,10 +511,10 @@ class PacketStats:
         >>> from honeylink.fec import PacketDecoder, PacketEncoder, ReedSolomon
         >>> decoder = PacketDecoder()
         >>> [datagram] = PacketEncoder(ReedSolomon(3, 1)).add(b"once")
-        >>> decoder.add(datagram), decoder.add(datagram)
-        ([b'once'], [])
-        >>> decoder.stats().duplicate
-        1
+        >>> decoder.add(datagram), decoder.add(datagram), decoder.add(b"noise")
+        ([b'once'], [], [])
+        >>> decoder.stats()
+        PacketStats(received=3, damaged=1, duplicate=1, late=0, recovered=0, given_up=0)
     """
 
     @property
@@ -615,12 +549,8 @@ class PacketStats:
         many as the stream's full groups had last.
         """
 
-    def __eq__(self, other: object, /) -> bool: ...
-    def __hash__(self) -> int: ...
-    def __reduce__(self) -> NoReturn: ...
-
 class _Changes(TypedDict, total=False):
-    priority: Literal["latency", "normal", "burst"]
+    priority: _Priority
     rate_kbps: int
     ceil_kbps: int | None
     weight: int | None
@@ -660,8 +590,8 @@ class LinkScheduler:
 
         Args:
             parent: Handle of the class that it is in; the root if left out.
-            now_ns: The time. It may be left out as long as nothing is queued and all has been fetched, and is then that
-                of the latest call, or 0 before any.
+            now_ns: May be left out as long as nothing is queued and all has been fetched, and is then that of the
+                latest call, or 0 before any.
             rate_kbps: Its weight among its siblings, and what admission keeps free in kbit/s for the guarantees
                 of its descendants. It is no guarantee itself.
             ceil_kbps: What it never exceeds in kbit/s, 1 to 10^9. None is no limit.
@@ -673,18 +603,14 @@ class LinkScheduler:
             Its handle.
 
         Raises:
-            LinkError: A number is out of range; a class is too deep in others; there are 2^20 nodes; the time was left
-                out on a link in use.
-            UnknownHandle: There is no such parent.
-            TimeBackwards: The time is before that of an earlier call.
+            LinkError: A class is too deep in others; there are 2^20 nodes; the time was left out on a link in use.
             OverCommitted: The guarantees would be more than the ceiling of an ancestor, or than the link.
-            TypeError: An argument is of another type, or has no such name.
 
         Example:
             >>> from honeylink.scheduler import LinkScheduler
             >>> link = LinkScheduler(10_000)
             >>> tenant = link.add_class(rate_kbps=4_000, ceil_kbps=8_000)
-            >>> video = link.add_stream(tenant, rate_kbps=3_000)
+            >>> control = link.add_stream(tenant, priority="latency", rate_kbps=100)
         """
 
     def add_stream(
@@ -692,7 +618,7 @@ class LinkScheduler:
         cls: int,
         *,
         now_ns: int | None = None,
-        priority: Literal["latency", "normal", "burst"] = "normal",
+        priority: _Priority = "normal",
         rate_kbps: int = 0,
         ceil_kbps: int | None = None,
         weight: int | None = None,
@@ -705,15 +631,11 @@ class LinkScheduler:
 
         Args:
             cls: Handle of the class that it is in; `root` for none.
-            now_ns: The time. It may be left out as long as nothing is queued and all has been fetched, and is then that
-                of the latest call, or 0 before any.
+            now_ns: As of `add_class`, and so are `ceil_kbps` and `weight`.
             priority: `"latency"`, `"normal"` or `"burst"`. What a latency stream sends within rate and burst is early,
                 as far as others' guarantees allow; what is beyond is like anybody's, so it starves nobody. Without a
                 rate nothing is within it. `"burst"` is as `"normal"`.
             rate_kbps: What it is guaranteed whenever it has something to send, in kbit/s. 0 is best effort.
-            ceil_kbps: What it never exceeds in kbit/s, 1 to 10^9. None is no limit.
-            weight: Its part among its siblings of all that their class sends, guarantees included, 1 to 2^27.
-                By default its rate, or a hundredth of the link's without one.
             burst_bytes: What it may send at once above its ceiling, and above its rate for its delay to be kept.
             max_delay_us: The longest time in µs from enqueue to the end of sending, for what is within rate and burst.
                 Only where there is no ceiling, neither its own nor an ancestor's.
@@ -724,18 +646,10 @@ class LinkScheduler:
             Its handle.
 
         Raises:
-            LinkError: A number is out of range, or there is no such priority; there are 2^20 nodes; a delay that was
-                promised could not be kept with the rate; the time was left out on a link in use.
-            UnknownHandle: There is no such class.
-            TimeBackwards: The time is before that of an earlier call.
+            LinkError: There is no such priority; there are 2^20 nodes; a delay that was promised could not be kept with
+                the rate; the time was left out on a link in use.
             OverCommitted: The guarantees would be more than a ceiling, or than the link.
             DelayOutOfReach: The delay can't be kept with the guarantees of others, or under a ceiling.
-            TypeError: An argument is of another type, or has no such name.
-
-        Example:
-            >>> from honeylink.scheduler import LinkScheduler
-            >>> link = LinkScheduler(10_000)
-            >>> control = link.add_stream(link.root, priority="latency", rate_kbps=100, max_delay_us=5_000)
         """
 
     def enqueue(self, streams: _Numbers, sizes: _Numbers, now_ns: int) -> NDArray[np.uint8]:
@@ -750,19 +664,7 @@ class LinkScheduler:
             uint8[n]: a code of `Drop` for each, 0 if it was accepted.
 
         Raises:
-            LinkError: A size is out of range, or there are not as many sizes as streams. Nothing was queued.
-            UnknownHandle: A stream is none, or was removed. Nothing was queued.
-            TimeBackwards: The time is before that of an earlier call.
-            TypeError: `streams` or `sizes` is no sequence of integers.
-
-        Example:
-            >>> from honeylink.scheduler import Drop, LinkScheduler
-            >>> link = LinkScheduler(10_000)
-            >>> stream = link.add_stream(link.root, queue_packets=2)
-            >>> link.enqueue([stream] * 3, [1200] * 3, now_ns=0)
-            array([0, 0, 1], dtype=uint8)
-            >>> Drop(1)
-            <Drop.QUEUE_PACKETS: 1>
+            LinkError: There are not as many sizes as streams. As after any error, nothing was queued.
         """
 
     def dequeue(self, now_ns: int, max_packets: int, max_bytes: int | None = None) -> Batch:
@@ -781,11 +683,6 @@ class LinkScheduler:
         Returns:
             A batch of arrays with one entry a packet; empty if nothing starts by now.
 
-        Raises:
-            LinkError: A number is out of range.
-            TimeBackwards: The time is before that of an earlier call.
-            TypeError: An argument is no integer.
-
         Example:
             >>> from honeylink.scheduler import LinkScheduler
             >>> link = LinkScheduler(8_000)
@@ -798,16 +695,8 @@ class LinkScheduler:
     def next_event_ns(self, now_ns: int) -> int | None:
         """When the next packet starts if nothing else happens. Asking changes nothing.
 
-        Args:
-            now_ns: The time.
-
         Returns:
             A time in ns, `now_ns` at the earliest; None when nothing is queued.
-
-        Raises:
-            LinkError: The time is out of range.
-            TimeBackwards: The time is before that of an earlier call.
-            TypeError: The time is no integer.
 
         Example:
             >>> from honeylink.scheduler import LinkScheduler
@@ -830,12 +719,9 @@ class LinkScheduler:
             **changes: Settings by the names that `add_class` and `add_stream` have; the others stay.
 
         Raises:
-            LinkError: A number is out of range, or delays that were promised could not be kept.
-            UnknownHandle: There is no such class or stream.
-            TimeBackwards: The time is before that of an earlier call.
+            LinkError: Delays that were promised could not be kept.
             OverCommitted: The guarantees would be more than a ceiling, or than the link.
             DelayOutOfReach: The delay can't be kept with the guarantees of others, or under a ceiling.
-            TypeError: An argument is of another type, or there is no such setting.
 
         Example:
             >>> from honeylink.scheduler import LinkScheduler
@@ -852,12 +738,6 @@ class LinkScheduler:
             handle: What to remove; the root can't be.
             now_ns: The time.
 
-        Raises:
-            LinkError: It is the root, or the time is out of range.
-            UnknownHandle: There is no such class or stream.
-            TimeBackwards: The time is before that of an earlier call.
-            TypeError: An argument is no integer.
-
         Example:
             >>> from honeylink.scheduler import LinkScheduler
             >>> link = LinkScheduler(10_000)
@@ -873,22 +753,7 @@ class LinkScheduler:
 
         Args:
             handle: A class or a stream; the whole link if left out.
-
-        Raises:
-            UnknownHandle: There is no such class or stream.
-            TypeError: The handle is no integer.
-
-        Example:
-            >>> from honeylink.scheduler import LinkScheduler
-            >>> link = LinkScheduler(10_000)
-            >>> stream = link.add_stream(link.root, queue_packets=2)
-            >>> _ = link.enqueue([stream] * 3, [1200] * 3, now_ns=0)
-            >>> stats = link.stats(stream)
-            >>> stats.enqueued, stats.queued_bytes, stats.dropped_queue_packets
-            (2, 2400, 1)
         """
-
-    def __reduce__(self) -> NoReturn: ...
 
 @final
 class Batch:
@@ -925,7 +790,6 @@ class Batch:
         """bool[n]: whether the AQM marked it, as its queue is a standing one: set ECN to CE (RFC 3168)."""
 
     def __len__(self) -> int: ...
-    def __reduce__(self) -> NoReturn: ...
 
 @final
 class LinkStats:
@@ -936,9 +800,12 @@ class LinkStats:
 
     Example:
         >>> from honeylink.scheduler import LinkScheduler
-        >>> stats = LinkScheduler(10_000).stats()
-        >>> stats.enqueued == stats.dequeued + stats.queued_packets + stats.dropped_after_acceptance
-        True
+        >>> link = LinkScheduler(10_000)
+        >>> stream = link.add_stream(link.root, queue_packets=2)
+        >>> _ = link.enqueue([stream] * 3, [1200] * 3, now_ns=0)
+        >>> stats = link.stats(stream)
+        >>> stats.enqueued, stats.queued_bytes, stats.dropped_queue_packets
+        (2, 2400, 1)
     """
 
     @property
@@ -985,30 +852,13 @@ class LinkStats:
     def dropped_after_acceptance(self) -> int:
         """Packets that were accepted and never handed out: the last three counts together."""
 
-    def __eq__(self, other: object, /) -> bool: ...
-    def __reduce__(self) -> NoReturn: ...
-
 @final
 class Pool:
     """A bandwidth pool: a capacity that sessions reserve from.
 
     Guarantee, limits and what is withheld are for siblings, pools with one parent. Such a pool has a share of its
     parent, of which it lends some while it does not use it; beyond its share it borrows. What it does not lend is
-    kept for it.
-
-    Args:
-        id: Unique within its level, and on a path where active sessions name it.
-        level: `"device"`, whose parent is `"tenant"`, whose parent is `"node"`.
-        capacity_kbps: What all sessions together may reserve, in kbit/s.
-        reserved_kbps: What they have reserved. More than the capacity leaves no room; it is not an error.
-        charge: What a stream reserves: `"payload"`, what it carries, or `"wire"`, its parity too, rounded up for
-            each stream.
-        guaranteed_kbps: Its share of its parent; None is a share of 0.
-        borrow_limit_kbps: How far beyond its share it may go; None: as far as its capacity.
-        lend_limit_kbps: How much of its share others may use while it does not; None: all of it.
-        preemption: Whether sessions may lose bandwidth here to stronger ones.
-        min_hold_ms: For how long after its opening a session can't.
-        withheld_kbps: What it keeps free for its children: the sum of their `claim_kbps`.
+    kept for it. The properties of the arguments' names say what each is.
 
     Raises:
         PlannerError: There is no such level or charge, or a number is not from 0 to 2^64 - 1.
@@ -1024,10 +874,10 @@ class Pool:
     def __new__(
         cls,
         id: str,  # noqa: A002
-        level: Literal["device", "tenant", "node"],
+        level: _Level,
         capacity_kbps: int,
         reserved_kbps: int,
-        charge: Literal["payload", "wire"] = "payload",
+        charge: _Charge = "payload",
         guaranteed_kbps: int | None = None,
         borrow_limit_kbps: int | None = None,
         lend_limit_kbps: int | None = None,
@@ -1037,11 +887,11 @@ class Pool:
     ) -> Pool: ...
     @property
     def id(self) -> str:
-        """Its name within its level."""
+        """Its name: unique within its level, and on a path where active sessions name it."""
 
     @property
-    def level(self) -> Literal["device", "tenant", "node"]:
-        """Its place in the hierarchy: `"device"`, `"tenant"` or `"node"`."""
+    def level(self) -> _Level:
+        """Its place in the hierarchy: `"device"`, whose parent is `"tenant"`, whose parent is `"node"`."""
 
     @property
     def capacity_kbps(self) -> int:
@@ -1049,23 +899,23 @@ class Pool:
 
     @property
     def reserved_kbps(self) -> int:
-        """What they have reserved, in kbit/s."""
+        """What they have reserved, in kbit/s. More than the capacity leaves no room; it is not an error."""
 
     @property
-    def charge(self) -> Literal["payload", "wire"]:
-        """What a stream reserves: `"payload"` or `"wire"`."""
+    def charge(self) -> _Charge:
+        """What a stream reserves: `"payload"`, what it carries, or `"wire"`, its parity too, each rounded up."""
 
     @property
     def guaranteed_kbps(self) -> int | None:
-        """Its share of its parent, in kbit/s."""
+        """Its share of its parent, in kbit/s; None is a share of 0."""
 
     @property
     def borrow_limit_kbps(self) -> int | None:
-        """How far beyond its share it may go, in kbit/s."""
+        """How far beyond its share it may go, in kbit/s; None: as far as its capacity."""
 
     @property
     def lend_limit_kbps(self) -> int | None:
-        """How much of its share others may use while it does not, in kbit/s."""
+        """How much of its share others may use while it does not, in kbit/s; None: all of it."""
 
     @property
     def preemption(self) -> bool:
@@ -1077,7 +927,7 @@ class Pool:
 
     @property
     def withheld_kbps(self) -> int:
-        """What it keeps free for its children, in kbit/s."""
+        """What it keeps free for its children, in kbit/s: the sum of their `claim_kbps`."""
 
     @property
     def ceiling_kbps(self) -> int:
@@ -1127,23 +977,9 @@ class Pool:
             6002
         """
 
-    def __eq__(self, other: object, /) -> bool: ...
-    def __hash__(self) -> int: ...
-    def __reduce__(
-        self,
-    ) -> tuple[type[Pool], tuple[str, str, int, int, str, int | None, int | None, int | None, bool, int, int]]: ...
-
 @final
 class StreamAsk:
-    """What one stream of a session asks for, or has.
-
-    Args:
-        name: The caller's name for it; nothing is decided by it.
-        priority: `"latency"`, `"normal"` or `"burst"`, the most urgent first.
-        bandwidth_kbps: What it asks for, in kbit/s. `plan` refuses 0.
-        min_bandwidth_kbps: What it can live with; None: all or nothing. `plan` refuses 0 and more than the bandwidth.
-        data_shards: k of its FEC, which a pool that charges by wire looks at. `plan` refuses 0.
-        parity_shards: m of its FEC. `plan` refuses more than 256 with k.
+    """What one stream of a session asks for, or has. The properties of the arguments' names say what each is.
 
     Raises:
         PlannerError: There is no such priority, or a number is not from 0 to 2^64 - 1.
@@ -1159,7 +995,7 @@ class StreamAsk:
     def __new__(
         cls,
         name: str,
-        priority: Literal["latency", "normal", "burst"],
+        priority: _Priority,
         bandwidth_kbps: int,
         min_bandwidth_kbps: int | None = None,
         data_shards: int = 10,
@@ -1167,40 +1003,31 @@ class StreamAsk:
     ) -> StreamAsk: ...
     @property
     def name(self) -> str:
-        """The caller's name for it."""
+        """The caller's name for it; nothing is decided by it."""
 
     @property
-    def priority(self) -> Literal["latency", "normal", "burst"]:
-        """How urgent it is: `"latency"`, `"normal"` or `"burst"`."""
+    def priority(self) -> _Priority:
+        """How urgent it is: `"latency"`, `"normal"` or `"burst"`, the most urgent first."""
 
     @property
     def bandwidth_kbps(self) -> int:
-        """What it asks for, in kbit/s."""
+        """What it asks for, in kbit/s. `plan` refuses 0."""
 
     @property
     def min_bandwidth_kbps(self) -> int | None:
-        """What it can live with, in kbit/s; None: all or nothing."""
+        """What it can live with, in kbit/s; None: all or nothing. `plan` refuses 0 and more than the bandwidth."""
 
     @property
     def data_shards(self) -> int:
-        """Data shards of a group of its FEC, k."""
+        """Data shards of a group of its FEC, k, which a pool that charges by wire looks at. `plan` refuses 0."""
 
     @property
     def parity_shards(self) -> int:
-        """Parity shards of a group of its FEC, m."""
-
-    def __eq__(self, other: object, /) -> bool: ...
-    def __hash__(self) -> int: ...
-    def __reduce__(self) -> tuple[type[StreamAsk], tuple[str, str, int, int | None, int, int]]: ...
+        """Parity shards of a group of its FEC, m. `plan` refuses more than 256 with k."""
 
 @final
 class Request:
     """The streams of one session, admitted together or not at all.
-
-    Args:
-        streams: In the caller's order. `plan` refuses an empty one.
-        setup_priority: How strong the request is against sessions that are there already, where pools allow
-            pre-emption. Larger is stronger.
 
     Raises:
         PlannerError: The priority is not from -2^63 to 2^63 - 1.
@@ -1214,27 +1041,15 @@ class Request:
     def __new__(cls, streams: Sequence[StreamAsk], setup_priority: int = 0) -> Request: ...
     @property
     def streams(self) -> tuple[StreamAsk, ...]:
-        """The streams, in the caller's order."""
+        """The streams, in the caller's order. `plan` refuses a request without any."""
 
     @property
     def setup_priority(self) -> int:
-        """How strong it is against sessions that are there already."""
-
-    def __eq__(self, other: object, /) -> bool: ...
-    def __hash__(self) -> int: ...
-    def __reduce__(self) -> tuple[type[Request], tuple[tuple[StreamAsk, ...], int]]: ...
+        """How strong it is against sessions that are there already, where pools allow it. Larger is stronger."""
 
 @final
 class ActiveSession:
     """A session that holds bandwidth, of which a stronger one may take some.
-
-    Args:
-        id: Unique among all sessions.
-        pool_ids: The ids of the pools it has reserved from.
-        streams: Its streams, with what they have now as their bandwidth.
-        hold_priority: How strong it is against a newcomer. Larger is stronger.
-        opened_ms: When it was opened, by the clock of `now_ms`.
-        expires_ms: When it ends at the latest.
 
     Raises:
         PlannerError: A number is out of range, or a text is not valid Unicode.
@@ -1258,7 +1073,7 @@ class ActiveSession:
     ) -> ActiveSession: ...
     @property
     def id(self) -> str:
-        """Its name."""
+        """Its name, unique among all sessions."""
 
     @property
     def pool_ids(self) -> tuple[str, ...]:
@@ -1270,31 +1085,19 @@ class ActiveSession:
 
     @property
     def hold_priority(self) -> int:
-        """How strong it is against a newcomer."""
+        """How strong it is against a newcomer. Larger is stronger."""
 
     @property
     def opened_ms(self) -> int:
-        """When it was opened, in milliseconds."""
+        """When it was opened, in milliseconds by the clock of `plan`'s `now_ms`."""
 
     @property
     def expires_ms(self) -> int:
         """When it ends at the latest, in milliseconds."""
 
-    def __eq__(self, other: object, /) -> bool: ...
-    def __hash__(self) -> int: ...
-    def __reduce__(
-        self,
-    ) -> tuple[type[ActiveSession], tuple[str, tuple[str, ...], tuple[StreamAsk, ...], int, int, int]]: ...
-
 @final
 class Admitted:
     """Every pool has room for the session, or room is made.
-
-    Args:
-        allocations: What each stream gets, in request order, in kbit/s.
-        headroom_kbps: What each pool has left for this path after this session, in path order, in kbit/s.
-        shrunk: Sessions that have to do with less, weakest first: the id of each and what its streams keep.
-        evicted: The ids of sessions that have to end, weakest first.
 
     Raises:
         PlannerError: A number is not from 0 to 2^64 - 1, or a text is not valid Unicode.
@@ -1330,29 +1133,9 @@ class Admitted:
     def evicted(self) -> tuple[str, ...]:
         """The ids of sessions that have to end, weakest first."""
 
-    def __eq__(self, other: object, /) -> bool: ...
-    def __hash__(self) -> int: ...
-    def __reduce__(
-        self,
-    ) -> tuple[
-        type[Admitted],
-        tuple[tuple[int, ...], tuple[int, ...], tuple[tuple[str, tuple[int, ...]], ...], tuple[str, ...]],
-    ]: ...
-
 @final
 class Rejected:
     """Some pool has no room for the session; nothing is allocated.
-
-    Args:
-        limiting_pool: The first pool from the device up that is short even of the streams' minima, the very object
-            given to `plan`.
-        requested_kbps: What the whole session asks for, as that pool charges it, in kbit/s.
-        available_kbps: What that pool has left, in kbit/s.
-        counter_offer: The most that these streams could have now at the cost of nobody, in kbit/s, in request order:
-            each with a minimum has at least that, the others at least 1. None if there is not even so much.
-        free_at_ms: When the first of the active sessions will have expired after which the minima fit. None if none
-            helps.
-        admissible_kbps: The largest stream without parity that every pool on the path would take, in kbit/s.
 
     Raises:
         PlannerError: A number is not from 0 to 2^64 - 1.
@@ -1386,21 +1169,18 @@ class Rejected:
 
     @property
     def counter_offer(self) -> tuple[int, ...] | None:
-        """The most that these streams could have now at the cost of nobody, in request order, in kbit/s; or None."""
+        """The most that these streams could have now at the cost of nobody, in request order, in kbit/s.
+
+        Each with a minimum has at least that, the others at least 1. None if there is not even so much.
+        """
 
     @property
     def free_at_ms(self) -> int | None:
-        """When capacity is known to come free, in milliseconds; or None."""
+        """When the first of the active sessions will have expired after which the minima fit; None if none helps."""
 
     @property
     def admissible_kbps(self) -> int:
         """The largest stream without parity that every pool on the path would take, in kbit/s."""
-
-    def __eq__(self, other: object, /) -> bool: ...
-    def __hash__(self) -> int: ...
-    def __reduce__(
-        self,
-    ) -> tuple[type[Rejected], tuple[Pool, int, int, tuple[int, ...] | None, int | None, int]]: ...
 
 def plan(
     path: Sequence[Pool],
@@ -1447,11 +1227,6 @@ def plan(
 def wire_kbps(bandwidth_kbps: int, data_shards: int, parity_shards: int) -> int:
     """What a stream sends, with its parity, rounded up: what a pool charges that charges by wire, in kbit/s.
 
-    Args:
-        bandwidth_kbps: What it carries, in kbit/s.
-        data_shards: k of its FEC.
-        parity_shards: m of its FEC.
-
     Raises:
         PlannerError: A number, or the result, is not from 0 to 2^64 - 1, or there is no such code.
     """
@@ -1459,12 +1234,7 @@ def wire_kbps(bandwidth_kbps: int, data_shards: int, parity_shards: int) -> int:
 def charge_path(
     path: Sequence[Pool], streams: Sequence[StreamAsk], allocations: Sequence[int]
 ) -> tuple[tuple[int, int], ...]:
-    """What streams change in each pool of a path.
-
-    Args:
-        path: The pools, from the device up.
-        streams: What was asked for them.
-        allocations: What each of them gets, in kbit/s.
+    """What streams change in each pool of a path, by what each of them gets.
 
     Returns:
         For each pool what is reserved there in addition, and what is no longer withheld there, in kbit/s.
@@ -1474,8 +1244,4 @@ def charge_path(
     """
 
 def withheld_when_empty(path: Sequence[Pool]) -> tuple[int, ...]:
-    """What each pool of a path would withhold for the path if no session had reserved anything, in kbit/s.
-
-    Args:
-        path: The pools, from the device up.
-    """
+    """What each pool of a path would withhold for the path if no session had reserved anything, in kbit/s."""

@@ -2,7 +2,7 @@
 
 `plan` admits sessions, and a `LinkScheduler` keeps on a link what they were promised. The planner is a pure function
 of the pools' state, the request and the sessions that are there, so its answer can be computed anywhere and tried again
-after a lost race. It reserves nothing itself.
+after a lost race. It reserves nothing itself. What it takes and gives can be compared, hashed and pickled.
 
 Example:
     A device's pool inside its tenant's, and a session of two streams::
@@ -102,7 +102,9 @@ class LinkScheduler(_native.LinkScheduler):
 
     A tree of classes with streams as leaves. The packets' bytes stay with the caller: the scheduler takes sizes,
     and says which stream's packet starts when. It has no clock: each call carries the time, in nanoseconds since
-    any epoch, which never goes back. After an error nothing has changed.
+    any epoch, which never goes back. A method raises LinkError for a number that is out of range, UnknownHandle for a
+    class or stream that there is not, TimeBackwards for a time before that of an earlier call, and TypeError for an
+    argument of another type or name. After an error nothing has changed.
 
     Handles are integers that name a class or a stream of this link for good: that of a removed one never comes
     back. Threads may share a link; a lock lets them in one after the other. Batches of 64 packets or more release
@@ -168,9 +170,6 @@ class LinkScheduler(_native.LinkScheduler):
             answer: The answer's JSON, read. Of a stream its name, priority, allocated bandwidth and FEC count.
             rate_kbps: The link's rate in kbit/s.
             mtu_bytes: As of a new link, and so are the others.
-            overhead_bytes: The same.
-            memory_bytes: The same.
-            aqm: The same.
 
         Raises:
             LinkError: Something in the answer is missing or out of range; `field` says what, as

@@ -81,8 +81,8 @@ def test_equality_and_hash_are_those_of_the_parameters() -> None:
     code = ReedSolomon(10, 5)
     assert code == ReedSolomon(10, 5, "cauchy")
     assert hash(code) == hash(ReedSolomon(10, 5, "cauchy"))
-    assert code not in {ReedSolomon(10, 4), ReedSolomon(5, 10), ReedSolomon(11, 5)}
-    assert code != (10, 5, "cauchy")
+    others: list[object] = [ReedSolomon(10, 4), ReedSolomon(5, 10), ReedSolomon(11, 5), (10, 5, "cauchy")]
+    assert code not in others
 
 
 def test_a_code_is_immutable_and_final() -> None:
