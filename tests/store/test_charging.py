@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from honeylink.domain.admission import PoolLevel
-from honeylink.domain.audit import AuditEvent, Category, Outcome
+from honeylink.domain.audit import AuditEvent, Category
 from honeylink.domain.keys import SealedKey
 from honeylink.domain.sessions import Mode, Priority, SessionRequest, Stream
 from honeylink.store.sessions import EndingSession, NewSession, create_sessions, end_sessions
@@ -119,7 +119,7 @@ def amounts(service: Service) -> list[tuple[int, int]]:
 
 
 def new_session(tenant_id: UUID, dek_id: UUID, streams: list[dict[str, Any]]) -> NewSession:
-    event = AuditEvent(uuid4(), tenant_id, Category.SESSION_CREATION, "test", None, Outcome.SUCCESS, {}, "")
+    event = AuditEvent(uuid4(), tenant_id, Category.SESSION_CREATION, {}, "")
     return NewSession(
         uuid4(),
         SessionRequest(DEVICE, (), 3600),

@@ -15,7 +15,7 @@ import pytest
 
 from honeylink.domain.access import Role
 from honeylink.domain.admission import Charge, decide
-from honeylink.domain.audit import AuditEvent, Category, Outcome
+from honeylink.domain.audit import AuditEvent, Category
 from honeylink.domain.devices import DeviceStatus
 from honeylink.domain.keys import SealedKey
 from honeylink.domain.sessions import Mode, Priority, SessionRequest, StreamRequest
@@ -116,7 +116,7 @@ class Expected:
         context = self.contexts([(tenant_id, request.device_id)])[tenant_id, request.device_id]
         ids = [uuid4() for _ in request.streams]
         streams = decide(request, context.device_status, path, ids, 16).streams
-        event = AuditEvent(uuid4(), tenant_id, Category.SESSION_CREATION, "test", None, Outcome.SUCCESS, {}, "")
+        event = AuditEvent(uuid4(), tenant_id, Category.SESSION_CREATION, {}, "")
         [dek_id] = [row["dek_id"] for row in self._tenants.values() if row["tenant_id"] == tenant_id]
         deadline = datetime.now(UTC) + timedelta(minutes=5)
         return NewSession(uuid4(), request, streams, path[1].pool_id, SealedKey(dek_id, b"", b""), deadline, event)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -95,15 +96,8 @@ def check_pools(_chosen: Namespace) -> int:
     off = sum(not each.reconciles for each in reconciled)
     rows: list[dict[str, Any]] = [
         {
-            "tenant": each.tenant,
+            **asdict(each),
             "level": each.level.label,
-            "pool_id": each.pool_id,
-            "capacity_kbps": each.capacity_kbps,
-            "reserved_kbps": each.reserved_kbps,
-            "live_kbps": each.live_kbps,
-            "stale_kbps": each.stale_kbps,
-            "withheld_kbps": each.withheld_kbps,
-            "claimed_kbps": each.claimed_kbps,
             "reconciles": each.reconciles,
             "balanced": each.reconciles,  # its former name, for one release
         }

@@ -43,11 +43,11 @@ class AuditEvent:
     event_id: UUID
     tenant_id: UUID
     category: Category
-    actor: str
-    device_id: str | None
-    outcome: Outcome
     details: Mapping[str, object]
     trace_id: str
+    actor: str = "system"
+    device_id: str | None = None
+    outcome: Outcome = Outcome.SUCCESS
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from honeylink.errors import GuaranteeExceeded, PoolConflict
 
@@ -37,21 +37,16 @@ class PoolChange:
     @classmethod
     def to_capacity(cls, pool: Pool, capacity_kbps: int) -> Self:
         """Another capacity for a pool that stays what it is otherwise."""
-        kept = {each.name: getattr(pool, each.name) for each in fields(cls) if each.name != "force"}
-        return cls(**kept | {"capacity_kbps": capacity_kbps})
+        return cls(**settings_of(pool) | {"capacity_kbps": capacity_kbps})
 
     def of(self, pool: Pool) -> Pool:
         """The pool as it then is."""
-        return replace(
-            pool,
-            capacity_kbps=self.capacity_kbps,
-            charge=self.charge,
-            guaranteed_kbps=self.guaranteed_kbps,
-            borrow_limit_kbps=self.borrow_limit_kbps,
-            lend_limit_kbps=self.lend_limit_kbps,
-            preemption=self.preemption,
-            min_hold_ms=self.min_hold_ms,
-        )
+        return replace(pool, **settings_of(self))
+
+
+def settings_of(pool: Pool | PoolChange) -> dict[str, Any]:
+    """What a pool is set to, or shall be, by the names that both have for it."""
+    return {each.name: getattr(pool, each.name) for each in fields(PoolChange) if each.name != "force"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +70,8 @@ def check_change(pool: Pool, change: PoolChange, ancestors: Sequence[Pool], shar
     """Let only a change pass that leaves every promise possible.
 
     The promise: of each pool, what is guaranteed to its children comes to no more than its ceiling. So whatever a
-    pool is guaranteed can be had all the way up, or taken back from those who have borrowed it.
-
-    Args:
-        pool: as it is.
-        change: what it shall be.
-        ancestors: the pools that it is in, its parent first.
-        shares: of its siblings and children.
-
-    Raises:
-        PoolConflict: says which promise could not be kept, and what would have been possible.
-        GuaranteeExceeded: likewise, by how much.
+    pool is guaranteed can be had all the way up, or taken back from those who have borrowed it. `ancestors` begins
+    with the pool's parent.
     """
     after = change.of(pool)
     _check_charge(pool, change, ancestors, shares)

@@ -15,6 +15,7 @@ from honeylink.telemetry import current_trace_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from uuid import UUID
 
     from honeylink.domain.access import Principal
     from honeylink.domain.audit import AuditFilter, AuditRecord
@@ -31,15 +32,13 @@ def event_by(
 ) -> AuditEvent:
     """An event of what `caller` does in the request at hand."""
     return AuditEvent(
-        event_id=uuid7(),
-        tenant_id=caller.tenant_id,
-        category=category,
-        actor=caller.actor,
-        device_id=device_id,
-        outcome=outcome,
-        details=details,
-        trace_id=current_trace_id(),
+        uuid7(), caller.tenant_id, category, details, current_trace_id(), caller.actor, device_id, outcome
     )
+
+
+def system_event(tenant_id: UUID, category: Category, details: Mapping[str, object]) -> AuditEvent:
+    """An event of what is done for a tenant without a caller: at the start, or from the command line."""
+    return AuditEvent(uuid7(), tenant_id, category, details, current_trace_id())
 
 
 class Audit:

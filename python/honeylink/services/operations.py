@@ -48,11 +48,7 @@ class Operations:
         return checks
 
     async def check_pools(self) -> list[PoolReconciliation]:
-        """Each pool with what live sessions hold of it.
-
-        Raises:
-            DependencyUnavailable: the database is away or too slow.
-        """
+        """Each pool with what live sessions hold of it."""
         async with self._database.work() as work:
             return await pool_store.check_pools(work)
 
@@ -63,9 +59,9 @@ class Operations:
                 totals = await pool_store.sum_pools(work)
         except DependencyUnavailable:
             return
-        for total in totals:
-            POOL_CAPACITY_KBPS.labels(total.level.label).set(total.capacity_kbps)
-            POOL_RESERVED_KBPS.labels(total.level.label).set(total.reserved_kbps)
+        for level, (capacity_kbps, reserved_kbps) in totals.items():
+            POOL_CAPACITY_KBPS.labels(level.label).set(capacity_kbps)
+            POOL_RESERVED_KBPS.labels(level.label).set(reserved_kbps)
 
 
 async def _schema_fault(work: UnitOfWork, revision: str | None) -> str | None:

@@ -7,22 +7,21 @@ can promise the same bandwidth, and no session comes between what is checked and
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from uuid_utils.compat import uuid7
 
 from honeylink.domain.access import SYSTEM_TENANT_ID, Permission
-from honeylink.domain.admission import Contenders, Pool, PoolLevel, plan_shrink
-from honeylink.domain.audit import AuditEvent, Category, Outcome
+from honeylink.domain.admission import PoolLevel, plan_shrink
+from honeylink.domain.audit import Category, Outcome
 from honeylink.domain.paging import Cursor, Page
-from honeylink.domain.pools import Force, PoolChange, check_change
+from honeylink.domain.pools import Force, PoolChange, check_change, settings_of
 from honeylink.errors import NotFound, PoolConflict, ValidationFailed
-from honeylink.services.audit import event_by
+from honeylink.services.audit import event_by, system_event
 from honeylink.store import audit as audit_store
 from honeylink.store import pools as pool_store
 from honeylink.store import sessions as session_store
-from honeylink.telemetry import current_trace_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +29,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from honeylink.domain.access import Principal
-    from honeylink.domain.admission import Shrunk
+    from honeylink.domain.admission import Pool, Shrunk
+    from honeylink.domain.audit import AuditEvent
     from honeylink.services.access import Access
     from honeylink.services.locked_rows import LockedRows
     from honeylink.store.database import Database, UnitOfWork
@@ -45,7 +45,7 @@ class _RaceLostError(Exception):
 
 
 class Pools:
-    """The pools of a tenant."""
+    """The pools of a tenant. Each use case raises `Forbidden` if the caller may not do that."""
 
     def __init__(self, database: Database, access: Access, locked_rows: LockedRows) -> None:
         self._database = database
@@ -56,29 +56,26 @@ class Pools:
         """A device's pool.
 
         Raises:
-            Forbidden: the caller may not read it.
             NotFound: the tenant has no such device.
         """
         await self._access.require(caller, Permission.READ_POOL, device_id)
         async with self._database.work() as work:
-            return (await _path(work, caller, device_id))[0]
+            return await _find_pool(work, caller, device_id, None)
 
     async def get_tenant_pool(self, caller: Principal, tenant: str) -> Pool:
         """The pool of the caller's tenant, by its name or its id.
 
         Raises:
-            Forbidden: the caller may not read it.
             NotFound: it is another tenant, or none.
         """
         await self._access.require(caller, Permission.READ_POOLS)
         async with self._database.work() as work:
-            return _of_tenant(await _path(work, caller, None), tenant)[0]
+            return await _find_pool(work, caller, None, tenant)
 
     async def list(self, caller: Principal, cursor: str | None, limit: int) -> Page[Pool]:
         """A page of the tenant's pools and of the one that all tenants share, newest first.
 
         Raises:
-            Forbidden: the caller may not read them.
             ValidationFailed: the cursor is none of this list.
         """
         await self._access.require(caller, Permission.READ_POOLS)
@@ -92,7 +89,6 @@ class Pools:
         """Make a device's pool what it shall be.
 
         Raises:
-            Forbidden: the caller may not change it.
             NotFound: the tenant has no such device.
             PoolConflict: that would break a promise.
         """
@@ -104,7 +100,6 @@ class Pools:
         """Make the pool of the caller's tenant what it shall be.
 
         Raises:
-            Forbidden: the caller may not change it.
             NotFound: it is another tenant, or none.
             PoolConflict: that would break a promise.
         """
@@ -115,11 +110,8 @@ class Pools:
     async def _change(self, caller: Principal, device_id: str | None, tenant: str | None, change: PoolChange) -> Pool:
         try:
             async with self._database.work() as work:
-                path = await _path(work, caller, device_id)
-                if tenant is not None:
-                    _of_tenant(path, tenant)
-                event = event_by(caller, Category.POOL_CHANGE, device_id, {})
-                return await _apply(work, path[0], change, event)
+                pool = await _find_pool(work, caller, device_id, tenant)
+                return await _apply(work, pool, change, event_by(caller, Category.POOL_CHANGE, device_id, {}))
         except (NotFound, PoolConflict) as refusal:
             details = {"message": str(refusal)}
             async with self._database.work() as work:
@@ -129,11 +121,7 @@ class Pools:
 
 
 async def set_capacity(work: UnitOfWork, caller: Principal, device_id: str, capacity_kbps: int) -> None:
-    """Give a device's pool another capacity, in the transaction at hand.
-
-    Raises:
-        PoolConflict: that would break a promise.
-    """
+    """Give a device's pool another capacity, in the transaction at hand."""
     path = await _lock_path(work, caller.tenant_id, device_id)
     if path[0].capacity_kbps == capacity_kbps:
         return
@@ -142,21 +130,8 @@ async def set_capacity(work: UnitOfWork, caller: Principal, device_id: str, capa
 
 
 async def set_node_pool(database: Database, change: PoolChange) -> None:
-    """Make the pool that all tenants share what it shall be, and make it if there is none.
-
-    Raises:
-        PoolConflict: that would break a promise.
-    """
-    event = AuditEvent(
-        event_id=uuid7(),
-        tenant_id=SYSTEM_TENANT_ID,
-        category=Category.POOL_CHANGE,
-        actor="system",
-        device_id=None,
-        outcome=Outcome.SUCCESS,
-        details={},
-        trace_id=current_trace_id(),
-    )
+    """Make the pool that all tenants share what it shall be, and make it if there is none."""
+    event = system_event(SYSTEM_TENANT_ID, Category.POOL_CHANGE, {})
     async with database.work() as work:
         path = await pool_store.find_path(work, SYSTEM_TENANT_ID, None)
         if path:
@@ -207,7 +182,8 @@ async def _change_locked(
         if await session_store.shrink_sessions(work, [(each, uuid7()) for each in shrunk], **told) < len(shrunk):
             raise _RaceLostError
         await pool_store.withhold_claims(work, {each.session.tenant_id for each in shrunk})
-    if not await pool_store.change_pool(work, pool, change, replace(event, details=_details(pool, change))):
+    details = {"pool": pool.name, **asdict(change), "was": settings_of(pool)}
+    if not await pool_store.change_pool(work, pool, change, replace(event, details=details)):
         raise _RaceLostError  # others came in after it was planned who is to shrink
     device_id = pool.pool_id if pool.level is PoolLevel.DEVICE else None
     return (await pool_store.find_path(work, pool.tenant_id, device_id))[0]
@@ -218,7 +194,10 @@ async def _plan_shrink(work: UnitOfWork, pool: Pool, change: PoolChange) -> tupl
     after = change.of(pool)
     if change.force is not Force.SHRINK or pool.committed_kbps <= after.ceiling_kbps:
         return ()
-    contenders = await _sessions_of(work, pool)
+    device_id = pool.pool_id if pool.level is PoolLevel.DEVICE else ""
+    _, contenders = await session_store.find_contenders(
+        work, pool.tenant_id, device_id, _STRONGER_THAN_ALL, 0, _SHRINK_MAX
+    )
     shrunk = plan_shrink(after, contenders)
     if shrunk is not None:
         return shrunk
@@ -236,25 +215,14 @@ async def _plan_shrink(work: UnitOfWork, pool: Pool, change: PoolChange) -> tupl
     )
 
 
-async def _sessions_of(work: UnitOfWork, pool: Pool) -> Contenders:
-    device_id = pool.pool_id if pool.level is PoolLevel.DEVICE else ""
-    _, contenders = await session_store.find_contenders(
-        work, pool.tenant_id, device_id, _STRONGER_THAN_ALL, 0, _SHRINK_MAX
-    )
-    return contenders
-
-
-async def _path(work: UnitOfWork, caller: Principal, device_id: str | None) -> list[Pool]:
-    path = await pool_store.find_path(work, caller.tenant_id, device_id)
-    if device_id is not None and path[0].level is not PoolLevel.DEVICE:
+async def _find_pool(work: UnitOfWork, caller: Principal, device_id: str | None, tenant: str | None) -> Pool:
+    """The pool of a device, or that of the caller's tenant, which is named by its name or its id."""
+    pool = (await pool_store.find_path(work, caller.tenant_id, device_id))[0]
+    if device_id is not None and pool.level is not PoolLevel.DEVICE:
         raise NotFound("device", device_id)
-    return path
-
-
-def _of_tenant(path: list[Pool], tenant: str) -> list[Pool]:
-    if tenant not in {path[0].pool_id, str(path[0].tenant_id)}:
+    if tenant is not None and tenant not in {pool.pool_id, str(pool.tenant_id)}:
         raise NotFound("tenant", tenant[:64])
-    return path
+    return pool
 
 
 def _position(cursor: Cursor) -> tuple[datetime, PoolLevel, str]:
@@ -263,8 +231,3 @@ def _position(cursor: Cursor) -> tuple[datetime, PoolLevel, str]:
     if not levels:
         raise ValidationFailed([("/cursor", "cursor: expected one from this list")])
     return cursor.at, levels[0], pool_id
-
-
-def _details(pool: Pool, change: PoolChange) -> dict[str, object]:
-    was = {each.name: getattr(pool, each.name) for each in fields(PoolChange) if each.name != "force"}
-    return {"pool": pool.name, **asdict(change), "was": was}

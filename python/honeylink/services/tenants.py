@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 from uuid_utils.compat import uuid7
 
 from honeylink.domain.access import SYSTEM_TENANT_ID, check_name, check_tenant_name
-from honeylink.domain.audit import AuditEvent, Category, Outcome
+from honeylink.domain.audit import Category
 from honeylink.domain.tokens import SECRET_BYTES, BearerToken
 from honeylink.errors import Conflict, NotFound
+from honeylink.services.audit import system_event
 from honeylink.services.budget import within_budget
 from honeylink.store import tenants as tenant_store
 from honeylink.store import tokens as token_store
-from honeylink.telemetry import current_trace_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from uuid import UUID
 
     from honeylink.domain.access import Role, Tenant
@@ -34,10 +33,7 @@ class Tenants:
         self._default_pool_kbps = default_pool_kbps
 
     async def create_token(self, tenant: str, role: Role, name: str) -> BearerToken:
-        """Make a token for a tenant, and the tenant itself if it is new.
-
-        Returns:
-            The token, which also tells the tenant's id; only its hash is kept.
+        """Make a token for a tenant, and the tenant itself if it is new. Only the token's hash is kept.
 
         Raises:
             ValidationFailed: a name that none can have.
@@ -49,7 +45,7 @@ class Tenants:
             tenant_id = await self._ensure_tenant(tenant)
             token = BearerToken(tenant_id, uuid7(), secrets.token_bytes(SECRET_BYTES))
             details = {"name": name, "role": role.value, "token_id": str(token.token_id)}
-            event = _system_event(tenant_id, Category.TOKEN_CREATION, details)
+            event = system_event(tenant_id, Category.TOKEN_CREATION, details)
             async with self._database.work() as work:
                 if not await token_store.create_token(work, token, name, role, event):
                     raise Conflict(f"expected a new name, found a live token {name!r} of tenant {tenant!r}")
@@ -67,7 +63,7 @@ class Tenants:
             tenant_id = await tenant_store.find_tenant_id(work, tenant)
             if tenant_id is None:
                 raise NotFound("tenant", tenant)
-            event = _system_event(tenant_id, Category.TOKEN_REVOCATION, {"name": name})
+            event = system_event(tenant_id, Category.TOKEN_REVOCATION, {"name": name})
             if not await token_store.revoke_token(work, tenant_id, name, event):
                 raise NotFound("live token", name)
 
@@ -91,22 +87,9 @@ class Tenants:
         candidate = uuid7()
         data_key = await within_budget(self._database, self._keyring.new_data_key(candidate, uuid7()))
         details = {"name": name, "pool_kbps": self._default_pool_kbps}
-        event = _system_event(candidate, Category.TENANT_CREATION, details)
+        event = system_event(candidate, Category.TENANT_CREATION, details)
         async with self._database.work() as work:
             await tenant_store.create_tenant(work, name, self._default_pool_kbps, data_key, event)
             tenant_id = await tenant_store.find_tenant_id(work, name)
         assert tenant_id is not None  # noqa: S101 - made here or by whoever was faster
         return tenant_id
-
-
-def _system_event(tenant_id: UUID, category: Category, details: Mapping[str, object]) -> AuditEvent:
-    return AuditEvent(
-        event_id=uuid7(),
-        tenant_id=tenant_id,
-        category=category,
-        actor="system",
-        device_id=None,
-        outcome=Outcome.SUCCESS,
-        details=details,
-        trace_id=current_trace_id(),
-    )

@@ -11,7 +11,7 @@ import asyncpg
 
 from honeylink.domain.access import SYSTEM_TENANT_ID
 from honeylink.domain.admission import Charge, Pool, PoolLevel
-from honeylink.domain.pools import Force, Shares
+from honeylink.domain.pools import Force, Shares, settings_of
 from honeylink.errors import PoolConflict
 from honeylink.store.audit import event_parameters
 
@@ -56,26 +56,15 @@ class PoolReconciliation:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class LevelTotal:
-    """All pools of a level together."""
-
-    level: PoolLevel
-    capacity_kbps: int
-    reserved_kbps: int
-
-
 async def check_pools(work: UnitOfWork) -> list[PoolReconciliation]:
     """Every pool of every tenant, in one snapshot."""
     return [PoolReconciliation(**{**row, "level": PoolLevel(row["level"])}) for row in await work.fetch("check_pools")]
 
 
-async def sum_pools(work: UnitOfWork) -> list[LevelTotal]:
+async def sum_pools(work: UnitOfWork) -> dict[PoolLevel, tuple[int, int]]:
     """Capacity and reservations by level."""
-    return [
-        LevelTotal(PoolLevel(row["level"]), row["capacity_kbps"], row["reserved_kbps"])
-        for row in await work.fetch("sum_pools")
-    ]
+    rows = await work.fetch("sum_pools")
+    return {PoolLevel(row["level"]): (row["capacity_kbps"], row["reserved_kbps"]) for row in rows}
 
 
 async def find_path(work: UnitOfWork, tenant_id: UUID, device_id: str | None) -> list[Pool]:
@@ -117,13 +106,7 @@ async def change_pool(work: UnitOfWork, pool: Pool, change: PoolChange, event: A
             level=pool.level,
             pool_id=pool.pool_id,
             event_device_id=event.device_id,
-            capacity_kbps=change.capacity_kbps,
-            charge=change.charge.value,
-            guaranteed_kbps=change.guaranteed_kbps,
-            borrow_limit_kbps=change.borrow_limit_kbps,
-            lend_limit_kbps=change.lend_limit_kbps,
-            preemption=change.preemption,
-            min_hold_ms=change.min_hold_ms,
+            **settings_of(change),
             drain=change.force is not Force.SHRINK,
         )
     except asyncpg.CheckViolationError as error:
@@ -149,8 +132,7 @@ async def ensure_node_pool(work: UnitOfWork) -> None:
 async def lock_pools(work: UnitOfWork, keys: Collection[str]) -> dict[str, Pool]:
     """Lock the pools of these keys for the rest of the transaction, and the node's, which may have been made meanwhile.
 
-    Returns:
-        Those that exist, as they now are, in the order of levels.
+    Those that exist are returned, as they now are, in the order of levels.
     """
     parts = [key.split("/", 2) for key in {*keys, _NODE_KEY}]
     rows = await work.fetch(

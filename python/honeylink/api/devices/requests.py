@@ -57,13 +57,9 @@ class DeviceBody(BodyModel):
 
     def to_domain(self) -> DeviceRegistration:
         """The registration."""
+        public_key = base64.urlsafe_b64decode(self.public_key + "=")
         return DeviceRegistration(
-            device_id=self.device_id,
-            public_key=base64.urlsafe_b64decode(self.public_key + "="),
-            firmware_version=self.firmware_version,
-            capabilities=tuple(self.capabilities),
-            metadata=self.metadata,
-            pool_kbps=self.pool_kbps,
+            **dict(self) | {"public_key": public_key, "capabilities": tuple(self.capabilities)},
         )
 
 

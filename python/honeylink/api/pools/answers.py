@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 from honeylink.api.http.models import AnswerModel, is_none
 from honeylink.api.pools import examples
 from honeylink.domain.admission import Charge, PoolLevel
+from honeylink.domain.pools import settings_of
 
 if TYPE_CHECKING:
     from honeylink.domain.admission import Pool
@@ -43,13 +44,7 @@ class PoolAnswer(AnswerModel):
             pool=pool.name,
             level=pool.level.label,
             tenant_id=pool.tenant_id if pool.level is PoolLevel.TENANT else None,
-            capacity_kbps=pool.capacity_kbps,
-            charge=pool.charge,
-            guaranteed_kbps=pool.guaranteed_kbps,
-            borrow_limit_kbps=pool.borrow_limit_kbps,
-            lend_limit_kbps=pool.lend_limit_kbps,
-            preemption=pool.preemption,
-            min_hold_ms=pool.min_hold_ms,
+            **settings_of(pool),
             reserved_kbps=pool.reserved_kbps if own else None,
             withheld_kbps=pool.withheld_kbps if own else None,
             available_kbps=pool.free_kbps if own else None,

@@ -50,11 +50,7 @@ def missing() -> list[str]:
 
 
 def prepare(codec: Codec, case: Case) -> Prepared | None:
-    """Make ready what is to be timed, and prove that it is right; None if the codec is not made for that case.
-
-    Raises:
-        CodecFailed: It is wrong, or of another engine than the one in use.
-    """
+    """Make ready what is to be timed, and prove that it is right; None if the codec is not made for that case."""
     if not codec.engine:
         return PEERS[codec.package](case)
     if engine() != codec.engine:

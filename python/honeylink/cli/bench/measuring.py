@@ -60,14 +60,7 @@ def cases(codes: Sequence[tuple[int, int]], shard_bytes: Sequence[int]) -> list[
 def measure(
     codecs: Sequence[Codec], wanted: Sequence[Case], effort: Effort, progress: Callable[[float, str], None]
 ) -> Measurement:
-    """Measure each codec on each case.
-
-    Args:
-        codecs: Those that are measured.
-        wanted: What they do.
-        effort: How long.
-        progress: Is told how much is done, from 0 to 1, and what is being done.
-    """
+    """Measure each codec on each case; `progress` is told how much is done, from 0 to 1, and what is being done."""
     found = Measurement()
     workers: list[Worker] = []
     try:
@@ -103,8 +96,8 @@ def _prepare(workers: Sequence[Worker], case: Case, found: Measurement) -> dict[
             continue
         if answer is None:
             continue
-        parity_digest = parity_digest or answer.parity_digest
-        if answer.parity_digest in ("", parity_digest):
+        parity_digest = parity_digest or answer
+        if answer in ("", parity_digest):
             ready[worker] = []
         else:
             found.fail(worker.codec, case, "expected the parity of the other engines, found other bytes")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,13 +37,8 @@ def document(found: Measurement, effort: Effort, absent: Sequence[str]) -> dict[
         "sample_seconds": effort.sample_seconds,
         "results": [
             {
-                "package": result.codec.package,
-                "version": result.codec.version,
-                "engine": result.codec.engine,
-                "operation": result.case.operation,
-                "data_shards": result.case.data_shards,
-                "parity_shards": result.case.parity_shards,
-                "shard_bytes": result.case.shard_bytes,
+                **asdict(result.codec),
+                **asdict(result.case),
                 "seconds": result.seconds,
                 "gib_per_second": result.gib_per_second,
             }

@@ -7,7 +7,6 @@ import os
 import signal
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from honeylink.cli.bench.cases import CodecFailed
@@ -20,13 +19,6 @@ if TYPE_CHECKING:
     from honeylink.cli.bench.codecs import Prepared
 
 _JOIN_SECONDS = 5
-
-
-@dataclass(frozen=True)
-class Ready:
-    """What a worker answers to a case that its codec can do."""
-
-    parity_digest: str
 
 
 class Worker:
@@ -46,13 +38,9 @@ class Worker:
             signal.signal(signal.SIGINT, before)
         theirs.close()
 
-    def prepare(self, case: Case) -> Ready | None:
-        """Make ready for a case; None if the codec is not made for it.
-
-        Raises:
-            CodecFailed: It does not work, or gives wrong bytes.
-        """
-        answer: Ready | None = self._ask(case)
+    def prepare(self, case: Case) -> str | None:
+        """Make ready for a case: the digest of its parity, see `Prepared`; None if the codec is not made for it."""
+        answer: str | None = self._ask(case)
         return answer
 
     def sample(self) -> float:
@@ -87,13 +75,13 @@ def _serve(pipe: Connection, codec: Codec, sample_seconds: float) -> None:
     with suppress(EOFError, OSError):  # how it shows that the parent is done, or gone
         while True:
             case: Case | None = pipe.recv()
-            answer: Ready | float | CodecFailed | None = None
+            answer: str | float | CodecFailed | None = None
             try:
                 if case is not None:
                     prepared = codecs.prepare(codec, case)
                     if prepared is not None:
                         count = _calls_for(prepared.call, sample_seconds)
-                        answer = Ready(prepared.parity_digest)
+                        answer = prepared.parity_digest
                 elif prepared is not None:
                     answer = _seconds(prepared.call, count) / count
             except Exception as error:  # noqa: BLE001 - a peer may fail in any way, and the others go on
