@@ -26,12 +26,7 @@ class SessionStream(NamedTuple):
 
 
 def read_streams(answer: object) -> list[SessionStream]:
-    """Read the streams, in the answer's order.
-
-    Raises:
-        LinkError: Something is missing or out of range, or two streams have one name.
-        TypeError: Something is of another type.
-    """
+    """Read the streams, in the answer's order; `LinkScheduler.from_session` says what it raises."""
     entries = _member(answer, "answer", "streams")
     if not isinstance(entries, list):
         raise TypeError(f"answer.streams: expected a list, found {type(entries).__name__}")

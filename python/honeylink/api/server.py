@@ -26,11 +26,6 @@ class Server(uvicorn.Server):
 
     Its own handling raises the signal again after the last request, which would end the process before the database has
     been shut down.
-
-    Args:
-        settings: how to serve.
-        services: what to serve.
-        exposition: what `/metrics` answers; without it, what this process counts.
     """
 
     def __init__(self, settings: Settings, services: Services, exposition: Exposition | None = None) -> None:

@@ -81,22 +81,13 @@ class PairingAttempt:
 
 
 def check_paired(device_id: str, status: DeviceStatus) -> None:
-    """Let only a paired device pass.
-
-    Raises:
-        StateConflict: it is pending or revoked.
-    """
+    """Let only a paired device pass."""
     if status is not DeviceStatus.PAIRED:
         raise StateConflict(f"expected device {device_id!r} to be paired, found it {status.value}")
 
 
 def check_pairing(device_id: str, attempt: PairingAttempt) -> None:
-    """Let only a successful attempt on a pending device pass, and say of another why it failed.
-
-    Raises:
-        StateConflict: its code has expired, or its tries are used up.
-        Forbidden: the code is wrong; says how many tries are left.
-    """
+    """Let only a successful attempt on a pending device pass, and say of another why it failed."""
     again = "register the device again for a new code"
     if attempt.status is DeviceStatus.PAIRED:
         return

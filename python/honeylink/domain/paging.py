@@ -39,10 +39,7 @@ class Cursor:
 
     @classmethod
     def decode(cls, text: str) -> Cursor:
-        """The cursor that `text` encodes.
-
-        Raises:
-            ValidationFailed: it encodes none; cursors come from `next_cursor`.
+        """The cursor that `text` encodes; `ValidationFailed` if it encodes none.
 
         Example:
             >>> from datetime import UTC, datetime
@@ -64,11 +61,7 @@ class Cursor:
 
     @property
     def row_uuid(self) -> UUID:
-        """The id of a row whose ids are UUIDs.
-
-        Raises:
-            ValidationFailed: this cursor is from another list.
-        """
+        """The id of a row whose ids are UUIDs; `ValidationFailed` if this cursor is from another list."""
         try:
             return parse_uuid(self.row_id)
         except ValueError:

@@ -89,10 +89,7 @@ def _first(unfit: re.Pattern[str], text: str) -> str | None:
 
 
 def parse_uuid(text: str) -> UUID:
-    """The UUID in `text`, as RFC 9562 prints it: lower case, with hyphens. No other form is read.
-
-    Raises:
-        ValueError: it is none, or in another form: with braces, a `urn:`, capitals, no hyphens.
+    """The UUID in `text`, as RFC 9562 prints it: lower case, with hyphens. Any other form is a `ValueError`.
 
     Example:
         >>> parse_uuid("01999e2c-6a00-7000-8000-000000000001")

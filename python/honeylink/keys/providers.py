@@ -102,12 +102,7 @@ class UnwrappedKeys:
 
 
 class KeyProviders:
-    """The providers that are open.
-
-    Args:
-        current: wraps what is new.
-        others: unwrap what they have wrapped before.
-    """
+    """The providers that are open: the current one, which wraps what is new, and the others."""
 
     def __init__(self, current: KeyProvider, *others: KeyProvider) -> None:
         self._current = current
@@ -121,12 +116,7 @@ class KeyProviders:
     async def unwrap(self, keys: Sequence[tuple[WrappedKey, bytes]]) -> UnwrappedKeys:
         """Decrypt keys, in one call to each provider that wrapped some of them; each distinct key once.
 
-        Args:
-            keys: each with its context.
-
-        Returns:
-            The keys, to be wiped by whoever asks, and why others can't be had: a provider that is away or not open
-            fails its own keys and no others.
+        Whoever asks wipes them. A provider that is away or not open fails its own keys and no others.
         """
         distinct = dict.fromkeys(keys)
         answers: dict[tuple[WrappedKey, bytes], Secret | KeyProviderError] = {}

@@ -34,11 +34,7 @@ KINDS: Mapping[str, Kind] = {
 
 
 def open_keyring(settings: Settings) -> Keyring:
-    """A keyring over all providers that the settings describe.
-
-    Raises:
-        SettingsError: a provider can't be opened as its settings say.
-    """
+    """A keyring over all providers that the settings describe."""
     given = settings.model_fields_set
     others = [kind for name, kind in KINDS.items() if name != settings.key_provider and kind.settings & given]
     return Keyring(KINDS[settings.key_provider].open(settings), *(kind.open(settings) for kind in others))

@@ -22,10 +22,6 @@ _T = TypeVar("_T")
 async def within_budget(database: Database, answer: Awaitable[_T]) -> _T:
     """Wait for key providers, outside any unit of work and no longer than the request's units of work may still take.
 
-    Args:
-        database: counts the time.
-        answer: what the keyring was asked for.
-
     Raises:
         KeyProviderError: the time is over, or as the keyring says.
     """

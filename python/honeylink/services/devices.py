@@ -61,7 +61,7 @@ class RegisteredDevice:
 
 
 class Devices:
-    """The devices of a tenant."""
+    """The devices of a tenant. Each use case raises `Forbidden` if the caller may not do that."""
 
     def __init__(
         self, database: Database, keyring: Keyring, access: Access, locked_rows: LockedRows, default_pool_kbps: int
@@ -79,7 +79,6 @@ class Devices:
         its pool another capacity if one is given.
 
         Raises:
-            Forbidden: the caller may not register devices.
             StateConflict: the id belongs to a paired or revoked device.
             PoolConflict: a pending device's pool can't have that capacity.
         """
@@ -129,13 +128,10 @@ class Devices:
         )
 
     async def pair(self, caller: Principal, device_id: str, code: str) -> datetime:
-        """Pair the caller's device by the code that its registration gave, and make its master key.
-
-        Returns:
-            When the device was paired.
+        """Pair the caller's device by the code that its registration gave, and make its master key; returns when.
 
         Raises:
-            Forbidden: the caller is not that device, or the code is wrong.
+            Forbidden: the code is wrong.
             StateConflict: the device is not pending, or the code has expired or been tried too often.
         """
         await self._access.require(caller, Permission.PAIR_DEVICE, device_id)
@@ -168,7 +164,6 @@ class Devices:
         """Revoke a device for good: its token dies and its live sessions end. Doing so again changes nothing.
 
         Raises:
-            Forbidden: the caller may not revoke devices.
             NotFound: the tenant has no such device.
         """
         await self._access.require(caller, Permission.REVOKE_DEVICE)
@@ -203,7 +198,6 @@ class Devices:
         """One device.
 
         Raises:
-            Forbidden: the caller may not read it.
             NotFound: the tenant has no such device.
         """
         await self._access.require(caller, Permission.READ_DEVICE, device_id)
@@ -214,7 +208,6 @@ class Devices:
         """A page of devices, newest first.
 
         Raises:
-            Forbidden: the caller may not list devices.
             ValidationFailed: the cursor is none of this list.
         """
         await self._access.require(caller, Permission.LIST_DEVICES)
@@ -240,8 +233,7 @@ class Devices:
 async def end_sessions_of(database: Database, tenant_id: UUID, device_id: str, actor: str, trace_id: str) -> None:
     """End all sessions of a revoked device, some at a time: nobody knows how many there are.
 
-    Raises:
-        RowLocked: somebody holds a row of one that is left, or of the pools.
+    `RowLocked` if somebody holds a row of one that is left, or of the pools.
     """
     while True:
         async with database.work() as work:

@@ -63,9 +63,6 @@ class Expiry:
 
         Returns:
             How many ended because of their time.
-
-        Raises:
-            DependencyUnavailable: the database is away or too slow.
         """
         trace_id = uuid4().hex  # one for all that this sweep writes
         await self._locked_rows.refresh()

@@ -13,12 +13,7 @@ V = TypeVar("V")
 
 
 class FreshCache(Generic[K, V]):
-    """A bounded cache; the least recently used entry is evicted first.
-
-    Args:
-        is_current: whether the feed of changes is current; see `honeylink.store.changes`.
-        max_entries: how many are kept.
-    """
+    """A bounded cache; the least recently used entry is evicted first. Nothing is found in it unless `is_current()`."""
 
     def __init__(self, is_current: Callable[[], bool], max_entries: int) -> None:
         self._is_current = is_current

@@ -12,13 +12,9 @@ if TYPE_CHECKING:
 
 
 def invalidate(change: str | None, tokens: FreshCache[UUID, StoredToken], known_devices: FreshCache[Any, Any]) -> None:
-    """Invalidate what has changed.
+    """Invalidate what has changed: a token, by its id; "pools" when a pool has; None when changes were missed.
 
-    Args:
-        change: a token's id; "pools" when a pool has changed; None when changes were missed. Other text is nobody's:
-            any client that may connect to the database may notify.
-        tokens: the tokens that were found live.
-        known_devices: what is known of devices.
+    Other text is nobody's: any client that may connect to the database may notify.
     """
     match change:
         case None:

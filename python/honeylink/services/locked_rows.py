@@ -38,12 +38,7 @@ _T = TypeVar("_T")
 
 
 class LockedRows:
-    """The rows that are known to be locked.
-
-    Args:
-        database: where they are.
-        max_waiting: how many requests may wait for one; more are refused at once.
-    """
+    """The rows that are known to be locked. At most `max_waiting` requests wait for one; more are refused at once."""
 
     def __init__(self, database: Database, max_waiting: int) -> None:
         self._database = database
@@ -71,15 +66,7 @@ class LockedRows:
         return any((row.tenant_id, row.device_id) in needed for row in self._held)
 
     async def look(self, devices: Collection[tuple[UUID, str]], error: RowLocked) -> bool:
-        """Find out whether any of the devices needs a locked row, after a statement has waited too long for one.
-
-        Args:
-            devices: tenants and ids.
-            error: what that statement said.
-
-        Raises:
-            DependencyUnavailable: the database is away or too slow.
-        """
+        """Find out whether any of the devices needs a locked row, after a statement has waited too long for one."""
         held = await self._find(devices, tenants_too=error.of_tenant)
         for _ in range(_LOOKS - 1):
             if not held:
@@ -104,8 +91,7 @@ class LockedRows:
     async def patiently(self, device: tuple[UUID, str], attempt: Callable[[], Awaitable[_T]]) -> _T:
         """Do something with a device's sessions, and again whenever a row was locked, within a request's time.
 
-        Raises:
-            RowLocked: it has been locked all the time, or too many requests wait already.
+        `RowLocked` if it has been locked all the time, or too many requests wait already.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._database.remaining_seconds()

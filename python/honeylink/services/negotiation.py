@@ -1,13 +1,7 @@
 """What is done about a session that finds no room: say when there will be some, or preempt weaker sessions.
 
-A group decides by what each pool has left. Only where that is too little it matters which sessions hold it. Reading
-that takes longer, so it is done apart from the groups, for one session at a time, while they go on. The decision is the
-planner's again, on one snapshot of the path and of its contenders.
-
-Preemption is one transaction: the locks of all pools concerned in their order, then the sessions that end, those that
-keep less, and the new one, by the same statements as everywhere. Under the locks it is decided once more, since room
-may have become free, or a pool may not allow preemption any more. And each statement does nothing to a session that is
-no longer as it was read; if any did less than planned, all is rolled back and decided again from the start.
+ARCHITECTURE.md says how, under "Negotiation". Reading the sessions that hold the pools takes long, so it is done apart
+from the groups, which go on.
 """
 
 from __future__ import annotations
@@ -71,17 +65,7 @@ class Negotiation:
         return self._turns.locked()
 
     async def look(self, work: UnitOfWork, pending: PendingSession) -> tuple[Snapshot, Contenders, Admission]:
-        """Decide, and change nothing.
-
-        Returns:
-            What was read, and what was decided on it.
-
-        Raises:
-            NotFound: the tenant has no such device.
-            StateConflict: the device is not paired.
-            TooManyStreams: there are more than one session may have.
-            BandwidthExceeded: a pool on the device's path is short; says as far as it is known when that will change.
-        """
+        """Decide, and change nothing: what was read, and what was decided on it."""
         snapshot, contenders = await self._read(work, pending)
         return snapshot, contenders, self._decide(pending, snapshot, contenders)
 
@@ -108,15 +92,7 @@ class Negotiation:
         )
 
     async def preview(self, pending: PendingSession) -> tuple[Snapshot, Admission | BandwidthExceeded]:
-        """Look, when its turn has come.
-
-        Returns:
-            What was read, and what was decided on it, a refusal for want of room too.
-
-        Raises:
-            DependencyUnavailable: the database is away or too slow, or its turn did not come in time.
-            ServiceError: as `look`.
-        """
+        """Look, when its turn has come: what was read, and what was decided on it, a refusal for want of room too."""
         async with self._turn(pending), self._database.work() as work:
             snapshot, contenders = await self._read(work, pending)
         try:
@@ -125,14 +101,7 @@ class Negotiation:
             return snapshot, refusal
 
     async def open(self, pending: PendingSession) -> OpenedSession:
-        """Open a session if there is room or room can be made, when its turn has come, and again after each lost race.
-
-        Raises:
-            RowLocked: a row of the path, or of sessions to be preempted, is locked by another transaction.
-            ClientGone: the client does not wait for the answer any more.
-            DependencyUnavailable: database or key provider are away or too slow, or every race was lost.
-            ServiceError: as `look`.
-        """
+        """Open a session if there is room or room can be made, in its turn, and again after each lost race."""
         pause_seconds = _PAUSE_SECONDS
         while True:
             async with self._turn(pending):
@@ -210,12 +179,11 @@ class Negotiation:
         self, pending: PendingSession, snapshot: Snapshot, contenders: Contenders, locked: Mapping[str, Pool]
     ) -> Admission:
         """With the pools as they are under their locks, so that no session loses what is not needed or not there."""
-        context = snapshot.context
-        path = [locked[pool.key] for pool in context.path]
+        path = tuple(locked[pool.key] for pool in snapshot.context.path)
         contenders = replace(contenders, pools=tuple(locked.get(pool.key, pool) for pool in contenders.pools))
         try:
-            admission = decide(
-                pending.request, context.device_status, path, pending.stream_ids, self._max_streams, contenders
+            admission = self._decide(
+                pending, replace(snapshot, context=replace(snapshot.context, path=path)), contenders
             )
         except BandwidthExceeded:
             raise _RaceLostError from None

@@ -131,11 +131,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
 
 
 async def migrate_database(settings: Settings) -> tuple[str | None, str]:
-    """Bring the database's schema up to this version.
-
-    Returns:
-        The revisions before and after.
-    """
+    """Bring the database's schema up to this version; returns the revisions before and after."""
     async with _database_dsn(settings) as dsn:
         return await migrate(dsn)
 
@@ -145,9 +141,6 @@ async def prepared_database(settings: Settings) -> AsyncIterator[str]:
     """The database's DSN, with all done that one process does for those that serve: see `open_services` for the rest.
 
     The embedded database runs until the block ends.
-
-    Raises:
-        SettingsError: a setting does not fit what it names.
     """
     async with _up_to_date(settings) as dsn:
         async with open_services(settings.on_database(dsn)) as services:

@@ -71,16 +71,7 @@ class Preview:
 
 
 class Sessions:
-    """The sessions of a tenant.
-
-    Args:
-        database: where they are.
-        access: who may do what.
-        opening: opens them in groups.
-        negotiation: says what opening would come to.
-        locked_rows: where one waits who needs a row that is held.
-        device_priority_max: the greatest priority that a device's own token may use.
-    """
+    """The sessions of a tenant."""
 
     def __init__(
         self,
@@ -108,11 +99,8 @@ class Sessions:
     ) -> OpenedSession:
         """Admit, key and store a session with its audit event, all or nothing.
 
-        Args:
-            caller: who asks.
-            request: for what.
-            wanted: whether somebody still waits for the answer.
-            in_flight: the request, if it has passed the admission gate.
+        `wanted` tells whether somebody still waits for the answer; `in_flight` is the request, if it has passed the
+        admission gate.
 
         Raises:
             ClientGone: nobody waits for the answer any more, and nothing was stored.
@@ -136,14 +124,9 @@ class Sessions:
         return opened
 
     async def preview(self, caller: Principal, request: SessionRequest) -> Preview:
-        """What `open` would do now, on one snapshot; nothing is stored, not even an event.
+        """What `open` would do now, on one snapshot; nothing is stored, not even an event. It raises as that does.
 
-        Raises:
-            Forbidden: the caller may not open sessions for this device, or not of this priority.
-            NotFound: the tenant has no such device.
-            StateConflict: the device is not paired.
-            TooManyStreams: there are more than one session may have.
-            DependencyUnavailable: the database is away or too slow, or too many look for room.
+        But a short pool is no error here, and too many that look for room are a `DependencyUnavailable`.
         """
         await self._access.require(caller, Permission.OPEN_SESSION, request.device_id)
         await self._check_priorities(caller, request)

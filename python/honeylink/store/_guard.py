@@ -37,11 +37,7 @@ _SHELL: Final = "/bin/sh"
 
 
 class Guard:
-    """A process that outlives its owner for long enough to end the server that was started with it.
-
-    Args:
-        account: runs the server, and so may end it.
-    """
+    """A process that outlives its owner for long enough to end the server that was started with it."""
 
     def __init__(self, account: Account) -> None:
         theirs, self._ours = os.pipe()

@@ -1,10 +1,8 @@
 """The feed of changes that invalidate what other processes have cached: PostgreSQL's LISTEN and NOTIFY.
 
-A notification is queued with the commit that sends it, and notifications arrive in the order of commits. So a
-*heartbeat*, sent through the pool and received by the listening connection, proves that everything committed before it
-has arrived too. While heartbeats arrive the feed is current: what is cached is at most as old as the last one. When
-they stop (the server is away, the network is cut, a pooler in between swallows notifications) nothing that is cached
-counts any more.
+Notifications arrive in the order of commits. So a *heartbeat*, sent through the pool and received by the listening
+connection, proves that everything committed before it has arrived too. When they stop (the server is away, the network
+is cut, a pooler in between swallows notifications) nothing that is cached counts any more.
 """
 
 from __future__ import annotations
@@ -40,10 +38,8 @@ _log = structlog.get_logger(__name__)
 class Changes:
     """Listens for changes for as long as `run` runs.
 
-    Args:
-        database: sends the heartbeats.
-        dsn: of the same database, not through a pooler that shares connections between transactions.
-        on_change: called with each payload, such as a token's id; with None when some may have been missed.
+    The DSN may not lead through a pooler that shares connections between transactions. `on_change` is called with each
+    payload, such as a token's id; with None when some may have been missed.
     """
 
     def __init__(self, database: Database, dsn: str, on_change: Callable[[str | None], None]) -> None:

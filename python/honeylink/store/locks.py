@@ -25,13 +25,9 @@ async def find_locked_rows(
     """The rows that can't be locked now of those that opening and ending sessions of these devices lock.
 
     One that is met by chance has another holder each time. Where several share a row it is there once for each
-    transaction that may be one of them.
-
-    Args:
-        work: a unit of work, outside of a transaction: rows are locked to find out, and free again at once.
-        devices: tenants and ids.
-        tenants_too: look also at the tenants' own rows and their keys', which show whether somebody has locked them,
-            but not whether that keeps anybody from anything.
+    transaction that may be one of them. Not for use in a transaction: rows are locked to find out, and free again at
+    once. With `tenants_too` it looks also at the tenants' own rows and their keys', which show whether somebody has
+    locked them, but not whether that keeps anybody from anything.
     """
     rows = await work.fetch(
         "find_locked_rows",

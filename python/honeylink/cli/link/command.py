@@ -15,11 +15,7 @@ if TYPE_CHECKING:
 
 
 def simulate(chosen: Namespace) -> None:
-    """Run a scenario, and show what was found.
-
-    Raises:
-        ScenarioError: It can't be simulated.
-    """
+    """Run a scenario, and show what was found."""
     if chosen.list:
         for name in SHIPPED:
             print(f"{name:<20} {load(name).title}")

@@ -87,12 +87,7 @@ class _Left:
 
 
 def simulate(scenario: Scenario, progress: Callable[[float, str], None]) -> Outcome:
-    """Run a scenario to its end.
-
-    Args:
-        scenario: What `load` has found good.
-        progress: Is told how much is done, from 0 to 1, and what is being done.
-    """
+    """Run a scenario to its end; `progress` is told how much is done, from 0 to 1, and what is being done."""
     random = np.random.default_rng(scenario.seed)
     each = [_of_stream(stream, scenario.duration_ns, random) for stream in scenario.streams.values()]
     counts = [len(times_ns) for times_ns, _ in each]

@@ -20,11 +20,7 @@ _DEALS_OUT = sys.platform == "linux"
 
 
 def listen(settings: Settings) -> socket.socket:
-    """The socket that the settings name.
-
-    Raises:
-        SettingsError: it can't be had; says why and what to do.
-    """
+    """The socket that the settings name."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
         return socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
@@ -42,9 +38,6 @@ def reserve(settings: Settings) -> socket.socket:
     On Linux each worker has a socket of its own (SO_REUSEPORT), and the kernel deals connections out evenly. From one
     that they shared the first to wake takes all that comes together: 32 connections of a fleet went to one of two. A
     worker that is not there has no socket, so nobody waits for it. macOS deals nothing out; there they share one.
-
-    Raises:
-        SettingsError: it can't be had; says why and what to do.
     """
     listening = listen(settings)
     if not _DEALS_OUT:

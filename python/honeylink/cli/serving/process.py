@@ -35,14 +35,7 @@ async def serve(
 ) -> None:
     """Open the services and serve them on `listener` until SIGINT or SIGTERM, then finish what is in flight.
 
-    Args:
-        settings: how.
-        listener: a bound TCP socket; see `listen`.
-        meanwhile: what to run while serving; the server stops when it ends.
-        exposition: what `/metrics` answers; without it, what this process counts.
-
-    Raises:
-        SettingsError: a setting does not fit what it names.
+    `meanwhile` runs beside the server, which stops when it ends.
     """
     async with open_services(settings) as services:
         await set_up_node_pool(services, settings)

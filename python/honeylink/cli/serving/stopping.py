@@ -23,10 +23,7 @@ class Stopping:
     What a stopping process waits for has its own bounds. This one stands behind them, for what nobody has thought of:
     a process that is not gone in time is ended as it stands, which loses nothing that was acknowledged.
 
-    Args:
-        timeout_seconds: how long a stop may take.
-        stop: called at the first signal.
-        abandon: called at the second, right before the process ends.
+    `stop` is called at the first signal, and `abandon` at the second, right before the process ends.
     """
 
     def __init__(

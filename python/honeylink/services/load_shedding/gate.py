@@ -16,9 +16,6 @@ _log = structlog.get_logger(__name__)
 class AdmissionGate:
     """Counts requests in flight against a limit; the clock is an argument, in seconds.
 
-    Args:
-        limit_max: the limit while there is no overload.
-
     Example:
         >>> gate = AdmissionGate(limit_max=1)
         >>> request = gate.admit(now=0.0, known=True)
@@ -35,12 +32,10 @@ class AdmissionGate:
         self.turns = Turns(lambda: self._limit.refusing)
 
     def admit(self, now: float, *, known: bool) -> InFlight | None:
-        """One more request in flight; None if it is refused.
+        """One more request in flight, whose token is known to be live or not; None if it is refused.
 
-        Args:
-            now: the time.
-            known: whether its token is known to be live. A refused one counts as more to do, which may lower the limit;
-                that of an unknown one does not, since anybody can send those.
+        A refused one counts as more to do, which may lower the limit; an unknown one does not, since anybody can send
+        those.
         """
         counted = (State.KNOWN, State.OPENING) if known else COUNTED
         if not self._has_room(now, counted):
@@ -56,11 +51,7 @@ class AdmissionGate:
         return InFlight(self._counts)
 
     def open(self, request: InFlight, now: float) -> None:
-        """Its session is being opened from now on.
-
-        Raises:
-            Overloaded: there are too many already.
-        """
+        """Its session is being opened from now on; `Overloaded` if there are too many already."""
         if not self._has_room(now, (State.OPENING,)):
             self._limit.count_refusal()
             raise Overloaded

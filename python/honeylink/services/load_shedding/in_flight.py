@@ -16,11 +16,7 @@ _T = TypeVar("_T")
 
 
 class InFlight:
-    """One request for a session, from its arrival until it has its answer.
-
-    Args:
-        counts: those of all requests; this one moves itself from one to the next.
-    """
+    """One request for a session, from its arrival until it has its answer; it moves itself from count to count."""
 
     __slots__ = ("_counts", "state")
 
@@ -29,11 +25,7 @@ class InFlight:
         self.state = State.ARRIVED
 
     def move(self, event: Event) -> None:
-        """Move on.
-
-        Raises:
-            RuntimeError: the table has no such transition.
-        """
+        """Move on. That the table has no such transition is a bug."""
         state = TRANSITIONS.get((self.state, event))
         if state is None:
             expected = ", ".join(known.name for at, known in TRANSITIONS if at is self.state)

@@ -29,11 +29,7 @@ _IDLE_SECONDS = 1.0
 
 
 class LoadLimit:
-    """Learns a limit from how long requests take; the clock is an argument, in seconds.
-
-    Args:
-        limit_max: the limit while there is no overload.
-    """
+    """Learns a limit from how long requests take; the clock is an argument, in seconds."""
 
     def __init__(self, limit_max: int) -> None:
         self._limit_max = float(limit_max)

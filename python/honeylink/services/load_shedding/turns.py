@@ -27,11 +27,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Turns:
-    """Spreads work over passes of the event loop.
-
-    Args:
-        refusing: whether a request has been refused lately.
-    """
+    """Spreads work over passes of the event loop. `refusing` tells whether a request has been refused lately."""
 
     def __init__(self, refusing: Callable[[], bool]) -> None:
         self._refusing = refusing
@@ -64,11 +60,7 @@ class Turns:
             asyncio.get_running_loop().call_soon(self._next_pass)
 
     async def yield_after(self, index: int) -> None:
-        """Yield to the event loop after every few members of a group.
-
-        Args:
-            index: the member's place.
-        """
+        """Yield to the event loop after every few members of a group; `index` is the member's place."""
         settled_max = _PER_PASS_REFUSING if self._refusing() else _PER_PASS
         if index % settled_max == settled_max - 1:
             await asyncio.sleep(0)
