@@ -6,6 +6,7 @@ Spans cost next to nothing until `honeylink.api.http.observability` installs an 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
 
 from opentelemetry import trace
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -44,9 +45,13 @@ POOL_RESERVED_KBPS = Gauge(
 )
 
 _tracer = trace.get_tracer("honeylink")
-
-
 _UNRECORDED: AbstractContextManager[object] = nullcontext()
+_unrecorded_trace_id: ContextVar[str | None] = ContextVar("honeylink_trace_id", default=None)
+
+
+def leave_unrecorded(trace_id: str) -> None:
+    """Let the request at hand carry its trace id, and no spans: nobody collects them."""
+    _unrecorded_trace_id.set(trace_id)
 
 
 def span(name: str, **attributes: str | int) -> AbstractContextManager[object]:
@@ -56,12 +61,12 @@ def span(name: str, **attributes: str | int) -> AbstractContextManager[object]:
         >>> with span("store.find_device", device_id="device-1"):
         ...     pass
     """
-    request = trace.get_current_span()
-    if request is not trace.INVALID_SPAN and not request.is_recording():
+    if _unrecorded_trace_id.get() is not None:
         return _UNRECORDED
     return _tracer.start_as_current_span(name, attributes=attributes)
 
 
 def current_trace_id() -> str:
     """The W3C trace id of the request at hand, 32 hex digits; zeros outside of one."""
-    return trace.format_trace_id(trace.get_current_span().get_span_context().trace_id)
+    trace_id = _unrecorded_trace_id.get()
+    return trace_id or trace.format_trace_id(trace.get_current_span().get_span_context().trace_id)

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from starlette.applications import Starlette
-from starlette.routing import Route
+from starlette.routing import Router
 
 import honeylink.api
 from honeylink.api.app import create_app
 from honeylink.api.endpoints import ENDPOINTS
 from honeylink.api.http.observability import Observability
+from honeylink.api.http.routes import PathRoute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,13 +30,10 @@ def served(service: Service) -> set[tuple[str, str]]:
     app = create_app(service.settings, service.services)
     assert isinstance(app, Observability)
     router = app._app
-    assert isinstance(router, Starlette)
-    found = set()
-    for route in router.routes:
-        assert isinstance(route, Route)
-        assert route.methods
-        found |= {(method, route.path) for method in route.methods - {"HEAD"}}
-    return found
+    assert isinstance(router, Router)
+    routes = [route for route in router.routes if isinstance(route, PathRoute)]
+    assert len(routes) == len(router.routes)
+    return {(endpoint.method, route.path) for route in routes for endpoint in route.endpoints}
 
 
 def documented(service: Service) -> set[tuple[str, str]]:

@@ -10,7 +10,7 @@ from benches.api.parts import LOOP, RULES, part_of, shares
 ROOT = Path(__file__).parents[2]
 SERVER = "<module> (<string>:1);main (honeylink/cli/__init__.py:29);Runner.run (asyncio/runners.py:118)"
 CYCLE = (
-    f"{SERVER};RequestResponseCycle.run_asgi (uvicorn/protocols/http/httptools_impl.py:422)"
+    f"{SERVER};Exchange.run (honeylink/api/connection/exchange.py:167)"
     ";Observability.__call__ (honeylink/api/http/observability.py:70);Router.app (starlette/routing.py:704)"
 )
 SERVE = f"{CYCLE};Endpoint.serve (honeylink/api/http/endpoint.py:100)"

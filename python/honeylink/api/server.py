@@ -30,7 +30,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, settings: Settings, services: Services, exposition: Exposition | None = None) -> None:
         app = create_app(settings, services, exposition)
-        load_shedding = LoadShedding(app, services.gate, services.access.recognizes)
+        load_shedding = LoadShedding(app, services.gate, services.access.recognize)
         config = uvicorn.Config(
             load_shedding,
             http=cast("type[asyncio.Protocol]", partial(Connection, settings, load_shedding)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import sys
@@ -37,7 +38,6 @@ def _of_worker(worker: int) -> structlog.types.Processor:
 def configure_logging(level: str, *, worker: int | None = None) -> None:
     """Log what is at least as severe as `level`; each line of a worker carries its number and process id."""
     shared: list[structlog.types.Processor] = [
-        structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
@@ -46,7 +46,9 @@ def configure_logging(level: str, *, worker: int | None = None) -> None:
     ]
     if worker is not None:
         shared.insert(0, _of_worker(worker))
-    render = structlog.processors.JSONRenderer()
+    # Made once, and told how to write all else: with an argument, `json.dumps` would make an encoder for each line.
+    encoder = json.JSONEncoder(default=repr)
+    render = structlog.processors.JSONRenderer(lambda event, **_: encoder.encode(event))
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),

@@ -55,8 +55,8 @@ class Access:
         self._tokens = tokens
         self._reads = asyncio.Semaphore(_READS_MAX)
 
-    async def authenticate(self, authorization: str | None) -> Principal:
-        """The principal behind an `Authorization` header.
+    async def authenticate(self, authorization: str, recognized: BearerToken | None = None) -> Principal:
+        """The principal behind an `Authorization` header, or the token that was recognized in it.
 
         A refused token that names a real tenant is recorded in that tenant's audit trail. One that names none has no
         trail to go to, and an anonymous request has nothing to record.
@@ -65,7 +65,7 @@ class Access:
             Unauthenticated: there is no header, or no live token in it.
             RateLimited: this token comes too often.
         """
-        token = _decode(authorization)
+        token = recognized or _decode(authorization)
         stored = self._known(token)
         tenant_exists = True
         if stored is None:
@@ -77,14 +77,14 @@ class Access:
         self._limiter.admit(token.token_id)
         return Principal(token.tenant_id, token.token_id, stored.name, stored.role, stored.device_id)
 
-    def recognizes(self, authorization: str | None) -> bool:
-        """Whether an `Authorization` header holds a token that is known to be live; the database is not asked."""
+    def recognize(self, authorization: str) -> BearerToken | None:
+        """The token in an `Authorization` header, if it is known to be live; the database is not asked."""
         try:
             token = _decode(authorization)
         except Unauthenticated:
-            return False
+            return None
         stored = self._known(token)
-        return stored is not None and token.matches(stored.sha256)
+        return token if stored is not None and token.matches(stored.sha256) else None
 
     def _known(self, token: BearerToken) -> StoredToken | None:
         stored = self._tokens.get(token.token_id)
@@ -158,8 +158,8 @@ class Access:
             await audit_store.record_event(work, event)
 
 
-def _decode(authorization: str | None) -> BearerToken:
-    scheme, _, text = (authorization or "").partition(" ")
+def _decode(authorization: str) -> BearerToken:
+    scheme, _, text = authorization.partition(" ")
     if scheme.lower() != "bearer" or not text:
         raise Unauthenticated("expected a header `Authorization: Bearer <token>`")
     token = BearerToken.decode(text.strip())

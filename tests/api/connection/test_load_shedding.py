@@ -10,11 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import pytest
 
 from honeylink.api.connection.load_shedding import LoadShedding
 from honeylink.domain.access import Role
+from honeylink.domain.tokens import BearerToken
 from honeylink.services.load_shedding.gate import AdmissionGate
 from honeylink.services.load_shedding.states import State
 from tests.api.connection.holding import full, holding, no_session_opens
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 MAX_OPENING = 3
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
+TOKEN = BearerToken(UUID(int=1), UUID(int=2), bytes(32))
 
 
 @pytest.fixture(scope="module")
@@ -234,7 +237,7 @@ def test_a_request_counts_before_its_session_is_being_opened() -> None:
         seen[scope["path"]] = on_the_way(gate)
 
     async def run(*, known: bool) -> None:
-        shedding = LoadShedding(app, gate, lambda _: known)
+        shedding = LoadShedding(app, gate, lambda _: TOKEN if known else None)
         scope = opening_scope("/sessions" if known else "/api/v1/sessions")
         assert not shedding.refuses(scope, ignore, keep_alive=True)
         assert on_the_way(gate) == known
@@ -270,7 +273,7 @@ def serve_at_once(
     size: int = 100,
 ) -> list[asyncio.Task[None]]:
     """So many that ask for sessions at the same moment."""
-    shedding = LoadShedding(app, gate, lambda _: True)
+    shedding = LoadShedding(app, gate, lambda _: TOKEN)
     scopes = [opening_scope("/sessions", number=number) for number in range(size)]
     assert not any(shedding.refuses(scope, ignore, keep_alive=True) for scope in scopes)
     return [asyncio.create_task(shedding(scope, receive, send)) for scope in scopes]
@@ -321,7 +324,7 @@ def test_a_refusal_is_answered_once_and_later() -> None:
 
     async def run() -> None:
         gate = AdmissionGate(0)
-        shedding = LoadShedding(send_nothing, gate, lambda _: True)  # type: ignore[arg-type]  # nothing is served
+        shedding = LoadShedding(send_nothing, gate, lambda _: TOKEN)  # type: ignore[arg-type]  # nothing is served
         assert shedding.refuses(opening_scope("/sessions"), answers.append, keep_alive=True)
         assert not answers
         done = asyncio.Event()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvicorn
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr
 from uvicorn.server import ServerState
 
@@ -28,29 +28,6 @@ MOVED = (
     f"uvicorn {version('uvicorn')} has other private parts than those that the connection is made for: "
     "adapt exchange.py, and only then raise the upper bound of uvicorn in pyproject.toml"
 )
-
-
-def test_the_exchange_is_made_and_used_as_ever() -> None:
-    assert list(inspect.signature(RequestResponseCycle).parameters) == [
-        "scope",
-        "transport",
-        "flow",
-        "logger",
-        "access_logger",
-        "access_log",
-        "default_headers",
-        "message_event",
-        "expect_100_continue",
-        "keep_alive",
-        "on_response",
-    ], MOVED
-    source = inspect.getsource(RequestResponseCycle)
-    used = {"body", "more_body", "disconnected", "keep_alive", "response_started", "response_complete", "message_event"}
-    used |= {"waiting_for_100_continue"}
-    assert used <= set(re.findall(r"self\.(\w+)", source)), MOVED
-    # All that it asks of the connection: the rest is up to `Connection`.
-    assert set(re.findall(r"self\.flow\.(\w+)", source)) == {"write_paused", "drain", "resume_reading"}, MOVED
-    assert set(re.findall(r"self\.transport\.(\w+)", source)) == {"write", "close", "is_closing"}, MOVED
 
 
 def test_the_server_waits_for_what_ours_tells_it() -> None:

@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
-import re
 from functools import partial
 from typing import TYPE_CHECKING
 
 from honeylink.api.connection.exchange import STATUS_LINE
-from honeylink.api.http.endpoint import PREFIXES
-from honeylink.api.http.observability import count_request
+from honeylink.api.http.endpoint import PREFIXES, authorization
+from honeylink.api.http.observability import Trace, count_request
 from honeylink.api.http.problems import MEDIA_TYPE, PROBLEMS, problem_body
 from honeylink.errors import Overloaded
 
@@ -28,14 +26,13 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from honeylink.domain.tokens import BearerToken
     from honeylink.services.load_shedding.gate import AdmissionGate
     from honeylink.services.load_shedding.in_flight import InFlight
 
 _ROUTE = "/sessions"
 _PATHS = tuple(f"{prefix}{_ROUTE}" for prefix in PREFIXES)
-_TRACE = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
 _NO_TRACE = b"0" * 32
-_random = random.Random()  # noqa: S311 - ids have to differ, no more
 
 
 class LoadShedding:
@@ -44,13 +41,13 @@ class LoadShedding:
     Args:
         app: the application.
         gate: decides on requests for sessions.
-        recognizes: whether an `Authorization` header holds a token that is known to be live.
+        recognize: the token in an `Authorization` header, if it is known to be live.
     """
 
-    def __init__(self, app: ASGIApp, gate: AdmissionGate, recognizes: Callable[[str | None], bool]) -> None:
+    def __init__(self, app: ASGIApp, gate: AdmissionGate, recognize: Callable[[str], BearerToken | None]) -> None:
         self._app = app
         self._gate = gate
-        self._recognizes = recognizes
+        self._recognize = recognize
         error = Overloaded()
         self._status = PROBLEMS[error.code][0]
         self._body = json.dumps(problem_body(error.code, str(error), _NO_TRACE.decode())).encode()
@@ -90,10 +87,10 @@ class LoadShedding:
         """
         if scope["method"] != "POST" or scope["path"] not in _PATHS:
             return False
-        known = self._recognizes(_authorization(scope["headers"]))
-        in_flight = self._gate.admit(asyncio.get_running_loop().time(), known=known)
+        token = self._recognize(authorization(scope))
+        in_flight = self._gate.admit(asyncio.get_running_loop().time(), known=token is not None)
         if in_flight is not None:
-            scope["state"]["in_flight"] = in_flight
+            scope["state"]["token"], scope["state"]["in_flight"] = token, in_flight
             return False
         refusal = self._render(scope["headers"], keep_alive=keep_alive)
         self._gate.turns.refuse_later(partial(answer, refusal))
@@ -101,13 +98,6 @@ class LoadShedding:
 
     def _render(self, headers: list[tuple[bytes, bytes]], *, keep_alive: bool) -> bytes:
         count_request("POST", _ROUTE, self._status)
-        trace = _TRACE.fullmatch(dict(headers).get(b"traceparent", b""))
-        trace_id, flags = trace.groups() if trace else (b"%032x" % (_random.getrandbits(128) or 1), b"00")
-        end = b"-%016x-%b\r\n\r\n" if keep_alive else b"-%016x-%b\r\nconnection: close\r\n\r\n"
-        body = self._body.replace(_NO_TRACE, trace_id)
-        return b"".join((self._head, b"00-", trace_id, end % (_random.getrandbits(64) or 1, flags), body))
-
-
-def _authorization(headers: list[tuple[bytes, bytes]]) -> str | None:
-    """The one that the application reads."""
-    return next((value.decode("latin-1") for name, value in headers if name == b"authorization"), None)
+        begun = Trace.begun_by(headers)
+        end = b"\r\n\r\n" if keep_alive else b"\r\nconnection: close\r\n\r\n"
+        return self._head + begun.traceparent + end + self._body.replace(_NO_TRACE, begun.trace_id.encode("ascii"))

@@ -1,8 +1,8 @@
 """One connection: requests parsed by llhttp, answered in their order, and a limit on all that a client can hold up.
 
 uvicorn's own protocol class waits without end for headers, bodies and readers, queues pipelined requests without limit,
-and lets the answer to bytes that are no request replace the answers before it. This one keeps uvicorn's server and its
-ASGI exchange, and has the connection to itself:
+and lets the answer to bytes that are no request replace the answers before it. This one keeps uvicorn's server, and has
+the connection to itself:
 
 - Requests queue, and one is served at a time. What has been received is parsed in pieces, and only as long as nothing
   queues, so that memory is bounded by bytes received, whatever they would become.
@@ -18,16 +18,15 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import httptools
 
 from honeylink.api.connection.deadlines import Deadlines, Phase
-from honeylink.api.connection.exchange import LOGGING, Exchange, Flow, addresses_of, asgi_scope, last_answer
+from honeylink.api.connection.exchange import Exchange, Flow, addresses_of, asgi_scope, last_answer
 from honeylink.errors import ServiceError, TooLarge, ValidationFailed
 
 if TYPE_CHECKING:
-    from starlette.types import Scope
     from uvicorn import Config
     from uvicorn.server import ServerState
 
@@ -115,8 +114,7 @@ class Connection(asyncio.Protocol):
         self._server_state.connections.discard(self)
         self._end()
         if self._serving is not None:
-            self._serving.disconnected = True
-            self._serving.message_event.set()
+            self._serving.disconnect()
         self._flow.resume_writing()
         self._deadlines.cancel()
         # These refer back to the connection. Left here, they would hold it, its transport and its last request until a
@@ -234,18 +232,15 @@ class Connection(asyncio.Protocol):
             # httptools takes such a body for bytes of the other protocol. As a request it would be somebody else's.
             raise _no_request("an upgrade to another protocol with a body")
         scope = asgi_scope(self._parser, self._url, self._headers, *self._addresses)
-        scope["state"] = {"connected": self._is_connected}
         is_older = scope["http_version"] < "1.1"
         self._body_of = Exchange(
-            scope=scope,  # type: ignore[arg-type]  # a dict like those that uvicorn makes
-            transport=self._transport,
-            flow=self._flow,
-            default_headers=self._server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=self._expects_continue and not is_older,
+            scope,
+            self._transport,
+            self._flow,
+            self._server_state.default_headers,
+            expects_continue=self._expects_continue and not is_older,
             keep_alive=self._parser.should_keep_alive() and not is_older,
-            on_response=self._answered,
-            **LOGGING,
+            answered=self._answered,
         )
         self._phase = Phase.BODY
         self._unfinished_bytes = 0
@@ -262,8 +257,7 @@ class Connection(asyncio.Protocol):
         request = self._body_of
         assert request is not None  # noqa: S101 - its header was complete
         if not request.response_complete:
-            request.body += body
-            request.message_event.set()
+            request.feed(body)
         else:
             self._ignore(body)
 
@@ -271,8 +265,7 @@ class Connection(asyncio.Protocol):
         """Its end."""
         request, self._body_of = self._body_of, None
         assert request is not None  # noqa: S101 - as above
-        request.more_body = False
-        request.message_event.set()
+        request.end_body()
         if request.keep_alive:
             self._phase = Phase.REQUEST
         else:
@@ -299,10 +292,10 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, request: Exchange) -> None:
         self._serving = request
-        if self._load_shedding.refuses(cast("Scope", request.scope), self._send_refusal, keep_alive=request.keep_alive):
+        if self._load_shedding.refuses(request.scope, self._send_refusal, keep_alive=request.keep_alive):
             return
         # In a context of its own: the one of a request that was answered just now holds its trace and its budget.
-        task = self._loop.create_task(request.run_asgi(self._app), context=Context())
+        task = self._loop.create_task(request.run(self._app), context=Context())
         task.add_done_callback(self._server_state.tasks.discard)
         self._server_state.tasks.add(task)
 
@@ -310,11 +303,7 @@ class Connection(asyncio.Protocol):
         request = self._serving
         if request is None or self._transport.is_closing():
             return
-        self._transport.write(refusal)
-        request.response_started = request.response_complete = True
-        if not request.keep_alive:
-            self._transport.close()
-        self._answered()
+        request.refuse(refusal)
 
     def _answered(self) -> None:
         """The request that was served has its whole answer."""
@@ -365,9 +354,6 @@ class Connection(asyncio.Protocol):
         self._end()
         self._transport.close()
         self._watch_writing()
-
-    def _is_connected(self) -> bool:
-        return not self._transport.is_closing()
 
     def _set_deadline(self) -> None:
         self._deadlines.wait_for(self._awaits(), self._give_up)

@@ -15,9 +15,9 @@ import math
 import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import parse_qsl
 
 from pydantic import ValidationError
-from starlette.requests import ClientDisconnect
 
 from honeylink.api.http.models import RequestModel
 from honeylink.api.http.values import KEY_MAX_LENGTH, PATH_PATTERNS, SEMVER_PATTERN, RoundedNumber, shorten
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pydantic_core import ErrorDetails
-    from starlette.requests import Request
+    from starlette.types import Receive, Scope
 
     from honeylink.settings import Settings
 
@@ -45,26 +45,61 @@ PARAMETERS_MAX = 16
 M = TypeVar("M", bound=RequestModel)
 
 
-async def read_body(request: Request, settings: Settings, model: type[M]) -> M:
-    """The request's body as `model`.
+async def read_body(scope: Scope, receive: Receive, settings: Settings) -> bytes:
+    """The request's body.
 
     Raises:
         TooLarge: it is longer than `max_body_bytes`.
         TooSlow: it took longer than `body_timeout_seconds`.
-        ValidationFailed: it is no JSON, or encoded, or does not fit; see `parse_body`.
+        ValidationFailed: it is encoded, of another type, or ends too early.
     """
-    media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise ValidationFailed([("", f"expected Content-Type: application/json, found {media_type[:80]!r}")])
-    codings = ",".join(request.headers.getlist("content-encoding"))
-    if not {each.strip().lower() for each in codings.split(",")} <= {"", "identity"}:
-        raise ValidationFailed([("", f"expected a body without Content-Encoding, found {codings[:80]!r}")])
+    headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))  # the first of a name counts
+    media_type = headers.get(b"content-type", b"application/json")
+    if media_type != b"application/json":
+        _check_media_type(media_type.decode("latin-1"))
+    if b"content-encoding" in headers:
+        _check_content_codings([value for name, value in scope["headers"] if name == b"content-encoding"])
+    if int(headers.get(b"content-length", b"0")) > settings.max_body_bytes:  # the server refuses what is no number
+        raise TooLarge("body", settings.max_body_bytes)
+    if scope.get("state", {}).get("has_whole_body", _never)():
+        return await _receive(receive, settings.max_body_bytes)
     try:
         async with asyncio.timeout(settings.body_timeout_seconds):
-            raw = await _read(request, settings.max_body_bytes)
+            return await _receive(receive, settings.max_body_bytes)
     except TimeoutError:
         raise TooSlow("body", settings.body_timeout_seconds) from None
-    return parse_body(raw, settings, model)
+
+
+def _never() -> bool:
+    return False
+
+
+def _check_media_type(media_type: str) -> None:
+    if media_type.partition(";")[0].strip().lower() != "application/json":
+        found = media_type.partition(";")[0].strip().lower()[:80]
+        raise ValidationFailed([("", f"expected Content-Type: application/json, found {found!r}")])
+
+
+def _check_content_codings(fields: list[bytes]) -> None:
+    codings = b",".join(fields).decode("latin-1")
+    if not {each.strip().lower() for each in codings.split(",")} <= {"", "identity"}:
+        raise ValidationFailed([("", f"expected a body without Content-Encoding, found {codings[:80]!r}")])
+
+
+async def _receive(receive: Receive, max_bytes: int) -> bytes:
+    parts: list[bytes] = []
+    received_bytes = 0
+    more_body = True
+    while more_body:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ValidationFailed([("", "expected a whole body, found its end too early")])
+        parts.append(message.get("body", b""))
+        received_bytes += len(parts[-1])
+        if received_bytes > max_bytes:
+            raise TooLarge("body", max_bytes)
+        more_body = message.get("more_body", False)
+    return b"".join(parts)
 
 
 def parse_body(raw: bytes, settings: Settings, model: type[M]) -> M:
@@ -83,18 +118,19 @@ def parse_body(raw: bytes, settings: Settings, model: type[M]) -> M:
     return _validate(model, value, settings, faults)
 
 
-def read_query(request: Request, settings: Settings, model: type[M]) -> M:
+def read_query(scope: Scope, settings: Settings, model: type[M]) -> M:
     """The request's query as `model`.
 
     Raises:
         ValidationFailed: there are too many parameters; or one is unknown, given twice or does not fit, and then every
             fault is listed.
     """
-    if request.scope["query_string"].count(b"&") >= PARAMETERS_MAX:
+    query: bytes = scope["query_string"]
+    if query.count(b"&") >= PARAMETERS_MAX:
         raise ValidationFailed([("", f"expected at most {PARAMETERS_MAX} parameters, found more")])
     given: dict[str, str] = {}
     faults = _Faults(given, model)
-    for name, value in request.query_params.multi_items():
+    for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
         fault = _key_fault(name)
         if fault is not None:
             faults.add("", fault)
@@ -123,21 +159,6 @@ def check_path(parameters: Mapping[str, str]) -> dict[str, str]:
         if re.fullmatch(PATH_PATTERNS[parameter], value) is None:
             raise NotFound(parameter.removesuffix("_id"), value[:64])
     return dict(parameters)
-
-
-async def _read(request: Request, max_bytes: int) -> bytes:
-    length = request.headers.get("content-length", "0")
-    if int(length) > max_bytes:  # the server has refused a length that is no number
-        raise TooLarge("body", max_bytes)
-    body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > max_bytes:
-                raise TooLarge("body", max_bytes)
-    except ClientDisconnect:
-        raise ValidationFailed([("", "expected a whole body, found its end too early")]) from None
-    return bytes(body)
 
 
 class _Duplicated(dict[str, Any]):

@@ -2,6 +2,9 @@
 
 An endpoint is declared with what it takes, what it answers and how it can fail. The same declaration serves requests
 and makes the OpenAPI document, so the two can't disagree.
+
+A request is served as ASGI has it: building and wrapping Starlette's request and response would cost more than what
+most endpoints do.
 """
 
 from __future__ import annotations
@@ -10,9 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import structlog
-from starlette.responses import Response
 
-from honeylink.api.http.body import check_path, read_body, read_query
+from honeylink.api.http.body import check_path, parse_body, read_body, read_query
 from honeylink.api.http.problems import problem_response
 from honeylink.errors import DependencyUnavailable, Overloaded, ServiceError
 from honeylink.telemetry import current_trace_id
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
     from pydantic.json_schema import JsonSchemaMode
-    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import Receive, Scope, Send
 
     from honeylink.api.http.models import RequestModel
     from honeylink.domain.access import Principal
@@ -31,7 +34,8 @@ if TYPE_CHECKING:
     from honeylink.settings import Settings
 
     Handler = Callable[["Call"], Awaitable["Answer"]]
-    PublicHandler = Callable[[Request], Awaitable[Response]]
+    PublicHandler = Callable[["Application"], Awaitable[Response]]
+    BodyReader = Callable[[bytes, Settings], Any]
 
 PREFIXES = ("/api/v1", "")
 """Every resource is served under each of these, the same; the longer first, since the other fits every path."""
@@ -96,6 +100,8 @@ class Endpoint:
     answer: type[BaseModel]
     status: int = 200
     body: type[RequestModel] | None = None
+    read: BodyReader | None = None
+    """Reads the body's bytes, where the model alone does not; it refuses what the model refuses."""
     query: type[RequestModel] | None = None
     errors: tuple[str, ...] = ()
     links: tuple[Link, ...] = ()
@@ -111,36 +117,54 @@ class Endpoint:
         read: dict[type[BaseModel], JsonSchemaMode] = {} if self.body is None else {self.body: "validation"}
         return {self.answer: "serialization", **read}
 
-    async def serve(self, request: Request) -> Response:
+    async def serve(self, application: Application, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request: who calls, what they send, what comes of it."""
-        state = request.app.state
-        services: Services = state.services
-        settings: Settings = state.settings
-        request.scope["honeylink.route"] = self.path
+        services = application.services
         try:
             with services.database.shared_budget():
-                caller = await services.access.authenticate(request.headers.get("authorization"))
-                request.scope["honeylink.actor"] = caller.actor
-                path = check_path(request.path_params)
-                if self.body is not None:
-                    sent = await read_body(request, settings, self.body)
-                elif self.query is not None:
-                    sent = read_query(request, settings, self.query)
-                else:
-                    sent = None
-                prefix = next(prefix for prefix in PREFIXES if request.scope["path"].startswith(f"{prefix}/"))
-                told = request.scope.get("state", {})
-                wanted, in_flight = told.get("connected", _always), told.get("in_flight")
-                answer = await self.handler(Call(services, settings, caller, path, prefix, sent, wanted, in_flight))
+                answer = await self.handler(await self._call(application, scope, receive))
         except ServiceError as error:
             if isinstance(error, DependencyUnavailable) and not isinstance(error, Overloaded):
                 # The client is told to come back; the operator, what to fix.
                 reason = getattr(error, "reason", None) or repr(error.__cause__ or error)
                 _log.warning("request.unavailable", reason=reason, trace_id=current_trace_id())
-            return problem_response(error)
+            await problem_response(error)(scope, receive, send)
+            return
         body = answer.body
-        content = body if isinstance(body, bytes) else body.model_dump_json()
-        return Response(content, self.status, answer.headers, "application/json")
+        content = body if isinstance(body, bytes) else body.model_dump_json().encode()
+        headers = [(name.encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
+        headers += ((b"content-type", b"application/json"), (b"content-length", b"%d" % len(content)))
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
+
+    async def _call(self, application: Application, scope: Scope, receive: Receive) -> Call:
+        services, settings = application.services, application.settings
+        state = scope.get("state", {})
+        caller = await services.access.authenticate(authorization(scope), state.get("token"))
+        scope["honeylink.actor"] = caller.actor
+        path = check_path(scope["path_params"])
+        if self.body is not None:
+            sent = (self.read or self._read)(await read_body(scope, receive, settings), settings)
+        elif self.query is not None:
+            sent = read_query(scope, settings, self.query)
+        else:
+            sent = None
+        prefix = next(prefix for prefix in PREFIXES if scope["path"].startswith(f"{prefix}/"))
+        is_connected = state.get("is_connected", _always)
+        return Call(services, settings, caller, path, prefix, sent, is_connected, state.get("in_flight"))
+
+    def _read(self, raw: bytes, settings: Settings) -> RequestModel:
+        assert self.body is not None  # noqa: S101 - asked for where there is one
+        return parse_body(raw, settings, self.body)
+
+
+def authorization(scope: Scope) -> str:
+    """A request's `Authorization` header; nothing if there is none."""
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            field: bytes = value
+            return field.decode("latin-1")
+    return ""
 
 
 def _always() -> bool:
@@ -176,10 +200,21 @@ class PublicEndpoint:
         """The models of its answers."""
         return {each.content: "serialization" for each in self.answers if not isinstance(each.content, str)}
 
-    async def serve(self, request: Request) -> Response:
+    async def serve(self, application: Application, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        request.scope["honeylink.route"] = self.path
-        return await self.handler(request)
+        response = await self.handler(application)
+        await response(scope, receive, send)
 
 
 Endpoints: TypeAlias = "tuple[Endpoint | PublicEndpoint, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """What all requests are served with."""
+
+    services: Services
+    settings: Settings
+    endpoints: Endpoints
+    exposition: Callable[[], Awaitable[bytes]]
+    """What `/metrics` answers."""

@@ -1,8 +1,9 @@
 """Wraps every request: its trace, its metrics, its log line, and what is logged of a bug.
 
 W3C Trace Context: a valid `traceparent` is continued, anything else starts a new trace. Spans are made by OpenTelemetry
-where an exporter is set up; without one the same ids are carried by a span that records nothing. OpenTelemetry's own
-ASGI middleware would be a second wrapper around each request, with a span for every message of it.
+where an exporter is set up; without one a request carries its ids and no span. OpenTelemetry's own ASGI middleware
+would be a second wrapper around each request, with a span for every message of it. What a bug raises is answered here
+too, so that Starlette's middlewares for errors are not needed.
 """
 
 from __future__ import annotations
@@ -11,17 +12,17 @@ import os
 import random
 from functools import cache
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from honeylink.telemetry import REQUEST_SECONDS, REQUESTS, current_trace_id
+from honeylink.api.http.problems import problem_body, render_problem
+from honeylink.telemetry import REQUEST_SECONDS, REQUESTS, leave_unrecorded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from contextlib import AbstractContextManager
 
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import TracerProvider
@@ -57,25 +58,64 @@ def install_exporter() -> TracerProvider | None:
     return provider
 
 
+class Trace(NamedTuple):
+    """A trace and the place in it, as W3C Trace Context writes them: hexadecimal digits."""
+
+    trace_id: str
+    span_id: str
+    flags: str
+
+    @classmethod
+    def of(cls, context: trace.SpanContext) -> Trace:
+        """That of a span."""
+        return cls(
+            trace.format_trace_id(context.trace_id), trace.format_span_id(context.span_id), f"{context.trace_flags:02x}"
+        )
+
+    @classmethod
+    def begun_by(cls, headers: Iterable[tuple[bytes, bytes]]) -> Trace:
+        """A new place in the trace that the headers of a request continue, or else in a new one."""
+        parent = _parent(headers)
+        context = None if parent is None else trace.get_current_span(parent).get_span_context()
+        span_id = f"{_random.getrandbits(64) or 1:016x}"
+        if context is None or not context.is_valid:
+            return cls(f"{_random.getrandbits(128) or 1:032x}", span_id, "00")
+        return cls.of(context)._replace(span_id=span_id)
+
+    @property
+    def traceparent(self) -> bytes:
+        """The header that tells it."""
+        return f"00-{self.trace_id}-{self.span_id}-{self.flags}".encode("ascii")
+
+
 class Observability:
     """ASGI middleware around the whole application."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._tracer = trace.get_tracer("honeylink")
+        has_exporter = not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+        self._tracer = trace.get_tracer("honeylink") if has_exporter else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        with self._span(scope) as span:
-            await self._serve(span, scope, receive, send)
+        if self._tracer is not None:
+            span = self._tracer.start_span(scope["method"], _parent(scope["headers"]), kind=trace.SpanKind.SERVER)
+            if span.is_recording():
+                with trace.use_span(span, end_on_exit=True):
+                    status = await self._serve(Trace.of(span.get_span_context()), scope, receive, send)
+                    _describe(span, scope, status)
+                return
+        begun = Trace.begun_by(scope["headers"])
+        leave_unrecorded(begun.trace_id)
+        await self._serve(begun, scope, receive, send)
 
-    async def _serve(self, span: trace.Span, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve(self, begun: Trace, scope: Scope, receive: Receive, send: Send) -> int:
         started = perf_counter()
         status = 0
-        header = (b"traceparent", traceparent(span.get_span_context()))
+        header = (b"traceparent", begun.traceparent)
 
         async def send_traced(message: Message) -> None:
             nonlocal status
@@ -86,52 +126,45 @@ class Observability:
 
         try:
             await self._app(scope, receive, send_traced)
-        except Exception:  # noqa: BLE001 - the client has its answer from the application; the log gets the whole of it
-            _log.exception("request.failed", trace_id=current_trace_id(), path=scope["path"])
+        except Exception:  # noqa: BLE001 - a bug: the log gets the whole of it, the client nothing but the trace id
+            _log.exception("request.failed", trace_id=begun.trace_id, path=scope["path"])
+            if not status:
+                body = problem_body("ERR_INTERNAL", "an internal error; please report the trace id", begun.trace_id)
+                await render_problem(body, {})(scope, receive, send_traced)
         finally:
-            self._record(span, scope, status, perf_counter() - started)
-
-    def _span(self, scope: Scope) -> AbstractContextManager[trace.Span]:
-        """A span for the request, current while it is served."""
-        span = self._tracer.start_span(scope["method"], _parent(scope["headers"]), kind=trace.SpanKind.SERVER)
-        if not span.is_recording():
-            span = trace.NonRecordingSpan(trace_context(scope["headers"]))
-        return trace.use_span(span, end_on_exit=True)
-
-    def _record(self, span: trace.Span, scope: Scope, status: int, seconds: float) -> None:
-        # Templates only: labels made of what clients send would grow without end.
-        route = scope.get("honeylink.route", "unmatched")
-        method = scope["method"] if scope["method"] in _METHODS else "other"
-        count_request(method, route, status, seconds)
-        if span.is_recording():
-            span.update_name(f"{method} {route}")
-            span.set_attribute("http.request.method", method)
-            span.set_attribute("http.route", route)
-            span.set_attribute("http.response.status_code", status)
-        _log.info(
-            "request",
-            method=scope["method"],
-            path=scope["path"],
-            status=status,
-            duration_ms=round(seconds * 1000, 2),
-            actor=scope.get("honeylink.actor"),
-            trace_id=trace.format_trace_id(span.get_span_context().trace_id),
-        )
+            seconds = perf_counter() - started
+            count_request(_method(scope), _route(scope), status, seconds)
+            _log.info(
+                "request",
+                method=scope["method"],
+                path=scope["path"],
+                status=status,
+                duration_ms=round(seconds * 1000, 2),
+                actor=scope.get("honeylink.actor"),
+                trace_id=begun.trace_id,
+            )
+        return status
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-def trace_context(headers: Iterable[tuple[bytes, bytes]]) -> trace.SpanContext:
-    """A new span in the trace that the headers of a request continue, or else in a new one."""
-    parent = trace.get_current_span(_parent(headers)).get_span_context()
-    trace_id = parent.trace_id or _random.getrandbits(128) or 1
-    return trace.SpanContext(trace_id, _random.getrandbits(64) or 1, is_remote=False, trace_flags=parent.trace_flags)
+# Templates only: labels made of what clients send would grow without end.
+def _method(scope: Scope) -> str:
+    return scope["method"] if scope["method"] in _METHODS else "other"
 
 
-def traceparent(context: trace.SpanContext) -> bytes:
-    """The header that tells a trace."""
-    return b"00-%032x-%016x-%02x" % (context.trace_id, context.span_id, context.trace_flags)
+def _route(scope: Scope) -> str:
+    route: str = scope.get("honeylink.route", "unmatched")
+    return route
+
+
+def _describe(span: trace.Span, scope: Scope, status: int) -> None:
+    method, route = _method(scope), _route(scope)
+    span.update_name(f"{method} {route}")
+    span.set_attribute("http.request.method", method)
+    span.set_attribute("http.route", route)
+    span.set_attribute("http.response.status_code", status)
 
 
 def count_request(method: str, route: str, status: int, seconds: float | None = None) -> None:

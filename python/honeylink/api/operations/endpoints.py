@@ -15,11 +15,7 @@ from honeylink.api.openapi.document import openapi_document
 from honeylink.api.openapi.page import DOCS_HEADERS, render_docs
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-
-    from honeylink.api.http.endpoint import Endpoints
-    from honeylink.api.operations.exposition import Exposition
-    from honeylink.services.runtime import Services
+    from honeylink.api.http.endpoint import Application, Endpoints
     from honeylink.settings import Settings
 
 _JSON = "application/json"
@@ -38,37 +34,34 @@ class ReadinessAnswer(AnswerModel):
     checks: dict[str, str]
 
 
-async def healthz(_: Request) -> Response:
+async def healthz(_: Application) -> Response:
     """The process answers."""
     return Response(HealthAnswer(status="ok").model_dump_json(), media_type=_JSON)
 
 
-async def readyz(request: Request) -> Response:
+async def readyz(application: Application) -> Response:
     """Whether database, schema and key provider are there."""
-    services: Services = request.app.state.services
-    checks = await services.operations.readiness()
+    checks = await application.services.operations.readiness()
     ready = all(each == "ok" for each in checks.values())
     answer = ReadinessAnswer(status="ready" if ready else "not ready", checks=checks)
     return Response(answer.model_dump_json(), 200 if ready else 503, {} if ready else {"retry-after": "1"}, _JSON)
 
 
-async def metrics(request: Request) -> Response:
+async def metrics(application: Application) -> Response:
     """Prometheus's text format."""
-    services: Services = request.app.state.services
-    exposition: Exposition = request.app.state.exposition
-    await services.operations.refresh_metrics()
-    return Response(await exposition(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+    await application.services.operations.refresh_metrics()
+    return Response(await application.exposition(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
-async def openapi(request: Request) -> Response:
+async def openapi(application: Application) -> Response:
     """The OpenAPI document."""
-    text = _openapi_text(request.app.state.endpoints, request.app.state.settings)
+    text = _openapi_text(application.endpoints, application.settings)
     return Response(text, headers={"x-content-type-options": "nosniff"}, media_type=_JSON)
 
 
-async def docs(request: Request) -> Response:
+async def docs(application: Application) -> Response:
     """The OpenAPI document for reading."""
-    return HTMLResponse(_docs_text(request.app.state.endpoints, request.app.state.settings), headers=DOCS_HEADERS)
+    return HTMLResponse(_docs_text(application.endpoints, application.settings), headers=DOCS_HEADERS)
 
 
 @cache
