@@ -7,22 +7,19 @@ mod sums;
 
 pub(super) use sums::{Guaranteed, Promise, Promises, Traffic};
 
-use super::{
-    ids::{ROOT, put},
-    tree::Tree,
-};
+use super::{ids::put, tree::Tree};
 
 /// What is promised inside one class.
 #[derive(Clone, Debug, Default)]
-struct OfClass {
+pub(super) struct InClass {
     /// Σ of the guarantees, a class counting with its rate at least.
-    guaranteed: Guaranteed,
-    /// The delays.
-    delays: Promises,
+    pub guaranteed: Guaranteed,
+    /// The delays; all of them for the root.
+    pub delays: Promises,
     /// What goes as early as can be, by the time that its burst takes at its rate.
-    eager: Promises,
+    pub eager: Promises,
     /// The delay within which the class can serve what goes as early as can be.
-    earliest_ns: u64,
+    pub earliest_ns: u64,
 }
 
 /// What is promised to one stream.
@@ -43,7 +40,7 @@ impl ToStream {
 /// All that is promised on a link.
 #[derive(Debug, Default)]
 pub(super) struct Commitments {
-    classes: Vec<OfClass>,
+    classes: Vec<InClass>,
     streams: Vec<ToStream>,
 }
 
@@ -55,32 +52,16 @@ impl Commitments {
 
     /// Makes room for a class, in which nothing is promised.
     pub fn add_class(&mut self, class: u32) {
-        put(&mut self.classes, class, OfClass::default());
+        put(&mut self.classes, class, InClass::default());
     }
 
-    /// What is guaranteed in a class.
-    pub fn guaranteed(&self, class: u32) -> Guaranteed {
-        self.classes[class as usize].guaranteed
-    }
-
-    /// The delays that are promised in a class; all of them for the root.
-    pub fn delays(&self, class: u32) -> &Promises {
-        &self.classes[class as usize].delays
+    pub fn in_class(&self, class: u32) -> &InClass {
+        &self.classes[class as usize]
     }
 
     /// What is promised to a stream.
     pub fn to_stream(&self, id: u32) -> ToStream {
         self.streams[id as usize]
-    }
-
-    /// Whether any stream goes as early as can be.
-    pub fn has_eager(&self) -> bool {
-        !self.classes[ROOT as usize].eager.is_empty()
-    }
-
-    /// The delay within which a class can serve what goes as early as can be.
-    pub fn earliest_ns(&self, class: u32) -> u64 {
-        self.classes[class as usize].earliest_ns
     }
 
     /// What is guaranteed in each of these classes.
@@ -96,7 +77,7 @@ impl Commitments {
         if old.is_nothing() && new.is_nothing() {
             return;
         }
-        for class in tree.with_ancestors(tree.node(id).parent()) {
+        for class in tree.with_ancestors(tree.node(id).parent) {
             let sums = &mut self.classes[class as usize];
             sums.delays.replace(old.delay, new.delay);
             sums.eager.replace(old.eager, new.eager);
@@ -105,7 +86,7 @@ impl Commitments {
 
     /// Finds the delay within which a class of that capacity, if it has one, can serve what goes as early as can be.
     pub fn update_earliest(&mut self, class: u32, capacity_kbps: Option<u64>) {
-        let OfClass { guaranteed, delays, eager, earliest_ns } = &mut self.classes[class as usize];
+        let InClass { guaranteed, delays, eager, earliest_ns } = &mut self.classes[class as usize];
         let mut guaranteed = *guaranteed;
         if delays.is_empty() {
             guaranteed.held_bytes = 0;
