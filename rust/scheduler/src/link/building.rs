@@ -143,7 +143,7 @@ impl LinkScheduler {
         let parent = node.parent;
         let guaranteed = match &self.tree.record(id).config {
             config @ Config::Class(_) => {
-                self.guaranteed_by(config, self.commitments.in_class(node.class).guaranteed)
+                self.guaranteed_by(config, self.commitments.of_class(node.class).guaranteed)
             }
             Config::Stream(config) => self.guaranteed_to(config),
         };
@@ -202,7 +202,7 @@ impl LinkScheduler {
     /// What is queued already, and is to go as early as can be, goes by what all classes can do now. By what they could
     /// do before, it would be in the way of those who are promised something since.
     pub(super) fn place_eager_again(&mut self, at_ns: u64) {
-        if self.queues.are_empty() || self.commitments.in_class(ROOT).eager.is_empty() {
+        if self.queues.are_empty() || self.commitments.of_class(ROOT).eager.is_empty() {
             return;
         }
         for id in 0..self.tree.nodes() {

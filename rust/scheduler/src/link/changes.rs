@@ -86,13 +86,13 @@ impl LinkScheduler {
         let old_kbps = self.tree.record(id).config.common().rate_kbps;
         check_ceiling_above(old_kbps, config.rate_kbps, config.ceil_kbps)?;
         check_class(&config)?;
-        let descendants = self.commitments.in_class(within).guaranteed;
+        let descendants = self.commitments.of_class(within).guaranteed;
         if let Some(capacity_kbps) = config.ceil_kbps.filter(|&ceil_kbps| ceil_kbps < descendants.rate_kbps) {
             let (field, guaranteed_kbps) = ("ceil_kbps", descendants.rate_kbps);
             return Err(LinkError::OverCommitted { field, class, capacity_kbps, guaranteed_kbps });
         }
         if let Some(found_kbps) = config.ceil_kbps
-            && !self.commitments.in_class(within).delays.is_empty()
+            && !self.commitments.of_class(within).delays.is_empty()
         {
             return Err(LinkError::CeilingOverDelay { class, found_kbps });
         }
@@ -118,7 +118,7 @@ impl LinkScheduler {
     pub fn set_rate(&mut self, now_ns: u64, rate_kbps: u64) -> Result<(), LinkError> {
         self.clock.check(now_ns)?;
         check_link(rate_kbps, &self.options)?;
-        let guaranteed = self.commitments.in_class(ROOT).guaranteed;
+        let guaranteed = self.commitments.of_class(ROOT).guaranteed;
         if rate_kbps < guaranteed.rate_kbps {
             let (field, class, guaranteed_kbps) = ("rate_kbps", self.root(), guaranteed.rate_kbps);
             return Err(LinkError::OverCommitted { field, class, capacity_kbps: rate_kbps, guaranteed_kbps });

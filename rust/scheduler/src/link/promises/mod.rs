@@ -11,7 +11,7 @@ use super::{ids::put, tree::Tree};
 
 /// What is promised inside one class.
 #[derive(Clone, Debug, Default)]
-pub(super) struct InClass {
+pub(super) struct OfClass {
     /// Σ of the guarantees, a class counting with its rate at least.
     pub guaranteed: Guaranteed,
     /// The delays; all of them for the root.
@@ -40,7 +40,7 @@ impl ToStream {
 /// All that is promised on a link.
 #[derive(Debug, Default)]
 pub(super) struct Commitments {
-    classes: Vec<InClass>,
+    classes: Vec<OfClass>,
     streams: Vec<ToStream>,
 }
 
@@ -52,10 +52,10 @@ impl Commitments {
 
     /// Makes room for a class, in which nothing is promised.
     pub fn add_class(&mut self, class: u32) {
-        put(&mut self.classes, class, InClass::default());
+        put(&mut self.classes, class, OfClass::default());
     }
 
-    pub fn in_class(&self, class: u32) -> &InClass {
+    pub fn of_class(&self, class: u32) -> &OfClass {
         &self.classes[class as usize]
     }
 
@@ -86,7 +86,7 @@ impl Commitments {
 
     /// Finds the delay within which a class of that capacity, if it has one, can serve what goes as early as can be.
     pub fn update_earliest(&mut self, class: u32, capacity_kbps: Option<u64>) {
-        let InClass { guaranteed, delays, eager, earliest_ns } = &mut self.classes[class as usize];
+        let OfClass { guaranteed, delays, eager, earliest_ns } = &mut self.classes[class as usize];
         let mut guaranteed = *guaranteed;
         if delays.is_empty() {
             guaranteed.held_bytes = 0;
