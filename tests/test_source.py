@@ -23,10 +23,6 @@ LONG_FILES = {
     "python/honeylink/_native.pyi": "the docstrings of the native module",
     "python/honeylink/errors.py": "the tree of errors",
     "python/honeylink/store/sql/sessions.sql": "all statements about sessions",
-    # These are two things, still to be split.
-    "rust/fec/tests/packets.rs": "lossy links, and epochs",
-    "rust/scheduler/tests/admission/preemption.rs": "laws, and examples",
-    "rust/scheduler/tests/link/changes.rs": "examples, and a law",
 }
 # Names of modules that hold whatever found no other place.
 MODULES = {"common", "helper", "helpers", "manager", "managers", "misc", "util", "utils"}

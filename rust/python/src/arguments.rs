@@ -6,7 +6,7 @@ use pyo3::{
     exceptions::{PyOverflowError, PyTypeError},
     ffi,
     prelude::*,
-    types::{PyBool, PyString},
+    types::{PyBool, PyString, PyTuple},
 };
 
 use crate::{
@@ -58,12 +58,13 @@ pub fn signed(field: &str, value: &Bound<'_, PyAny>) -> PyResult<i64> {
 }
 
 /// Numbers from 0 to 2^64 - 1.
-pub fn wholes(field: &str, values: &[Bound<'_, PyAny>]) -> PyResult<Vec<u64>> {
-    values.iter().map(|value| whole(field, value)).collect()
+pub fn wholes(field: &str, values: &Items<Bound<'_, PyAny>>) -> PyResult<Items<u64>> {
+    values.0.iter().map(|value| whole(field, value)).collect::<PyResult<_>>().map(Items)
 }
 
 /// The items of a sequence. `Vec` would ask for as much memory as the sequence says that it needs, and end the process if
-/// there is not so much.
+/// there is not so much. Python gets them back as a tuple.
+#[derive(PartialEq, Hash)]
 pub struct Items<T>(pub Vec<T>);
 
 impl<'py, T: FromPyObjectOwned<'py>> FromPyObject<'_, 'py> for Items<T> {
@@ -90,9 +91,27 @@ impl<'py, T: FromPyObjectOwned<'py>> FromPyObject<'_, 'py> for Items<T> {
     }
 }
 
+impl<'a, 'py, T> IntoPyObject<'py> for &'a Items<T>
+where
+    &'a T: IntoPyObject<'py>,
+{
+    type Target = PyTuple;
+    type Output = Bound<'py, PyTuple>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
+        PyTuple::new(py, &self.0)
+    }
+}
+
 /// Text that UTF-8 can hold, which lone surrogates are not.
 pub fn text(field: &str, value: &Bound<'_, PyString>) -> PyResult<String> {
     value.extract().map_err(|_| refused(field, "valid Unicode", value))
+}
+
+/// Texts that UTF-8 can hold.
+pub fn texts(field: &str, values: &Items<Bound<'_, PyString>>) -> PyResult<Vec<String>> {
+    values.0.iter().map(|value| text(field, value)).collect()
 }
 
 /// One of a field's words.

@@ -26,10 +26,8 @@ pub fn in_use() -> PyResult<Engine> {
 
 /// The engine of that name. The error shows what was given, which UTF-8 may not hold.
 fn usable(name: &OsStr) -> PyResult<Engine> {
-    Engine::usable().into_iter().find(|engine| name == engine.name()).ok_or_else(|| {
-        let usable: Vec<_> = Engine::usable().into_iter().map(Engine::name).collect();
-        UnknownEngine::new_err((name.to_owned(), usable))
-    })
+    let named = Engine::usable().into_iter().find(|engine| name == engine.name());
+    named.ok_or_else(|| UnknownEngine::new_err((name.to_owned(), engines())))
 }
 
 #[doc = docs!("engines()")]

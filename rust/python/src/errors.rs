@@ -1,6 +1,6 @@
 //! The one table from Rust errors to the Python classes, which Python owns.
 
-use honeylink_fec::{self as fec, Engine, Error, Matrix};
+use honeylink_fec::{self as fec, Error, Matrix};
 use honeylink_scheduler::{LinkError as LinkRefusal, PlanError};
 use pyo3::{PyErr, exceptions::PyMemoryError, import_exception};
 
@@ -36,17 +36,6 @@ pub fn from_fec(error: Error) -> PyErr {
     match error {
         Error::CodeParameters { data_shards, parity_shards } => {
             CodeParameterError::new_err((data_shards, parity_shards))
-        }
-        Error::UnknownMatrix { name } => {
-            UnknownMatrix::new_err((name, Matrix::ALL.map(Matrix::name).to_vec()))
-        }
-        Error::UnknownEngine { name } => {
-            let usable: Vec<_> = Engine::usable().into_iter().map(Engine::name).collect();
-            UnknownEngine::new_err((name, usable))
-        }
-        Error::Index { data_shards, found } => {
-            let expected = format!("the index of a data shard, 0 to {}", data_shards - 1);
-            ShardShapeError::new_err((expected, found.to_string()))
         }
         Error::Count { what, expected, found } => {
             ShardShapeError::new_err((format!("{expected} {what}"), found.to_string()))

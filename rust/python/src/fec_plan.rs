@@ -16,59 +16,48 @@ use crate::{
 #[pyclass(frozen, eq, hash, name = "Plan", module = "honeylink.fec")]
 pub struct PyPlan(Plan);
 
-#[pymethods]
-impl PyPlan {
-    #[new]
-    fn new(
-        data_shards: &Bound<'_, PyAny>,
-        parity_shards: &Bound<'_, PyAny>,
-        #[pyo3(from_py_with = number)] recovery: f64,
-    ) -> PyResult<Self> {
-        let (data_shards, parity_shards) = match (count(data_shards)?, count(parity_shards)?) {
-            (Some(k), Some(m)) if k >= 1 && k + m <= MAX_SHARDS => (k, m),
-            _ => return Err(no_code(data_shards, parity_shards)),
-        };
-        if !(0.0..=1.0).contains(&recovery) {
-            let error = PlanError::Probability { name: "recovery", found: recovery };
-            return Err(from_fec_plan(&error));
+getters!(
+    struct Plan {
+        data_shards: usize,
+        parity_shards: usize,
+        recovery: f64,
+    },
+    #[pymethods]
+    impl PyPlan {
+        #[new]
+        fn new(
+            data_shards: &Bound<'_, PyAny>,
+            parity_shards: &Bound<'_, PyAny>,
+            #[pyo3(from_py_with = number)] recovery: f64,
+        ) -> PyResult<Self> {
+            let (data_shards, parity_shards) = match (count(data_shards)?, count(parity_shards)?) {
+                (Some(k), Some(m)) if k >= 1 && k + m <= MAX_SHARDS => (k, m),
+                _ => return Err(no_code(data_shards, parity_shards)),
+            };
+            if !(0.0..=1.0).contains(&recovery) {
+                let error = PlanError::Probability { name: "recovery", found: recovery };
+                return Err(from_fec_plan(&error));
+            }
+            // The sum makes -0.0 the 0.0 that it equals.
+            Ok(Self(Plan { data_shards, parity_shards, recovery: recovery + 0.0 }))
         }
-        // The sum makes -0.0 the 0.0 that it equals.
-        Ok(Self(Plan { data_shards, parity_shards, recovery: recovery + 0.0 }))
-    }
 
-    #[doc = docs!("Plan.data_shards")]
-    #[getter]
-    fn data_shards(&self) -> usize {
-        self.0.data_shards
-    }
+        #[doc = docs!("Plan.overhead")]
+        #[getter]
+        fn overhead(&self) -> f64 {
+            self.0.overhead()
+        }
 
-    #[doc = docs!("Plan.parity_shards")]
-    #[getter]
-    fn parity_shards(&self) -> usize {
-        self.0.parity_shards
-    }
+        fn __repr__(&self) -> String {
+            let (k, m, recovery) = self.arguments();
+            format!("Plan(data_shards={k}, parity_shards={m}, recovery={recovery:?})")
+        }
 
-    #[doc = docs!("Plan.recovery")]
-    #[getter]
-    fn recovery(&self) -> f64 {
-        self.0.recovery
+        fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, (usize, usize, f64)> {
+            reduced::<Self, _>(py, self.arguments())
+        }
     }
-
-    #[doc = docs!("Plan.overhead")]
-    #[getter]
-    fn overhead(&self) -> f64 {
-        self.0.overhead()
-    }
-
-    fn __repr__(&self) -> String {
-        let (k, m, recovery) = self.arguments();
-        format!("Plan(data_shards={k}, parity_shards={m}, recovery={recovery:?})")
-    }
-
-    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, (usize, usize, f64)> {
-        reduced::<Self, _>(py, self.arguments())
-    }
-}
+);
 
 impl PyPlan {
     fn arguments(&self) -> (usize, usize, f64) {

@@ -7,8 +7,31 @@
 
 /// The docstring that `_native.pyi` has for a class, function or member, as `docs!("ReedSolomon.encode")`.
 macro_rules! docs {
-    ($name:literal) => {
-        include_str!(concat!(env!("OUT_DIR"), "/docs/", $name))
+    ($($name:tt)+) => {
+        include_str!(concat!(env!("OUT_DIR"), "/docs/", $($name)+))
+    };
+}
+
+/// The methods of a class that holds a Rust value, and getters for fields of that: by the type that Python gets, and by the
+/// name that `_native.pyi` has for the class.
+macro_rules! getters {
+    (
+        struct $class:ident { $($field:ident: $type:ty),+ $(,)? },
+        #[pymethods]
+        impl $holder:ident { $($methods:tt)* }
+    ) => {
+        #[pymethods]
+        impl $holder {
+            $(
+                #[doc = docs!(stringify!($class), ".", stringify!($field))]
+                #[getter]
+                fn $field(&self) -> $type {
+                    self.0.$field
+                }
+            )+
+
+            $($methods)*
+        }
     };
 }
 

@@ -114,52 +114,26 @@ impl PyPacketDecoder {
 #[derive(PartialEq, Hash)]
 pub struct PyPacketStats(PacketStats);
 
-#[pymethods]
-impl PyPacketStats {
-    #[doc = docs!("PacketStats.received")]
-    #[getter]
-    fn received(&self) -> u64 {
-        self.0.received
-    }
+getters!(
+    struct PacketStats {
+        received: u64,
+        damaged: u64,
+        duplicate: u64,
+        late: u64,
+        recovered: u64,
+        given_up: u64,
+    },
+    #[pymethods]
+    impl PyPacketStats {
+        fn __repr__(&self) -> String {
+            format!("{:?}", self.0).replace(": ", "=").replace(" { ", "(").replace(" }", ")")
+        }
 
-    #[doc = docs!("PacketStats.damaged")]
-    #[getter]
-    fn damaged(&self) -> u64 {
-        self.0.damaged
+        fn __reduce__(slf: &Bound<'_, Self>) -> PyResult<()> {
+            refused(slf, "only a decoder makes them; take the numbers that you need")
+        }
     }
-
-    #[doc = docs!("PacketStats.duplicate")]
-    #[getter]
-    fn duplicate(&self) -> u64 {
-        self.0.duplicate
-    }
-
-    #[doc = docs!("PacketStats.late")]
-    #[getter]
-    fn late(&self) -> u64 {
-        self.0.late
-    }
-
-    #[doc = docs!("PacketStats.recovered")]
-    #[getter]
-    fn recovered(&self) -> u64 {
-        self.0.recovered
-    }
-
-    #[doc = docs!("PacketStats.given_up")]
-    #[getter]
-    fn given_up(&self) -> u64 {
-        self.0.given_up
-    }
-
-    fn __repr__(&self) -> String {
-        format!("{:?}", self.0).replace(": ", "=").replace(" { ", "(").replace(" }", ")")
-    }
-
-    fn __reduce__(slf: &Bound<'_, Self>) -> PyResult<()> {
-        refused(slf, "only a decoder makes them; take the numbers that you need")
-    }
-}
+);
 
 /// An epoch later than all that this process has given before: the time in units of 2^14 ns, which 48 bits hold until
 /// 2116. Many in a row, above 61 035 a second, run ahead of the clock, by one unit each: one that another process gives

@@ -8,10 +8,20 @@ use crate::{arrays, link::columns::Fetched, pickling::refused};
 #[pyclass(frozen, name = "Batch", module = "honeylink.scheduler")]
 pub struct PyBatch {
     packets: usize,
+    #[doc = docs!("Batch.streams")]
+    #[pyo3(get)]
     streams: Py<PyAny>,
+    #[doc = docs!("Batch.sequences")]
+    #[pyo3(get)]
     sequences: Py<PyAny>,
+    #[doc = docs!("Batch.sizes")]
+    #[pyo3(get)]
     sizes: Py<PyAny>,
+    #[doc = docs!("Batch.departures_ns")]
+    #[pyo3(get)]
     departures_ns: Py<PyAny>,
+    #[doc = docs!("Batch.marks")]
+    #[pyo3(get)]
     marks: Py<PyAny>,
 }
 
@@ -30,36 +40,6 @@ impl PyBatch {
 
 #[pymethods]
 impl PyBatch {
-    #[doc = docs!("Batch.streams")]
-    #[getter]
-    fn streams(&self, py: Python<'_>) -> Py<PyAny> {
-        self.streams.clone_ref(py)
-    }
-
-    #[doc = docs!("Batch.sequences")]
-    #[getter]
-    fn sequences(&self, py: Python<'_>) -> Py<PyAny> {
-        self.sequences.clone_ref(py)
-    }
-
-    #[doc = docs!("Batch.sizes")]
-    #[getter]
-    fn sizes(&self, py: Python<'_>) -> Py<PyAny> {
-        self.sizes.clone_ref(py)
-    }
-
-    #[doc = docs!("Batch.departures_ns")]
-    #[getter]
-    fn departures_ns(&self, py: Python<'_>) -> Py<PyAny> {
-        self.departures_ns.clone_ref(py)
-    }
-
-    #[doc = docs!("Batch.marks")]
-    #[getter]
-    fn marks(&self, py: Python<'_>) -> Py<PyAny> {
-        self.marks.clone_ref(py)
-    }
-
     fn __len__(&self) -> usize {
         self.packets
     }

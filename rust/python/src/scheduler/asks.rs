@@ -8,7 +8,7 @@ use pyo3::{
 
 use crate::{
     arguments::{Items, signed, text, whole, whole_or_none, word},
-    pickling::{Reduced, reduced},
+    pickling::{Reduced, reduced, repr},
 };
 
 #[doc = docs!("StreamAsk")]
@@ -16,92 +16,78 @@ use crate::{
 #[derive(Clone, PartialEq, Hash)]
 pub struct PyStreamAsk(pub(super) planner::StreamAsk);
 
-#[pymethods]
-impl PyStreamAsk {
-    #[new]
-    #[pyo3(signature = (
-        name, priority, bandwidth_kbps, min_bandwidth_kbps = None, data_shards = 10, parity_shards = 0,
-    ))]
-    fn new(
-        name: &Bound<'_, PyString>,
-        priority: &Bound<'_, PyString>,
-        bandwidth_kbps: &Bound<'_, PyAny>,
-        min_bandwidth_kbps: Option<&Bound<'_, PyAny>>,
-        #[pyo3(from_py_with = data_shards)] data_shards: u64,
-        #[pyo3(from_py_with = parity_shards)] parity_shards: u64,
-    ) -> PyResult<Self> {
-        Ok(Self(planner::StreamAsk {
-            name: text("name", name)?,
-            priority: word("priority", priority, Priority::ALL, Priority::name)?,
-            bandwidth_kbps: whole("bandwidth_kbps", bandwidth_kbps)?,
-            min_bandwidth_kbps: whole_or_none("min_bandwidth_kbps", min_bandwidth_kbps)?,
-            data_shards,
-            parity_shards,
-        }))
-    }
+getters!(
+    struct StreamAsk {
+        bandwidth_kbps: u64,
+        min_bandwidth_kbps: Option<u64>,
+        data_shards: u64,
+        parity_shards: u64,
+    },
+    #[pymethods]
+    impl PyStreamAsk {
+        #[new]
+        #[pyo3(signature = (
+            name, priority, bandwidth_kbps, min_bandwidth_kbps = None, data_shards = 10, parity_shards = 0,
+        ))]
+        fn new(
+            name: &Bound<'_, PyString>,
+            priority: &Bound<'_, PyString>,
+            bandwidth_kbps: &Bound<'_, PyAny>,
+            min_bandwidth_kbps: Option<&Bound<'_, PyAny>>,
+            #[pyo3(from_py_with = data_shards)] data_shards: u64,
+            #[pyo3(from_py_with = parity_shards)] parity_shards: u64,
+        ) -> PyResult<Self> {
+            Ok(Self(planner::StreamAsk {
+                name: text("name", name)?,
+                priority: word("priority", priority, Priority::ALL, Priority::name)?,
+                bandwidth_kbps: whole("bandwidth_kbps", bandwidth_kbps)?,
+                min_bandwidth_kbps: whole_or_none("min_bandwidth_kbps", min_bandwidth_kbps)?,
+                data_shards,
+                parity_shards,
+            }))
+        }
 
-    #[doc = docs!("StreamAsk.name")]
-    #[getter]
-    fn name(&self) -> &str {
-        &self.0.name
-    }
+        #[doc = docs!("StreamAsk.name")]
+        #[getter]
+        fn name(&self) -> &str {
+            &self.0.name
+        }
 
-    #[doc = docs!("StreamAsk.priority")]
-    #[getter]
-    fn priority(&self) -> &'static str {
-        self.0.priority.name()
-    }
+        #[doc = docs!("StreamAsk.priority")]
+        #[getter]
+        fn priority(&self) -> &'static str {
+            self.0.priority.name()
+        }
 
-    #[doc = docs!("StreamAsk.bandwidth_kbps")]
-    #[getter]
-    fn bandwidth_kbps(&self) -> u64 {
-        self.0.bandwidth_kbps
-    }
+        fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+            let (ask, priority) = (&self.0, self.priority());
+            let (name, bandwidth) = (repr(py, &ask.name)?, ask.bandwidth_kbps);
+            let least = ask
+                .min_bandwidth_kbps
+                .map_or_else(String::new, |kbps| format!(", min_bandwidth_kbps={kbps}"));
+            let fec = match (ask.data_shards, ask.parity_shards) {
+                (10, 0) => String::new(),
+                (k, m) => format!(", data_shards={k}, parity_shards={m}"),
+            };
+            Ok(format!(
+                "StreamAsk(name={name}, priority='{priority}', bandwidth_kbps={bandwidth}{least}{fec})"
+            ))
+        }
 
-    #[doc = docs!("StreamAsk.min_bandwidth_kbps")]
-    #[getter]
-    fn min_bandwidth_kbps(&self) -> Option<u64> {
-        self.0.min_bandwidth_kbps
+        fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, impl IntoPyObject<'py>> {
+            let planner::StreamAsk {
+                name,
+                bandwidth_kbps,
+                min_bandwidth_kbps,
+                data_shards,
+                parity_shards,
+                ..
+            } = &self.0;
+            let (priority, least) = (self.priority(), min_bandwidth_kbps);
+            reduced::<Self, _>(py, (name, priority, bandwidth_kbps, least, data_shards, parity_shards))
+        }
     }
-
-    #[doc = docs!("StreamAsk.data_shards")]
-    #[getter]
-    fn data_shards(&self) -> u64 {
-        self.0.data_shards
-    }
-
-    #[doc = docs!("StreamAsk.parity_shards")]
-    #[getter]
-    fn parity_shards(&self) -> u64 {
-        self.0.parity_shards
-    }
-
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let (name, priority, bandwidth, least, data_shards, parity_shards) = self.arguments();
-        let name = PyString::new(py, name).repr()?;
-        let least = least.map_or_else(String::new, |kbps| format!(", min_bandwidth_kbps={kbps}"));
-        let fec = if (data_shards, parity_shards) == (10, 0) {
-            String::new()
-        } else {
-            format!(", data_shards={data_shards}, parity_shards={parity_shards}")
-        };
-        Ok(format!("StreamAsk(name={name}, priority='{priority}', bandwidth_kbps={bandwidth}{least}{fec})"))
-    }
-
-    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, AskArguments<'_>> {
-        reduced::<Self, _>(py, self.arguments())
-    }
-}
-
-type AskArguments<'a> = (&'a str, &'static str, u64, Option<u64>, u64, u64);
-
-impl PyStreamAsk {
-    fn arguments(&self) -> AskArguments<'_> {
-        let ask = &self.0;
-        let least = ask.min_bandwidth_kbps;
-        (&ask.name, ask.priority.name(), ask.bandwidth_kbps, least, ask.data_shards, ask.parity_shards)
-    }
-}
+);
 
 fn data_shards(value: &Bound<'_, PyAny>) -> PyResult<u64> {
     whole("data_shards", value)

@@ -32,7 +32,7 @@ pub fn charge_path<'py>(
     allocations: Items<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyTuple>> {
     let pools: Vec<&planner::Pool> = path.0.iter().map(|pool| &pool.get().0).collect();
-    let (streams, allocations) = each_allocated(&streams.0, &allocations.0)?;
+    let (streams, Items(allocations)) = each_allocated(&streams.0, &allocations)?;
     let charges =
         planner::charge_path(&pools, &streams, &allocations).map_err(|error| from_planner(&error))?;
     PyTuple::new(
@@ -55,12 +55,12 @@ pub fn withheld_when_empty<'py>(
 /// Streams with an allocation for each.
 pub(super) fn each_allocated(
     streams: &[Bound<'_, PyStreamAsk>],
-    allocations: &[Bound<'_, PyAny>],
-) -> PyResult<(Vec<planner::StreamAsk>, Vec<u64>)> {
+    allocations: &Items<Bound<'_, PyAny>>,
+) -> PyResult<(Vec<planner::StreamAsk>, Items<u64>)> {
     let allocations = wholes("allocations", allocations)?;
-    if streams.len() != allocations.len() {
+    if streams.len() != allocations.0.len() {
         let expected = format!("one for each of {} streams", streams.len());
-        return Err(PlannerError::new_err(("allocations", expected, allocations.len().to_string())));
+        return Err(PlannerError::new_err(("allocations", expected, allocations.0.len().to_string())));
     }
     Ok((asks(streams), allocations))
 }

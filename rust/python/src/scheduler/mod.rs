@@ -47,17 +47,21 @@ pub fn plan<'py>(
     let id = |session: usize| sessions[session].id.clone();
     match verdict.map_err(|error| from_planner(&error))? {
         Verdict::Admitted(planner::Admitted { allocations, headroom_kbps, shrunk, evicted }) => {
-            let of_session = |Shrunk { session, allocations }| (id(session), allocations);
-            let shrunk = shrunk.into_iter().map(of_session).collect();
-            let evicted = evicted.into_iter().map(id).collect();
-            Ok(Bound::new(py, PyAdmitted { allocations, headroom_kbps, shrunk, evicted })?.into_any())
+            let of_session = |Shrunk { session, allocations }| (id(session), Items(allocations));
+            let admitted = PyAdmitted {
+                allocations: Items(allocations),
+                headroom_kbps: Items(headroom_kbps),
+                shrunk: Items(shrunk.into_iter().map(of_session).collect()),
+                evicted: Items(evicted.into_iter().map(id).collect()),
+            };
+            Ok(Bound::new(py, admitted)?.into_any())
         }
         Verdict::Rejected(rejected) => {
             let rejected = PyRejected {
                 limiting_pool: path[rejected.limiting_pool].clone().unbind(),
                 requested_kbps: rejected.requested_kbps,
                 available_kbps: rejected.available_kbps,
-                counter_offer: rejected.counter_offer,
+                counter_offer: rejected.counter_offer.map(Items),
                 free_at_ms: rejected.free_at_ms,
                 admissible_kbps: rejected.admissible_kbps,
             };

@@ -2,25 +2,26 @@
 
 use core::hash::{Hash, Hasher};
 
-use pyo3::{
-    prelude::*,
-    types::{PyString, PyTuple},
-};
+use pyo3::{prelude::*, types::PyString};
 
 use super::PyPool;
 use crate::{
-    arguments::{Items, text, whole, whole_or_none, wholes},
-    pickling::{Reduced, reduced},
+    arguments::{Items, text, texts, whole, whole_or_none, wholes},
+    pickling::{Reduced, reduced, repr},
 };
 
 #[doc = docs!("Admitted")]
-#[pyclass(frozen, eq, hash, name = "Admitted", module = "honeylink.scheduler")]
+#[pyclass(frozen, eq, hash, get_all, name = "Admitted", module = "honeylink.scheduler")]
 #[derive(PartialEq, Hash)]
 pub struct PyAdmitted {
-    pub(super) allocations: Vec<u64>,
-    pub(super) headroom_kbps: Vec<u64>,
-    pub(super) shrunk: Vec<(String, Vec<u64>)>,
-    pub(super) evicted: Vec<String>,
+    #[doc = docs!("Admitted.allocations")]
+    pub(super) allocations: Items<u64>,
+    #[doc = docs!("Admitted.headroom_kbps")]
+    pub(super) headroom_kbps: Items<u64>,
+    #[doc = docs!("Admitted.shrunk")]
+    pub(super) shrunk: Items<(String, Items<u64>)>,
+    #[doc = docs!("Admitted.evicted")]
+    pub(super) evicted: Items<String>,
 }
 
 #[pymethods]
@@ -36,78 +37,50 @@ impl PyAdmitted {
         evicted: Items<Bound<'_, PyString>>,
     ) -> PyResult<Self> {
         let of_session = |(id, kbps): &(Bound<'_, PyString>, Items<Bound<'_, PyAny>>)| {
-            Ok((text("shrunk", id)?, wholes("shrunk", &kbps.0)?))
+            Ok((text("shrunk", id)?, wholes("shrunk", kbps)?))
         };
         Ok(Self {
-            allocations: wholes("allocations", &allocations.0)?,
-            headroom_kbps: wholes("headroom_kbps", &headroom_kbps.0)?,
-            shrunk: shrunk.0.iter().map(of_session).collect::<PyResult<_>>()?,
-            evicted: evicted.0.iter().map(|id| text("evicted", id)).collect::<PyResult<_>>()?,
+            allocations: wholes("allocations", &allocations)?,
+            headroom_kbps: wholes("headroom_kbps", &headroom_kbps)?,
+            shrunk: Items(shrunk.0.iter().map(of_session).collect::<PyResult<_>>()?),
+            evicted: Items(texts("evicted", &evicted)?),
         })
     }
 
-    #[doc = docs!("Admitted.allocations")]
-    #[getter]
-    fn allocations<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, &self.allocations)
-    }
-
-    #[doc = docs!("Admitted.headroom_kbps")]
-    #[getter]
-    fn headroom_kbps<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, &self.headroom_kbps)
-    }
-
-    #[doc = docs!("Admitted.shrunk")]
-    #[getter]
-    fn shrunk<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let of_session =
-            |(id, kbps): &(String, Vec<u64>)| Ok((PyString::new(py, id), PyTuple::new(py, kbps)?));
-        PyTuple::new(py, self.shrunk.iter().map(of_session).collect::<PyResult<Vec<_>>>()?)
-    }
-
-    #[doc = docs!("Admitted.evicted")]
-    #[getter]
-    fn evicted<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, &self.evicted)
-    }
-
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let (allocations, headroom, shrunk, evicted) = self.arguments(py)?;
         let mut fields = vec![
-            format!("allocations={}", allocations.repr()?),
-            format!("headroom_kbps={}", headroom.repr()?),
+            format!("allocations={}", repr(py, &self.allocations)?),
+            format!("headroom_kbps={}", repr(py, &self.headroom_kbps)?),
         ];
-        for (name, victims) in [("shrunk", shrunk), ("evicted", evicted)] {
-            if !victims.is_empty() {
-                fields.push(format!("{name}={}", victims.repr()?));
-            }
+        if !self.shrunk.0.is_empty() {
+            fields.push(format!("shrunk={}", repr(py, &self.shrunk)?));
+        }
+        if !self.evicted.0.is_empty() {
+            fields.push(format!("evicted={}", repr(py, &self.evicted)?));
         }
         Ok(format!("Admitted({})", fields.join(", ")))
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py, AdmittedArguments<'py>>> {
-        Ok(reduced::<Self, _>(py, self.arguments(py)?))
-    }
-}
-
-type AdmittedArguments<'py> =
-    (Bound<'py, PyTuple>, Bound<'py, PyTuple>, Bound<'py, PyTuple>, Bound<'py, PyTuple>);
-
-impl PyAdmitted {
-    fn arguments<'py>(&self, py: Python<'py>) -> PyResult<AdmittedArguments<'py>> {
-        Ok((self.allocations(py)?, self.headroom_kbps(py)?, self.shrunk(py)?, self.evicted(py)?))
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, impl IntoPyObject<'py>> {
+        let arguments = (&self.allocations, &self.headroom_kbps, &self.shrunk, &self.evicted);
+        reduced::<Self, _>(py, arguments)
     }
 }
 
 #[doc = docs!("Rejected")]
-#[pyclass(frozen, eq, hash, name = "Rejected", module = "honeylink.scheduler")]
+#[pyclass(frozen, eq, hash, get_all, name = "Rejected", module = "honeylink.scheduler")]
 pub struct PyRejected {
+    #[doc = docs!("Rejected.limiting_pool")]
     pub(super) limiting_pool: Py<PyPool>,
+    #[doc = docs!("Rejected.requested_kbps")]
     pub(super) requested_kbps: u64,
+    #[doc = docs!("Rejected.available_kbps")]
     pub(super) available_kbps: u64,
-    pub(super) counter_offer: Option<Vec<u64>>,
+    #[doc = docs!("Rejected.counter_offer")]
+    pub(super) counter_offer: Option<Items<u64>>,
+    #[doc = docs!("Rejected.free_at_ms")]
     pub(super) free_at_ms: Option<u64>,
+    #[doc = docs!("Rejected.admissible_kbps")]
     pub(super) admissible_kbps: u64,
 }
 
@@ -130,72 +103,34 @@ impl PyRejected {
             limiting_pool,
             requested_kbps: whole("requested_kbps", requested_kbps)?,
             available_kbps: whole("available_kbps", available_kbps)?,
-            counter_offer: counter_offer.map(|kbps| wholes("counter_offer", &kbps.0)).transpose()?,
+            counter_offer: counter_offer.map(|kbps| wholes("counter_offer", &kbps)).transpose()?,
             free_at_ms: whole_or_none("free_at_ms", free_at_ms)?,
             admissible_kbps,
         })
     }
 
-    #[doc = docs!("Rejected.limiting_pool")]
-    #[getter]
-    fn limiting_pool(&self) -> &Py<PyPool> {
-        &self.limiting_pool
-    }
-
-    #[doc = docs!("Rejected.requested_kbps")]
-    #[getter]
-    fn requested_kbps(&self) -> u64 {
-        self.requested_kbps
-    }
-
-    #[doc = docs!("Rejected.available_kbps")]
-    #[getter]
-    fn available_kbps(&self) -> u64 {
-        self.available_kbps
-    }
-
-    #[doc = docs!("Rejected.counter_offer")]
-    #[getter]
-    fn counter_offer<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        self.counter_offer.as_ref().map(|kbps| PyTuple::new(py, kbps)).transpose()
-    }
-
-    #[doc = docs!("Rejected.free_at_ms")]
-    #[getter]
-    fn free_at_ms(&self) -> Option<u64> {
-        self.free_at_ms
-    }
-
-    #[doc = docs!("Rejected.admissible_kbps")]
-    #[getter]
-    fn admissible_kbps(&self) -> u64 {
-        self.admissible_kbps
-    }
-
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let (pool, requested, available, offer, free_at, admissible) = self.arguments(py)?;
-        let pool = pool.get().__repr__(py)?;
-        let offer =
-            offer.map_or_else(|| Ok("None".to_owned()), |kbps| Ok::<_, PyErr>(kbps.repr()?.to_string()))?;
-        let free_at = free_at.map_or_else(|| "None".to_owned(), |at| at.to_string());
+        let (pool, offer) = (self.limiting_pool.get().__repr__(py)?, repr(py, &self.counter_offer)?);
+        let (requested, available) = (self.requested_kbps, self.available_kbps);
+        let (free_at, admissible) = (repr(py, self.free_at_ms)?, self.admissible_kbps);
         Ok(format!(
             "Rejected(limiting_pool={pool}, requested_kbps={requested}, available_kbps={available}, \
              counter_offer={offer}, free_at_ms={free_at}, admissible_kbps={admissible})"
         ))
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py, RejectedArguments<'_, 'py>>> {
-        Ok(reduced::<Self, _>(py, self.arguments(py)?))
-    }
-}
-
-type RejectedArguments<'a, 'py> = (&'a Py<PyPool>, u64, u64, Option<Bound<'py, PyTuple>>, Option<u64>, u64);
-
-impl PyRejected {
-    fn arguments<'py>(&self, py: Python<'py>) -> PyResult<RejectedArguments<'_, 'py>> {
-        let (requested, available, admissible) =
-            (self.requested_kbps, self.available_kbps, self.admissible_kbps);
-        Ok((&self.limiting_pool, requested, available, self.counter_offer(py)?, self.free_at_ms, admissible))
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, impl IntoPyObject<'py>> {
+        let Self {
+            limiting_pool,
+            requested_kbps,
+            available_kbps,
+            counter_offer,
+            free_at_ms,
+            admissible_kbps,
+        } = self;
+        let arguments =
+            (limiting_pool, requested_kbps, available_kbps, counter_offer, free_at_ms, admissible_kbps);
+        reduced::<Self, _>(py, arguments)
     }
 }
 

@@ -1,11 +1,13 @@
 //! Making a link, adding classes and streams to it and removing them.
 
+use std::collections::VecDeque;
+
 use super::{
     ClassConfig, LinkError, LinkOptions, LinkScheduler, StreamConfig,
     ceilings::Ceilings,
     claims::Claim,
     clock::LinkClock,
-    departures::Late,
+    departures::Departure,
     fair::Child,
     guarantees::{Curve, Guarantees},
     ids::{NONE, ROOT},
@@ -32,7 +34,7 @@ impl LinkScheduler {
             ceilings: Ceilings::default(),
             guarantees: Guarantees::default(),
             commitments: Commitments::default(),
-            late: Late::default(),
+            late: VecDeque::new(),
         };
         let root = link.add_node(NONE, Config::Class(ClassConfig::default()));
         link.make_class(root);
@@ -58,7 +60,7 @@ impl LinkScheduler {
         self.make_class(id);
         self.set_guarantees(class, Guaranteed::default(), guaranteed);
         self.update_earliest(class, at_ns);
-        Ok(self.tree.node(id).handle())
+        Ok(self.tree.node(id).handle)
     }
 
     /// Adds a stream to a class, from `now_ns` on.
@@ -80,7 +82,7 @@ impl LinkScheduler {
         self.set_up_stream(id, &config, claim, at_ns);
         self.set_guarantees(parent, Guaranteed::default(), claim.guaranteed);
         self.update_earliest(parent, at_ns);
-        Ok(self.tree.node(id).handle())
+        Ok(self.tree.node(id).handle)
     }
 
     fn add_node(&mut self, parent: u32, config: Config) -> u32 {
@@ -95,9 +97,8 @@ impl LinkScheduler {
 
     /// Gives a new node its place among its siblings.
     fn admit(&mut self, id: u32, child: Child) {
-        let (parent, weight) = (self.tree.node(id).parent(), self.tree.record(id).weight);
-        let place = self.sharing.admit(parent, child, weight);
-        self.tree.set_place(id, place);
+        let (parent, weight) = (self.tree.node(id).parent, self.tree.record(id).weight);
+        self.tree.node_mut(id).place = self.sharing.admit(parent, child, weight);
     }
 
     fn make_class(&mut self, id: u32) {
@@ -106,7 +107,7 @@ impl LinkScheduler {
             self.admit(id, Child::Class(class));
         }
         let node = self.tree.node(id);
-        self.sharing.add_class(class, id, (node.parent(), node.place()), self.largest_bytes());
+        self.sharing.add_class(class, id, (node.parent, node.place), self.largest_bytes());
         self.guarantees.add_class(class, id);
         self.commitments.add_class(class);
     }
@@ -121,7 +122,7 @@ impl LinkScheduler {
             u64::from(config.queue_packets) * u64::from(self.options.mtu_bytes) > u64::from(u32::MAX);
         let node = self.tree.node_mut(id);
         self.guarantees.set(id, node, curve, largest_bytes);
-        node.queue_mut().limit(config.queue_packets);
+        node.queue.limit(config.queue_packets);
         node.set(Node::BYTES_MAX, config.queue_bytes.is_some() || could_overflow);
         self.commitments.set_stream(&self.tree, id, to_stream);
     }
@@ -139,10 +140,10 @@ impl LinkScheduler {
 
         let at_ns = self.catch_up(now_ns);
         let node = self.tree.node(id);
-        let parent = node.parent();
+        let parent = node.parent;
         let guaranteed = match &self.tree.record(id).config {
             config @ Config::Class(_) => {
-                self.guaranteed_by(config, self.commitments.guaranteed(node.class()))
+                self.guaranteed_by(config, self.commitments.of_class(node.class).guaranteed)
             }
             Config::Stream(config) => self.guaranteed_to(config),
         };
@@ -150,7 +151,8 @@ impl LinkScheduler {
             self.remove_node(id);
         }
         let parent_id = self.tree.node_of(parent);
-        self.late.count_by(parent_id, |id| self.tree.node(id).is(Node::FREE));
+        let is_gone = |departure: &&mut Departure| self.tree.node(departure.counted_by).is(Node::FREE);
+        self.late.iter_mut().filter(is_gone).for_each(|departure| departure.counted_by = parent_id);
         self.set_guarantees(parent, guaranteed, Guaranteed::default());
         self.update_earliest(parent, at_ns);
         if !self.sharing.is_open() {
@@ -164,7 +166,7 @@ impl LinkScheduler {
         if self.has_something(id) {
             self.leave(id);
         }
-        while !self.tree.node(id).queue().is_empty() {
+        while !self.tree.node(id).queue.is_empty() {
             self.take_first(id);
             self.tree.record_mut(id).counted.dropped_removed += 1;
         }
@@ -172,7 +174,7 @@ impl LinkScheduler {
         let (node, weight) = (self.tree.node(id), self.tree.record(id).weight);
         self.guarantees.remove_node(node);
         self.ceilings.remove_node(node);
-        self.sharing.dismiss(node.parent(), node.place(), weight);
+        self.sharing.dismiss(node.parent, node.place, weight);
         self.tree.remove(id);
     }
 
@@ -200,7 +202,7 @@ impl LinkScheduler {
     /// What is queued already, and is to go as early as can be, goes by what all classes can do now. By what they could
     /// do before, it would be in the way of those who are promised something since.
     pub(super) fn place_eager_again(&mut self, at_ns: u64) {
-        if self.queues.are_empty() || !self.commitments.has_eager() {
+        if self.queues.are_empty() || self.commitments.of_class(ROOT).eager.is_empty() {
             return;
         }
         for id in 0..self.tree.nodes() {

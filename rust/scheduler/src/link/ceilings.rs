@@ -39,11 +39,11 @@ impl Ceilings {
     /// a while.
     pub fn set(&mut self, id: u32, node: &mut Node, config: &Config, at_ns: u64) {
         self.count -= u32::from(node.is(Node::CEILING));
-        node.set(Node::CEILING, config.ceil_kbps().is_some());
-        let Some(kbps) = config.ceil_kbps() else { return };
+        node.set(Node::CEILING, config.ceiling().is_some());
+        let Some((kbps, burst_bytes)) = config.ceiling() else { return };
         self.count += 1;
         let ceiling = &mut self.of_nodes[id as usize];
-        *ceiling = ceiling.renewed(kbps, config.burst_bytes(), at_ns);
+        *ceiling = ceiling.renewed(kbps, burst_bytes, at_ns);
     }
 
     /// When a node's ceiling opens; 0 if it has none.

@@ -49,9 +49,9 @@ impl LinkScheduler {
         let old_config = self.stream_config(stream)?;
         let id = index(stream);
         self.clock.check(now_ns)?;
-        check_ceiling_above(&Config::Stream(old_config), config.rate_kbps, config.ceil_kbps)?;
+        check_ceiling_above(old_config.rate_kbps, config.rate_kbps, config.ceil_kbps)?;
         check_stream(&config, self.options.mtu_bytes)?;
-        let parent = self.tree.node(id).parent();
+        let parent = self.tree.node(id).parent;
         let delay = self.commitments.to_stream(id).delay;
         let old = Claim { guaranteed: self.guaranteed_to(&old_config), delay };
         let new = self.claim_of(parent, &config)?;
@@ -83,19 +83,20 @@ impl LinkScheduler {
         }
         self.clock.check(now_ns)?;
         let id = index(class);
-        check_ceiling_above(&self.tree.record(id).config, config.rate_kbps, config.ceil_kbps)?;
+        let old_kbps = self.tree.record(id).config.common().rate_kbps;
+        check_ceiling_above(old_kbps, config.rate_kbps, config.ceil_kbps)?;
         check_class(&config)?;
-        let descendants = self.commitments.guaranteed(within);
+        let descendants = self.commitments.of_class(within).guaranteed;
         if let Some(capacity_kbps) = config.ceil_kbps.filter(|&ceil_kbps| ceil_kbps < descendants.rate_kbps) {
             let (field, guaranteed_kbps) = ("ceil_kbps", descendants.rate_kbps);
             return Err(LinkError::OverCommitted { field, class, capacity_kbps, guaranteed_kbps });
         }
         if let Some(found_kbps) = config.ceil_kbps
-            && !self.commitments.delays(within).is_empty()
+            && !self.commitments.of_class(within).delays.is_empty()
         {
             return Err(LinkError::CeilingOverDelay { class, found_kbps });
         }
-        let parent = self.tree.node(id).parent();
+        let parent = self.tree.node(id).parent;
         let config = Config::Class(config);
         let old = self.guaranteed_by(&self.tree.record(id).config, descendants);
         let new = self.guaranteed_by(&config, descendants);
@@ -117,7 +118,7 @@ impl LinkScheduler {
     pub fn set_rate(&mut self, now_ns: u64, rate_kbps: u64) -> Result<(), LinkError> {
         self.clock.check(now_ns)?;
         check_link(rate_kbps, &self.options)?;
-        let guaranteed = self.commitments.guaranteed(ROOT);
+        let guaranteed = self.commitments.of_class(ROOT).guaranteed;
         if rate_kbps < guaranteed.rate_kbps {
             let (field, class, guaranteed_kbps) = ("rate_kbps", self.root(), guaranteed.rate_kbps);
             return Err(LinkError::OverCommitted { field, class, capacity_kbps: rate_kbps, guaranteed_kbps });
@@ -162,7 +163,7 @@ impl LinkScheduler {
             let eager = self.commitments.to_stream(id).eager;
             self.commitments.set_stream(&self.tree, id, ToStream { delay: Some(promise), eager });
             let (_, delay_ns) = promise;
-            self.guarantees.set_delay(id, delay_ns);
+            self.guarantees.curve_mut(id).set_delay(delay_ns);
         }
     }
 
@@ -174,7 +175,7 @@ impl LinkScheduler {
         let old_weight = core::mem::replace(&mut record.weight, weight);
         if weight != old_weight {
             let node = self.tree.node(id);
-            self.sharing.weigh(node.parent(), node.place(), (old_weight, weight), is_in);
+            self.sharing.weigh(node.parent, node.place, (old_weight, weight), is_in);
         }
         if config.ceiling() != old.ceiling() {
             self.ceilings.set(id, self.tree.node_mut(id), &config, at_ns);
@@ -188,7 +189,7 @@ impl LinkScheduler {
         for id in self.tree.with_descendants(id) {
             self.reopen(id, at_ns);
             if self.tree.node(id).is(Node::CURVE) {
-                self.guarantees.begin_anew(id, at_ns);
+                self.guarantees.curve_mut(id).begin_anew(at_ns);
                 self.place_by_new_curve(id, at_ns);
             }
         }

@@ -25,12 +25,13 @@ impl LinkScheduler {
         if class == ROOT {
             return Some(self.clock.rate_kbps());
         }
-        self.tree.record(self.tree.node_of(class)).config.ceil_kbps()
+        self.tree.record(self.tree.node_of(class)).config.common().ceil_kbps
     }
 
     /// What is guaranteed in a node, as its parent counts it.
     pub(super) fn guaranteed_by(&self, config: &Config, descendants: Guaranteed) -> Guaranteed {
-        descendants.within(config.rate_kbps(), config.ceiling(), self.options.mtu_bytes, self.largest_bytes())
+        let rate_kbps = config.common().rate_kbps;
+        descendants.within(rate_kbps, config.ceiling(), self.options.mtu_bytes, self.largest_bytes())
     }
 
     /// What is guaranteed to a stream.
@@ -49,7 +50,7 @@ impl LinkScheduler {
         mut new: Guaranteed,
     ) -> impl Iterator<Item = (u32, Guaranteed)> + use<'_> {
         self.tree.with_ancestors(class).map(move |class| {
-            let now = self.commitments.guaranteed(class);
+            let now = self.commitments.of_class(class).guaranteed;
             let then = now.minus(old).plus(new);
             let config = &self.tree.record(self.tree.node_of(class)).config;
             (old, new) = (self.guaranteed_by(config, now), self.guaranteed_by(config, then));
@@ -71,7 +72,7 @@ impl LinkScheduler {
                 });
             }
             // All delays are promised at the root: none has a ceiling among its ancestors.
-            let delays = self.commitments.delays(ROOT);
+            let delays = &self.commitments.of_class(ROOT).delays;
             if class == ROOT && !delays.are_kept(capacity_kbps, guaranteed, old.delay, new.delay) {
                 return Err(self.delay_error(guaranteed, old.delay, new.delay));
             }
@@ -89,7 +90,7 @@ impl LinkScheduler {
         let Some((traffic, delay_ns)) = delay else {
             return LinkError::BreaksDelay { found_kbps: guaranteed.rate_kbps, held_bytes };
         };
-        let (delays, rate_kbps) = (self.commitments.delays(ROOT), self.clock.rate_kbps());
+        let (delays, rate_kbps) = (&self.commitments.of_class(ROOT).delays, self.clock.rate_kbps());
         let blocking_ns = self.blocking_ns(rate_kbps);
         let least_ns = delays.least_ns(rate_kbps, guaranteed, gone, traffic);
         let is_possible = delays.are_kept(rate_kbps, guaranteed, gone, Some((traffic, least_ns)));
@@ -147,19 +148,19 @@ impl LinkScheduler {
     /// How early all ancestors of a stream can serve it. A burst that a ceiling has held back falls due within less time
     /// than the link reckons with; so beside promises there is no such delay under one.
     pub(super) fn earliest_ns(&self, stream: u32) -> Option<u64> {
-        let mut earliest_ns = self.commitments.earliest_ns(ROOT);
-        let is_promised = !self.commitments.delays(ROOT).is_empty();
+        let mut earliest_ns = self.commitments.of_class(ROOT).earliest_ns;
+        let is_promised = !self.commitments.of_class(ROOT).delays.is_empty();
         let mut id = stream;
         loop {
             let node = self.tree.node(id);
             if is_promised && node.is(Node::CEILING) {
                 return None;
             }
-            if node.parent() == ROOT {
+            if node.parent == ROOT {
                 return Some(earliest_ns);
             }
-            earliest_ns = earliest_ns.max(self.commitments.earliest_ns(node.parent()));
-            id = self.tree.node_of(node.parent());
+            earliest_ns = earliest_ns.max(self.commitments.of_class(node.parent).earliest_ns);
+            id = self.tree.node_of(node.parent);
         }
     }
 }

@@ -1,11 +1,9 @@
 //! What `dequeue` gives: one entry a packet, in columns.
 
-use std::collections::VecDeque;
-
 use super::{LinkError, LinkScheduler};
 
 /// How many packets may be sent and not yet fetched, before the link stands still until they are.
-const LATE_PACKETS_MAX: usize = 1 << 16;
+pub(super) const LATE_PACKETS_MAX: usize = 1 << 16;
 
 /// One packet that leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,49 +15,6 @@ pub(super) struct Departure {
     pub sequence: u64,
     pub start_ns: u64,
     pub is_marked: bool,
-}
-
-/// Sent by now, since a call came that changes what follows, and not fetched yet.
-#[derive(Debug, Default)]
-pub(super) struct Late {
-    departures: VecDeque<Departure>,
-}
-
-impl Late {
-    pub fn is_full(&self) -> bool {
-        self.departures.len() == LATE_PACKETS_MAX
-    }
-
-    pub fn push(&mut self, departure: Departure) {
-        self.departures.push_back(departure);
-    }
-
-    pub fn pop(&mut self) -> Option<Departure> {
-        self.departures.pop_front()
-    }
-
-    /// Keeps one that was popped, or would have been next.
-    pub fn put_back(&mut self, departure: Departure) {
-        self.departures.push_front(departure);
-    }
-
-    /// When the first started, as callers are told.
-    pub fn first_ns(&self) -> Option<u64> {
-        self.departures.front().map(|departure| departure.start_ns)
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = &Departure> {
-        self.departures.iter()
-    }
-
-    /// Those that nodes have sent that are gone are counted by another one.
-    pub fn count_by(&mut self, id: u32, is_gone: impl Fn(u32) -> bool) {
-        for departure in &mut self.departures {
-            if is_gone(departure.counted_by) {
-                departure.counted_by = id;
-            }
-        }
-    }
 }
 
 /// Where the departures are written, all of one length.
@@ -141,9 +96,9 @@ impl LinkScheduler {
         let mut left_bytes = max_bytes.unwrap_or(u64::MAX);
         let mut count = 0;
         while count < most {
-            let Some(departure) = self.late.pop().or_else(|| self.decide(at_ns)) else { break };
+            let Some(departure) = self.late.pop_front().or_else(|| self.decide(at_ns)) else { break };
             let Some(left) = left_bytes.checked_sub(u64::from(departure.size)) else {
-                self.late.put_back(departure);
+                self.late.push_front(departure);
                 break;
             };
             left_bytes = left;
@@ -159,8 +114,8 @@ impl LinkScheduler {
     /// [`LinkError::TimeBackwards`].
     pub fn next_event_ns(&self, now_ns: u64) -> Result<Option<u64>, LinkError> {
         self.clock.check(now_ns)?;
-        let start_ns =
-            self.late.first_ns().or_else(|| Some(self.clock.told_future_ns(self.next_start_ns()?)));
+        let late_ns = self.late.front().map(|departure| departure.start_ns);
+        let start_ns = late_ns.or_else(|| Some(self.clock.told_future_ns(self.next_start_ns()?)));
         Ok(start_ns.map(|start_ns| start_ns.max(now_ns)))
     }
 }

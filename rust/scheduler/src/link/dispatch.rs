@@ -2,7 +2,7 @@
 
 use super::{
     Aqm, LinkScheduler,
-    departures::Departure,
+    departures::{Departure, LATE_PACKETS_MAX},
     sharing::Stage,
     tree::{Held, Node, Record},
 };
@@ -46,12 +46,12 @@ impl LinkScheduler {
     pub(super) fn catch_up(&mut self, now_ns: u64) -> u64 {
         let at_ns = self.clock.advance(now_ns);
         while let Some(start_ns) = self.next_start_ns().filter(|&start_ns| start_ns < at_ns) {
-            if self.late.is_full() {
+            if self.late.len() == LATE_PACKETS_MAX {
                 self.clock.stand_still(start_ns, at_ns);
                 return start_ns;
             }
             let Some(departure) = self.decide(at_ns - 1) else { break };
-            self.late.push(departure);
+            self.late.push_back(departure);
         }
         at_ns
     }
@@ -66,23 +66,23 @@ impl LinkScheduler {
         self.clock.send(start_ns, bytes);
         if has_curve {
             match stage {
-                Stage::Guarantee => self.guarantees.charge(stream, bytes, packet.enqueued_ns),
-                Stage::Share => self.guarantees.pass(stream, start_ns),
+                Stage::Guarantee => self.guarantees.curve_mut(stream).charge(bytes, packet.enqueued_ns),
+                Stage::Share => self.guarantees.curve_mut(stream).pass(start_ns),
             }
         }
         self.charge(stream, bytes, stage, start_ns);
         let node = self.tree.node(stream);
         let departure = Departure {
-            stream: node.handle(),
+            stream: node.handle,
             counted_by: stream,
             size: packet.size,
-            sequence: node.queue().sequence() - 1,
+            sequence: node.queue.sequence() - 1,
             start_ns: self.clock.told_ns(start_ns),
             is_marked,
         };
         if self.guarantees.exist() {
-            let parent = node.parent();
-            if has_curve && !node.queue().is_empty() && node.held() != Held::Waiting {
+            let parent = node.parent;
+            if has_curve && !node.queue.is_empty() && node.held() != Held::Waiting {
                 self.place(stream, start_ns);
             }
             self.update_deadlines(parent);
@@ -96,7 +96,7 @@ impl LinkScheduler {
     /// Whether the packet that would go now has stood for too long, and is to be dropped or marked; counts that.
     #[inline(never)]
     fn is_signalled(&mut self, aqm: Aqm, stream: u32, start_ns: u64) -> bool {
-        let queue = self.tree.node(stream).queue();
+        let queue = &self.tree.node(stream).queue;
         let wait_ns = start_ns.saturating_sub(queue.first().enqueued_ns);
         let behind_bytes = queue.bytes_behind();
         let Record { codel, counted, .. } = self.tree.record_mut(stream);

@@ -60,7 +60,7 @@ impl LinkScheduler {
     fn are_placed(&self, streams: &[u32]) -> bool {
         streams.iter().map(|&stream| index(stream)).fold(true, |all, id| {
             let node = self.tree.node(id);
-            all & self.sharing.has(node.parent(), node.place(), id)
+            all & self.sharing.has(node.parent, node.place, id)
         })
     }
 
@@ -75,19 +75,19 @@ impl LinkScheduler {
 
     fn queue(&mut self, id: u32, size: u32, at_ns: u64) -> Drop {
         let node = self.tree.node_mut(id);
-        if node.queue().is_full() {
+        if node.queue.is_full() {
             self.tree.record_mut(id).counted.dropped_queue_packets += 1;
             return Drop::QueuePackets;
         }
         if node.is(Node::BYTES_MAX) {
-            let queued_bytes = node.queue().bytes();
+            let queued_bytes = node.queue.bytes();
             let record = self.tree.record_mut(id);
             if size > record.queue_bytes_max().saturating_sub(queued_bytes) {
                 record.counted.dropped_queue_bytes += 1;
                 return Drop::QueueBytes;
             }
         }
-        let queue = self.tree.node_mut(id).queue_mut();
+        let queue = &mut self.tree.node_mut(id).queue;
         let packet = Packet { enqueued_ns: at_ns, size };
         if queue.is_empty() {
             self.queues.push_first(id, queue, packet);

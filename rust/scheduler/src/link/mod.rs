@@ -66,9 +66,11 @@ pub use departures::Columns;
 pub use error::LinkError;
 pub use stats::LinkStats;
 
+use std::collections::VecDeque;
+
 use ceilings::Ceilings;
 use clock::LinkClock;
-use departures::Late;
+use departures::Departure;
 use guarantees::Guarantees;
 use ids::ROOT;
 use promises::Commitments;
@@ -114,7 +116,8 @@ pub struct LinkScheduler {
     guarantees: Guarantees,
     ceilings: Ceilings,
     commitments: Commitments,
-    late: Late,
+    /// Sent by now, since a call came that changes what follows, and not fetched yet.
+    late: VecDeque<Departure>,
 }
 
 impl LinkScheduler {

@@ -27,35 +27,31 @@ pub(super) fn check_link(rate_kbps: u64, options: &LinkOptions) -> Result<(), Li
     check("memory_bytes", memory_bytes, options.mtu_bytes.into(), u64::MAX)
 }
 
-fn check_common(config: &Config) -> Result<(), LinkError> {
-    if let Some(ceil_kbps) = config.ceil_kbps() {
+pub(super) fn check_class(config: &ClassConfig) -> Result<(), LinkError> {
+    if let Some(ceil_kbps) = config.ceil_kbps {
         check("ceil_kbps", ceil_kbps, 1, RATE_MAX_KBPS)?;
     }
-    check("rate_kbps", config.rate_kbps(), 0, config.ceil_kbps().unwrap_or(RATE_MAX_KBPS))?;
-    check("weight", config.weight().unwrap_or(1).into(), 1, WEIGHT_MAX.into())?;
-    check("burst_bytes", config.burst_bytes().into(), 0, BURST_MOST_BYTES.into())
+    check("rate_kbps", config.rate_kbps, 0, config.ceil_kbps.unwrap_or(RATE_MAX_KBPS))?;
+    check("weight", config.weight.unwrap_or(1).into(), 1, WEIGHT_MAX.into())?;
+    check("burst_bytes", config.burst_bytes.into(), 0, BURST_MOST_BYTES.into())
 }
 
 /// A ceiling that comes below a rate that stays is what is wrong, not the rate.
 pub(super) fn check_ceiling_above(
-    old: &Config,
+    old_kbps: u64,
     rate_kbps: u64,
     ceil_kbps: Option<u64>,
 ) -> Result<(), LinkError> {
     match ceil_kbps {
-        Some(ceil_kbps) if rate_kbps == old.rate_kbps() && rate_kbps > 0 => {
+        Some(ceil_kbps) if rate_kbps == old_kbps && rate_kbps > 0 => {
             check("ceil_kbps", ceil_kbps, rate_kbps, RATE_MAX_KBPS)
         }
         _ => Ok(()),
     }
 }
 
-pub(super) fn check_class(config: &ClassConfig) -> Result<(), LinkError> {
-    check_common(&Config::Class(*config))
-}
-
 pub(super) fn check_stream(config: &StreamConfig, mtu_bytes: u32) -> Result<(), LinkError> {
-    check_common(&Config::Stream(*config))?;
+    check_class(&Config::Stream(*config).common())?;
     check("queue_packets", config.queue_packets.into(), 1, u32::MAX.into())?;
     let queue_bytes = config.queue_bytes.unwrap_or(u32::MAX);
     check("queue_bytes", queue_bytes.into(), mtu_bytes.into(), u32::MAX.into())?;

@@ -17,12 +17,12 @@ pub(super) enum Stage {
 #[repr(C, align(64))]
 pub(super) struct Class {
     /// Its own node.
-    node: u32,
+    pub node: u32,
     /// Children in the share: those that have something to send and may.
     open: u32,
     /// The class that it is in and its place there, as its node has them: to spare that cache line.
-    parent: u32,
-    place: u32,
+    pub parent: u32,
+    pub place: u32,
     /// The children, those in the share by virtual time.
     fair: Fair,
 }
@@ -30,18 +30,6 @@ pub(super) struct Class {
 const _: () = assert!(core::mem::offset_of!(Class, fair) + Fair::ACCOUNTS_OFFSET == 64, "one cache line");
 
 impl Class {
-    pub const fn node(&self) -> u32 {
-        self.node
-    }
-
-    pub const fn parent(&self) -> u32 {
-        self.parent
-    }
-
-    pub const fn place(&self) -> u32 {
-        self.place
-    }
-
     /// Whether a child has something to send and may.
     pub const fn is_open(&self) -> bool {
         self.open > 0

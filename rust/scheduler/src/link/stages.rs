@@ -48,11 +48,11 @@ impl LinkScheduler {
     /// When the last of a node's ancestors opens.
     fn ancestors_open_ns(&self, id: u32) -> u64 {
         let mut opens_ns = 0;
-        let mut class = self.tree.node(id).parent();
+        let mut class = self.tree.node(id).parent;
         while class != ROOT {
             let id = self.tree.node_of(class);
             opens_ns = opens_ns.max(self.opens_ns(id));
-            class = self.tree.node(id).parent();
+            class = self.tree.node(id).parent;
         }
         opens_ns
     }
@@ -60,17 +60,13 @@ impl LinkScheduler {
     /// Whether a node has something to send, be it open or shut.
     pub(super) fn has_something(&self, id: u32) -> bool {
         let node = self.tree.node(id);
-        if node.is(Node::CLASS) {
-            self.sharing.class(node.class()).is_open()
-        } else {
-            !node.queue().is_empty()
-        }
+        if node.is(Node::CLASS) { self.sharing.class(node.class).is_open() } else { !node.queue.is_empty() }
     }
 
     /// A node, which is in no stage, has something to send from `at_ns` on.
     pub(super) fn enter(&mut self, first: u32, at_ns: u64) {
         let node = self.tree.node(first);
-        let (mut parent, mut place) = (node.parent(), node.place());
+        let (mut parent, mut place) = (node.parent, node.place);
         let mut id = first;
         loop {
             if self.is_shut(id, at_ns) {
@@ -89,23 +85,23 @@ impl LinkScheduler {
                 self.clock.set_ready(at_ns);
                 break;
             }
-            (id, parent, place) = (class.node(), class.parent(), class.place());
+            (id, parent, place) = (class.node, class.parent, class.place);
         }
         let node = self.tree.node(first);
         if node.is(Node::CURVE) {
             self.place(first, at_ns);
         } else if node.is(Node::CLASS) {
-            self.update_deadlines(node.class());
+            self.update_deadlines(node.class);
         }
     }
 
     /// A node that had something to send has nothing any more, or is to be changed.
     pub(super) fn leave(&mut self, first: u32) {
-        let first_parent = self.tree.node(first).parent();
+        let first_parent = self.tree.node(first).parent;
         let mut id = first;
         loop {
             let node = self.tree.node(id);
-            let (parent, place, held) = (node.parent(), node.place(), node.held());
+            let (parent, place, held) = (node.parent, node.place, node.held());
             self.unhold(id);
             if held == Held::Waiting {
                 break;
@@ -115,7 +111,7 @@ impl LinkScheduler {
             if class.is_open() || parent == ROOT {
                 break;
             }
-            id = class.node();
+            id = class.node;
         }
         self.update_deadlines(first_parent);
     }
@@ -172,12 +168,12 @@ impl LinkScheduler {
 
     /// Puts an open stream with a guarantee among those that are ineligible or eligible, by its first packet.
     pub(super) fn place(&mut self, id: u32, at_ns: u64) {
-        if self.guarantees.is_eager(id) {
+        if self.guarantees.curve(id).is_eager() {
             self.follow_earliest(id, at_ns);
         }
         let decision_ns = self.clock.decision_ns(at_ns);
         let node = self.tree.node_mut(id);
-        let parent = node.parent();
+        let parent = node.parent;
         if self.guarantees.place(id, node, self.options.overhead_bytes, decision_ns) {
             self.update_deadlines(parent);
         }
@@ -187,14 +183,14 @@ impl LinkScheduler {
     fn follow_earliest(&mut self, id: u32, at_ns: u64) {
         let earliest_ns = self.earliest_ns(id);
         let largest_bytes = self.largest_bytes();
-        let enqueued_ns = self.tree.node(id).queue().first().enqueued_ns;
-        self.guarantees.follow(id, earliest_ns, largest_bytes, enqueued_ns, at_ns);
+        let enqueued_ns = self.tree.node(id).queue.first().enqueued_ns;
+        self.guarantees.curve_mut(id).follow(earliest_ns, largest_bytes, enqueued_ns, at_ns);
     }
 
     /// Places a stream anew whose first packet is another one.
     pub(super) fn place_again(&mut self, id: u32, at_ns: u64) {
         let node = self.tree.node(id);
-        let (held, parent) = (node.held(), node.parent());
+        let (held, parent) = (node.held(), node.parent);
         if matches!(held, Held::Ineligible | Held::Eligible) {
             self.unhold(id);
             self.place(id, at_ns);
@@ -205,8 +201,8 @@ impl LinkScheduler {
     /// Places a stream anew whose guarantee is another one, or none any more.
     pub(super) fn place_by_new_curve(&mut self, id: u32, at_ns: u64) {
         let node = self.tree.node(id);
-        let (has_curve, parent) = (node.is(Node::CURVE), node.parent());
-        if node.queue().is_empty() || node.held() == Held::Waiting {
+        let (has_curve, parent) = (node.is(Node::CURVE), node.parent);
+        if node.queue.is_empty() || node.held() == Held::Waiting {
             return;
         }
         self.unhold(id);
@@ -226,9 +222,10 @@ impl LinkScheduler {
         let Packet { enqueued_ns, size } = self.take_first(stream);
         let node = self.tree.node(stream);
         if node.is(Node::CURVE) {
-            self.guarantees.pass_dropped(stream, size + self.options.overhead_bytes, enqueued_ns, at_ns);
+            let bytes = size + self.options.overhead_bytes;
+            self.guarantees.curve_mut(stream).pass_dropped(bytes, enqueued_ns, at_ns);
         }
-        if node.queue().is_empty() {
+        if node.queue.is_empty() {
             self.leave(stream);
         } else {
             self.place_again(stream, at_ns);
@@ -238,7 +235,7 @@ impl LinkScheduler {
     /// Takes the first packet of a stream's queue, and nothing else.
     #[inline]
     pub(super) fn take_first(&mut self, stream: u32) -> Packet {
-        self.queues.take_first(stream, self.tree.node_mut(stream).queue_mut())
+        self.queues.take_first(stream, &mut self.tree.node_mut(stream).queue)
     }
 
     /// After a stream's first packet was taken: charges the path to the root, and takes out what is shut or has nothing more.
@@ -247,15 +244,15 @@ impl LinkScheduler {
             self.charge_ceilings(stream, bytes, start_ns);
         }
         let node = self.tree.node(stream);
-        let (mut parent, mut place) = (node.parent(), node.place());
-        let (mut id, mut has_more) = (stream, !node.queue().is_empty());
+        let (mut parent, mut place) = (node.parent, node.place);
+        let (mut id, mut has_more) = (stream, !node.queue.is_empty());
         loop {
             let stays = has_more && !self.is_shut(id, start_ns);
             let class = self.sharing.class_mut(parent);
             class.charge(place, bytes, stage, stays);
             let is_root = parent == ROOT;
-            let (parent_id, parent_has_more) = (class.node(), class.is_open());
-            (parent, place) = (class.parent(), class.place());
+            let (parent_id, parent_has_more) = (class.node, class.is_open());
+            (parent, place) = (class.parent, class.place);
             if !stays {
                 if self.guarantees.exist() {
                     self.unhold(id);
@@ -277,10 +274,10 @@ impl LinkScheduler {
         loop {
             let node = self.tree.node(id);
             self.ceilings.charge(id, node, start_ns, bytes);
-            if node.parent() == ROOT {
+            if node.parent == ROOT {
                 break;
             }
-            id = self.tree.node_of(node.parent());
+            id = self.tree.node_of(node.parent);
         }
     }
 }

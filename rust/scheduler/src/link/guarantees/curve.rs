@@ -101,13 +101,14 @@ impl Curve {
     }
 
     /// The same guarantee from `now_ns` on.
-    pub fn begun_anew(self, now_ns: u64) -> Self {
-        Self { clock: self.clock.max(Moment::at(now_ns)), begin_ns: now_ns, ..self }
+    pub fn begin_anew(&mut self, now_ns: u64) {
+        self.clock = self.clock.max(Moment::at(now_ns));
+        self.begin_ns = now_ns;
     }
 
     /// The same guarantee by another delay, which a packet on its way on a link of another rate leaves of what was asked for.
-    pub const fn with_delay(self, delay: Delay) -> Self {
-        Self { delay, ..self }
+    pub const fn set_delay(&mut self, delay_ns: u64) {
+        self.delay = Delay::Fixed(delay_ns);
     }
 
     /// Whether it guarantees something.
@@ -135,7 +136,7 @@ impl Curve {
         let least = self.clock.min(Moment::at(now_ns));
         self.clock = self.clock_with_burst(old_bytes, self.most_bytes(largest_bytes)).max(least);
         if earliest_ns < old_ns && enqueued_ns < now_ns {
-            *self = self.begun_anew(now_ns);
+            self.begin_anew(now_ns);
         }
     }
 
@@ -166,9 +167,10 @@ impl Curve {
         self.begin_ns = self.begin_ns.max(start_ns);
     }
 
-    /// The first packet, which was `due` then, is dropped at `at_ns`: the next one is due no earlier. By the rate alone it is due
-    /// from when the clock says, so its deadline is what is kept.
-    pub fn pass_dropped(&mut self, due: Due, at_ns: u64) {
+    /// The first packet, of so many bytes and enqueued then, is dropped at `at_ns`: the next one is due no earlier. By the rate
+    /// alone it is due from when the clock says, so its deadline is what is kept.
+    pub fn pass_dropped(&mut self, bytes: u32, enqueued_ns: u64, at_ns: u64) {
+        let due = self.due(bytes, enqueued_ns);
         let is_by_rate = self.delay_ns().is_none();
         self.pass(if is_by_rate && due.eligible_ns <= at_ns {
             due.deadline_ns

@@ -75,61 +75,23 @@ impl Guarantees {
         node.set(Node::CURVE, new.is_some());
     }
 
-    /// The same guarantee by another fixed delay.
-    pub fn set_delay(&mut self, id: u32, delay_ns: u64) {
-        let curve = &mut self.curves[id as usize];
-        *curve = curve.with_delay(Delay::Fixed(delay_ns));
+    pub fn curve(&self, id: u32) -> &Curve {
+        &self.curves[id as usize]
     }
 
-    /// The same guarantee from `at_ns` on.
-    pub fn begin_anew(&mut self, id: u32, at_ns: u64) {
-        let curve = &mut self.curves[id as usize];
-        *curve = curve.begun_anew(at_ns);
-    }
-
-    /// Whether a stream goes as early as can be, which others decide.
-    pub fn is_eager(&self, id: u32) -> bool {
-        self.curves[id as usize].is_eager()
-    }
-
-    /// From `at_ns` on, a stream that goes as early as can be, and whose first packet came at `enqueued_ns`, goes within that
-    /// delay.
-    pub fn follow(
-        &mut self,
-        id: u32,
-        earliest_ns: Option<u64>,
-        largest_bytes: u32,
-        enqueued_ns: u64,
-        at_ns: u64,
-    ) {
-        self.curves[id as usize].follow(earliest_ns, largest_bytes, enqueued_ns, at_ns);
-    }
-
-    /// Counts a packet that went by its guarantee.
-    pub fn charge(&mut self, id: u32, bytes: u32, enqueued_ns: u64) {
-        self.curves[id as usize].charge(bytes, enqueued_ns);
-    }
-
-    /// The first packet of a stream went by the share.
-    pub fn pass(&mut self, id: u32, start_ns: u64) {
-        self.curves[id as usize].pass(start_ns);
-    }
-
-    /// The first packet of a stream, which had so many bytes on the link, was dropped.
-    pub fn pass_dropped(&mut self, id: u32, bytes: u32, enqueued_ns: u64, at_ns: u64) {
-        let curve = &mut self.curves[id as usize];
-        curve.pass_dropped(curve.due(bytes, enqueued_ns), at_ns);
+    pub fn curve_mut(&mut self, id: u32) -> &mut Curve {
+        &mut self.curves[id as usize]
     }
 
     /// Puts an open stream, which is in no heap, into one, by its first packet and by when that can start. True if it is eligible,
     /// and its class's first deadline may be another one.
     pub fn place(&mut self, id: u32, node: &mut Node, overhead_bytes: u32, decision_ns: u64) -> bool {
-        let Packet { enqueued_ns, size } = node.queue().first();
+        let Packet { enqueued_ns, size } = node.queue.first();
         let due = self.curves[id as usize].due(size + overhead_bytes, enqueued_ns);
         let is_eligible = due.eligible_ns <= decision_ns;
         if is_eligible {
             node.hold(Held::Eligible);
-            self.classes[node.parent() as usize].deadlines.push(&mut self.places, id, due.deadline_ns);
+            self.classes[node.parent as usize].deadlines.push(&mut self.places, id, due.deadline_ns);
         } else {
             node.hold(Held::Ineligible);
             self.eligible_times.push(&mut self.places, id, due.eligible_ns);
@@ -143,7 +105,7 @@ impl Guarantees {
             &mut self.eligible_times
         } else {
             debug_assert_eq!(node.held(), Held::Eligible, "it is in one of these");
-            &mut self.classes[node.parent() as usize].deadlines
+            &mut self.classes[node.parent as usize].deadlines
         };
         heap.remove(&mut self.places, id);
         node.hold(Held::Nowhere);
@@ -160,7 +122,7 @@ impl Guarantees {
             let Class { node: id, ref deadlines } = self.classes[class as usize];
             let node = tree.node_mut(id);
             let first = deadlines.first().filter(|_| node.held() != Held::Waiting);
-            class = node.parent();
+            class = node.parent;
             let siblings = &mut self.classes[class as usize].deadlines;
             match (node.held(), first) {
                 (Held::Eligible, Some((deadline_ns, _))) => {
@@ -188,7 +150,7 @@ impl Guarantees {
         }
         let (_, mut id) = self.classes[ROOT as usize].deadlines.first()?;
         while tree.node(id).is(Node::CLASS) {
-            let deadlines = &self.classes[tree.node(id).class() as usize].deadlines;
+            let deadlines = &self.classes[tree.node(id).class as usize].deadlines;
             (_, id) = deadlines.first().expect("an eligible class has an eligible child");
         }
         Some(id)

@@ -7,22 +7,19 @@ mod sums;
 
 pub(super) use sums::{Guaranteed, Promise, Promises, Traffic};
 
-use super::{
-    ids::{ROOT, put},
-    tree::Tree,
-};
+use super::{ids::put, tree::Tree};
 
 /// What is promised inside one class.
 #[derive(Clone, Debug, Default)]
-struct OfClass {
+pub(super) struct OfClass {
     /// Σ of the guarantees, a class counting with its rate at least.
-    guaranteed: Guaranteed,
-    /// The delays.
-    delays: Promises,
+    pub guaranteed: Guaranteed,
+    /// The delays; all of them for the root.
+    pub delays: Promises,
     /// What goes as early as can be, by the time that its burst takes at its rate.
-    eager: Promises,
+    pub eager: Promises,
     /// The delay within which the class can serve what goes as early as can be.
-    earliest_ns: u64,
+    pub earliest_ns: u64,
 }
 
 /// What is promised to one stream.
@@ -58,29 +55,13 @@ impl Commitments {
         put(&mut self.classes, class, OfClass::default());
     }
 
-    /// What is guaranteed in a class.
-    pub fn guaranteed(&self, class: u32) -> Guaranteed {
-        self.classes[class as usize].guaranteed
-    }
-
-    /// The delays that are promised in a class; all of them for the root.
-    pub fn delays(&self, class: u32) -> &Promises {
-        &self.classes[class as usize].delays
+    pub fn of_class(&self, class: u32) -> &OfClass {
+        &self.classes[class as usize]
     }
 
     /// What is promised to a stream.
     pub fn to_stream(&self, id: u32) -> ToStream {
         self.streams[id as usize]
-    }
-
-    /// Whether any stream goes as early as can be.
-    pub fn has_eager(&self) -> bool {
-        !self.classes[ROOT as usize].eager.is_empty()
-    }
-
-    /// The delay within which a class can serve what goes as early as can be.
-    pub fn earliest_ns(&self, class: u32) -> u64 {
-        self.classes[class as usize].earliest_ns
     }
 
     /// What is guaranteed in each of these classes.
@@ -96,7 +77,7 @@ impl Commitments {
         if old.is_nothing() && new.is_nothing() {
             return;
         }
-        for class in tree.with_ancestors(tree.node(id).parent()) {
+        for class in tree.with_ancestors(tree.node(id).parent) {
             let sums = &mut self.classes[class as usize];
             sums.delays.replace(old.delay, new.delay);
             sums.eager.replace(old.eager, new.eager);

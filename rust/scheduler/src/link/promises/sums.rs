@@ -30,6 +30,21 @@ const _: () = assert!(RATE_MAX_KBPS < u64::MAX / NODES_MAX as u64, "rates add up
 const _: () =
     assert!(2 * WITHOUT_END_BYTES < u64::MAX / NODES_MAX as u64, "bursts and what is held back add up");
 
+/// Sums and differences of two, field by field.
+macro_rules! sums {
+    ($type:ident: $($field:ident),+) => {
+        impl $type {
+            pub const fn plus(self, other: Self) -> Self {
+                Self { $($field: self.$field + other.$field),+ }
+            }
+
+            pub const fn minus(self, other: Self) -> Self {
+                Self { $($field: less(self.$field, other.$field)),+ }
+            }
+        }
+    };
+}
+
 /// What a stream, or several together, may send at once and in the long run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Traffic {
@@ -37,21 +52,7 @@ pub(crate) struct Traffic {
     pub rate_kbps: u64,
 }
 
-impl Traffic {
-    pub const fn plus(self, other: Self) -> Self {
-        Self {
-            burst_bytes: self.burst_bytes + other.burst_bytes,
-            rate_kbps: self.rate_kbps + other.rate_kbps,
-        }
-    }
-
-    pub const fn minus(self, other: Self) -> Self {
-        Self {
-            burst_bytes: less(self.burst_bytes, other.burst_bytes),
-            rate_kbps: less(self.rate_kbps, other.rate_kbps),
-        }
-    }
-}
+sums!(Traffic: burst_bytes, rate_kbps);
 
 /// What one stream sends, and the delay within which each packet of it has to leave.
 pub(crate) type Promise = (Traffic, u64);
@@ -67,25 +68,9 @@ pub(crate) struct Guaranteed {
     pub held_bytes: u64,
 }
 
+sums!(Guaranteed: rate_kbps, due_kbps, streams, held_bytes);
+
 impl Guaranteed {
-    pub const fn plus(self, other: Self) -> Self {
-        Self {
-            rate_kbps: self.rate_kbps + other.rate_kbps,
-            due_kbps: self.due_kbps + other.due_kbps,
-            streams: self.streams + other.streams,
-            held_bytes: self.held_bytes + other.held_bytes,
-        }
-    }
-
-    pub const fn minus(self, other: Self) -> Self {
-        Self {
-            rate_kbps: less(self.rate_kbps, other.rate_kbps),
-            due_kbps: less(self.due_kbps, other.due_kbps),
-            streams: less(self.streams, other.streams),
-            held_bytes: less(self.held_bytes, other.held_bytes),
-        }
-    }
-
     /// As the ancestors of a node of that rate count it with that ceiling, where packets have at most so many bytes. While
     /// others keep the link busy the ceiling saves up its burst at most, and what falls due beyond that is held back: a packet
     /// of each stream. So is what falls due while a packet that is not due passes the ceiling. A burst of less than a packet

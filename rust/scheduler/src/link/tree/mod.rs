@@ -10,7 +10,7 @@ pub(super) use node::{Held, Node};
 pub(super) use records::{Config, Record};
 
 use super::{
-    LinkError,
+    ClassConfig, LinkError,
     fair::WEIGHT_MAX,
     ids::{self, NODES_MAX, NONE, ROOT, index, put},
 };
@@ -74,12 +74,12 @@ impl Tree {
     }
 
     pub fn handle_of(&self, class: u32) -> u32 {
-        self.node(self.node_of(class)).handle()
+        self.node(self.node_of(class)).handle
     }
 
     /// The class that a class is in, which the root isn't in.
     pub fn parent_of(&self, class: u32) -> Option<u32> {
-        (class != ROOT).then(|| self.node(self.node_of(class)).parent())
+        (class != ROOT).then(|| self.node(self.node_of(class)).parent)
     }
 
     /// A class and its ancestors, up to the root.
@@ -91,7 +91,7 @@ impl Tree {
     pub fn is_within(&self, mut id: u32, node: u32) -> bool {
         let root = self.node_of(ROOT);
         while id != node && id != root {
-            id = self.node_of(self.node(id).parent());
+            id = self.node_of(self.node(id).parent);
         }
         id == node
     }
@@ -113,8 +113,9 @@ impl Tree {
 
     /// The weight that a node of that setting gets.
     pub fn weight_of(&self, config: &Config) -> u32 {
-        config.weight().unwrap_or_else(|| {
-            let kbps = if config.rate_kbps() > 0 { config.rate_kbps() } else { self.default_weight_kbps };
+        let ClassConfig { rate_kbps, weight, .. } = config.common();
+        weight.unwrap_or_else(|| {
+            let kbps = if rate_kbps > 0 { rate_kbps } else { self.default_weight_kbps };
             kbps.clamp(1, WEIGHT_MAX.into()) as u32
         })
     }
@@ -122,13 +123,13 @@ impl Tree {
     /// Whether a handle is one of a stream. It looks at one record, and without a branch.
     pub fn is_stream(&self, handle: u32) -> bool {
         let node = self.nodes.get(index(handle) as usize);
-        node.is_some_and(|node| (node.handle() == handle) & !node.is(Node::FREE | Node::CLASS))
+        node.is_some_and(|node| (node.handle == handle) & !node.is(Node::FREE | Node::CLASS))
     }
 
     /// The node of a handle, which is the argument `field`, at `index` of a batch.
     pub fn find(&self, field: &'static str, at: Option<usize>, found: u32) -> Result<u32, LinkError> {
         let id = index(found);
-        let node = self.nodes.get(id as usize).filter(|node| node.handle() == found && !node.is(Node::FREE));
+        let node = self.nodes.get(id as usize).filter(|node| node.handle == found && !node.is(Node::FREE));
         node.map(|_| id).ok_or(LinkError::UnknownHandle { field, index: at, found })
     }
 
@@ -151,7 +152,7 @@ impl Tree {
         if !node.is(Node::CLASS) {
             return Err(LinkError::WrongKind { field, index: None, expected: "a class", found });
         }
-        Ok(node.class())
+        Ok(node.class)
     }
 
     /// Whether a class in `parent` would not be too deep.
@@ -173,7 +174,7 @@ impl Tree {
     /// Adds a node to a class; the root to [`NONE`].
     pub fn add(&mut self, parent: u32, config: Config) -> u32 {
         let (id, handle) = match self.free_nodes.pop() {
-            Some(id) => (id, self.node(id).handle()),
+            Some(id) => (id, self.node(id).handle),
             None => (self.nodes.len() as u32, self.nodes.len() as u32),
         };
         let parent_id = (parent != NONE).then(|| self.node_of(parent));
@@ -195,19 +196,16 @@ impl Tree {
     pub fn make_class(&mut self, id: u32) -> u32 {
         let class = self.free_classes.pop().unwrap_or(self.class_nodes.len() as u32);
         put(&mut self.class_nodes, class, id);
-        self.node_mut(id).make_class(class);
+        let node = self.node_mut(id);
+        node.class = class;
+        node.set(Node::CLASS, true);
         class
-    }
-
-    /// Gives a new node its place among its siblings.
-    pub fn set_place(&mut self, id: u32, place: u32) {
-        self.node_mut(id).set_place(place);
     }
 
     /// Removes a node that has no children and is in no heap. Its parent keeps what it has counted.
     pub fn remove(&mut self, id: u32) {
         let counted = self.record(id).stats(self.node(id));
-        let parent = self.node_of(self.node(id).parent());
+        let parent = self.node_of(self.node(id).parent);
         self.record_mut(parent).counted += counted;
         let &Record { next_sibling, prev_sibling, .. } = self.record(id);
         if next_sibling != NONE {
@@ -219,9 +217,9 @@ impl Tree {
             self.record_mut(prev_sibling).next_sibling = next_sibling;
         }
         if self.node(id).is(Node::CLASS) {
-            self.free_classes.push(self.node(id).class());
+            self.free_classes.push(self.node(id).class);
         }
-        let next = ids::next(self.node(id).handle());
+        let next = ids::next(self.node(id).handle);
         self.node_mut(id).free(next);
         if next.is_some() {
             self.free_nodes.push(id);

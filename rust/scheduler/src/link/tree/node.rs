@@ -20,12 +20,16 @@ pub(crate) enum Held {
 #[derive(Clone, Debug)]
 #[repr(align(64))]
 pub(crate) struct Node {
-    /// Empty for a class.
-    queue: Queue,
-    parent: u32,
-    place: u32,
-    class: u32,
-    handle: u32,
+    /// The packets of a stream; none of a class.
+    pub queue: Queue,
+    /// The class it is in, as an index of classes.
+    pub parent: u32,
+    /// Its place among its siblings.
+    pub place: u32,
+    /// Of a class, its index of classes.
+    pub class: u32,
+    /// Its handle; of a free record, the one that it gets next.
+    pub handle: u32,
     flags: u8,
     held: Held,
 }
@@ -56,35 +60,6 @@ impl Node {
         self.flags = if to { self.flags | flag } else { self.flags & !flag };
     }
 
-    /// The packets of a stream.
-    pub const fn queue(&self) -> &Queue {
-        &self.queue
-    }
-
-    pub const fn queue_mut(&mut self) -> &mut Queue {
-        &mut self.queue
-    }
-
-    /// The class it is in, as an index of classes.
-    pub const fn parent(&self) -> u32 {
-        self.parent
-    }
-
-    /// Its place among its siblings.
-    pub const fn place(&self) -> u32 {
-        self.place
-    }
-
-    /// Of a class, its index of classes.
-    pub const fn class(&self) -> u32 {
-        self.class
-    }
-
-    /// Its handle; of a free record, the one that it gets next.
-    pub const fn handle(&self) -> u32 {
-        self.handle
-    }
-
     pub const fn held(&self) -> Held {
         self.held
     }
@@ -96,15 +71,6 @@ impl Node {
             "one heap at a time"
         );
         self.held = held;
-    }
-
-    pub(super) const fn set_place(&mut self, place: u32) {
-        self.place = place;
-    }
-
-    pub(super) const fn make_class(&mut self, class: u32) {
-        self.class = class;
-        self.set(Self::CLASS, true);
     }
 
     /// The record is free, for whoever gets `handle`.

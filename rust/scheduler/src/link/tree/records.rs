@@ -11,37 +11,20 @@ pub(crate) enum Config {
 }
 
 impl Config {
-    pub const fn rate_kbps(&self) -> u64 {
-        match self {
-            Self::Class(class) => class.rate_kbps,
-            Self::Stream(stream) => stream.rate_kbps,
-        }
-    }
-
-    pub const fn ceil_kbps(&self) -> Option<u64> {
-        match self {
-            Self::Class(class) => class.ceil_kbps,
-            Self::Stream(stream) => stream.ceil_kbps,
-        }
-    }
-
-    pub const fn weight(&self) -> Option<u32> {
-        match self {
-            Self::Class(class) => class.weight,
-            Self::Stream(stream) => stream.weight,
-        }
-    }
-
-    pub const fn burst_bytes(&self) -> u32 {
-        match self {
-            Self::Class(class) => class.burst_bytes,
-            Self::Stream(stream) => stream.burst_bytes,
+    /// What classes and streams are both set to.
+    pub const fn common(&self) -> ClassConfig {
+        match *self {
+            Self::Class(class) => class,
+            Self::Stream(StreamConfig { rate_kbps, ceil_kbps, weight, burst_bytes, .. }) => {
+                ClassConfig { rate_kbps, ceil_kbps, weight, burst_bytes }
+            }
         }
     }
 
     /// Its ceiling, if it has one, and what it may send at once above it.
     pub fn ceiling(&self) -> Option<(u64, u32)> {
-        self.ceil_kbps().map(|ceil_kbps| (ceil_kbps, self.burst_bytes()))
+        let ClassConfig { ceil_kbps, burst_bytes, .. } = self.common();
+        ceil_kbps.map(|ceil_kbps| (ceil_kbps, burst_bytes))
     }
 }
 
@@ -88,7 +71,7 @@ impl Record {
         if node.is(Node::CLASS) {
             return self.counted;
         }
-        let queue = node.queue();
+        let queue = &node.queue;
         LinkStats {
             enqueued: queue.sequence() + u64::from(queue.count()),
             dequeued: queue.sequence() - self.counted.dropped_after_acceptance(),
