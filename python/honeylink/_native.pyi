@@ -31,12 +31,17 @@ __all__ = [
     "engines",
     "plan",
     "plan_parity",
+    "session_keys",
     "wire_kbps",
     "withheld_when_empty",
 ]
 
 _Bytes: TypeAlias = bytes | bytearray | memoryview | NDArray[np.uint8]
 """What is like bytes, and any other object that gives its bytes so."""
+
+_NewSession: TypeAlias = tuple[bytes, bytes, bytes, bytes, str, bytes, Sequence[bytes], bytes]
+"""The device's master key, the tenant's data key, the ids of data key and tenant, the device's id, the session's own,
+the ids of its streams, and 12 random bytes, used for nothing else."""
 
 _Numbers: TypeAlias = NDArray[np.integer[Any]] | Sequence[int]
 """Of integers, uint32[n] being the fastest."""
@@ -1478,4 +1483,21 @@ def withheld_when_empty(path: Sequence[Pool]) -> tuple[int, ...]:
 
     Args:
         path: The pools, from the device up.
+    """
+
+def session_keys(sessions: Sequence[_NewSession]) -> list[tuple[bytes, list[bytes]]]:
+    """The keys of new sessions: HKDF-SHA512 from the device's master key, and AES-256-GCM to seal the session's own.
+
+    Four sessions or more release the GIL.
+
+    Args:
+        sessions: What the keys of each come from, and all that they are bound to.
+
+    Returns:
+        Of each session the ciphertext of its own key with its tag, under a subkey of the data key, and the keys of its
+        streams.
+
+    Raises:
+        ValueError: An id that is a UUID does not have 16 bytes, or a nonce 12.
+        TypeError: An argument is of another type.
     """
