@@ -24,6 +24,7 @@ __all__ = [
     "ReedSolomon",
     "Rejected",
     "Request",
+    "SessionBodyReader",
     "StreamAsk",
     "__version__",
     "charge_path",
@@ -31,6 +32,7 @@ __all__ = [
     "engines",
     "plan",
     "plan_parity",
+    "session_keys",
     "wire_kbps",
     "withheld_when_empty",
 ]
@@ -38,6 +40,9 @@ __all__ = [
 _Bytes: TypeAlias = bytes | bytearray | memoryview | NDArray[np.uint8]
 """What is like bytes, and any other object that gives its bytes so."""
 
+_NewSession: TypeAlias = tuple[bytes, bytes, bytes, bytes, str, bytes, Sequence[bytes], bytes]
+"""The device's master key, the tenant's data key, the ids of data key and tenant, the device's id, the session's own,
+the ids of its streams, and 12 random bytes, used for nothing else."""
 _Shards: TypeAlias = NDArray[np.uint8]
 _Mask: TypeAlias = NDArray[np.bool_]
 _Numbers: TypeAlias = NDArray[np.integer[Any]] | Sequence[int]
@@ -1245,3 +1250,67 @@ def charge_path(
 
 def withheld_when_empty(path: Sequence[Pool]) -> tuple[int, ...]:
     """What each pool of a path would withhold for the path if no session had reserved anything, in kbit/s."""
+
+def session_keys(sessions: Sequence[_NewSession]) -> list[tuple[bytes, list[bytes]]]:
+    """The keys of new sessions: HKDF-SHA512 from the device's master key, and AES-256-GCM to seal the session's own.
+
+    Four sessions or more release the GIL.
+
+    Args:
+        sessions: What the keys of each come from, and all that they are bound to.
+
+    Returns:
+        Of each session the ciphertext of its own key with its tag, under a subkey of the data key, and the keys of its
+        streams.
+
+    Raises:
+        ValueError: An id that is a UUID does not have 16 bytes, or a nonce 12.
+        TypeError: An argument is of another type.
+    """
+
+@final
+class SessionBodyReader:
+    """Reads the body of a request for a session, if it has the usual form.
+
+    That is a body which is certainly right: JSON of known members, each once; whole numbers within their limits; text
+    of printable ASCII without escapes; no expected loss. Any other body may be right or wrong.
+
+    Args:
+        modes: The words of a stream's mode, in lower case; a body may have them in any.
+        priorities: The words of its priority, likewise.
+        streams_max: How many streams there may be.
+        name_max_length: How many characters a stream's name may have.
+        kbps_max: The most that a stream may ask for, in kbit/s.
+        priority_max: The highest setup and hold priority.
+
+    Raises:
+        TypeError: An argument is of another type.
+        OverflowError: A number is negative, or has more than 64 bits.
+    """
+
+    def __new__(
+        cls,
+        *,
+        modes: Sequence[str],
+        priorities: Sequence[str],
+        streams_max: int,
+        name_max_length: int,
+        kbps_max: int,
+        priority_max: int,
+    ) -> SessionBodyReader: ...
+    def read(
+        self, raw: bytes, ttl_max_seconds: int
+    ) -> tuple[str, list[tuple[str, int, int, int, int | None]], int | None, int | None, int | None] | None:
+        """The request in a body.
+
+        Args:
+            raw: The body.
+            ttl_max_seconds: The longest life that it may ask for.
+
+        Returns:
+            The device's id, of which only the characters are checked; the streams; the life; the setup and the hold
+            priority. Of each stream its name, the positions of its mode and its priority among the words, what it asks
+            for, and what it can do with. What was not given is None. None if the body does not have the usual form.
+        """
+
+    def __reduce__(self) -> NoReturn: ...

@@ -9,12 +9,13 @@ from uuid import UUID
 
 import pytest
 
-from honeylink.keys import derivation, envelope
+from honeylink.keys import envelope
 from honeylink.keys.contexts import data_key_context, device_master_key_context
 from honeylink.keys.keyring import Keyring, SessionKeys, SessionRoots
 from honeylink.keys.local import LocalKeyProvider
 from honeylink.keys.providers import KeyProviderError
 from honeylink.keys.secret import Secret
+from tests.keys import reference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,14 +52,8 @@ def session_keys(ring: Keyring, sessions: Sequence[SessionRoots]) -> list[Sessio
     """The keys of each session, or why it has none."""
 
     async def make() -> list[SessionKeys | str]:
-        made: list[SessionKeys | str] = []
         with await ring.unwrap_roots(sessions) as roots:
-            for index in range(len(sessions)):
-                try:
-                    made.append(roots.session_keys(index))
-                except KeyProviderError as error:
-                    made.append(error.reason)
-        return made
+            return [each.reason if isinstance(each, KeyProviderError) else each for each in roots.session_keys()]
 
     return asyncio.run(make())
 
@@ -73,11 +68,16 @@ def test_the_keys_of_a_session_come_from_the_device_and_are_sealed_for_its_row(k
     master = keys.unwrap(keys.master, device_master_key_context(TENANT, "device-1"))
     data = keys.unwrap(keys.data.wrapped, data_key_context(TENANT, DEK))
     opened = envelope.open_session_key(envelope.DataKey(DEK, data), made.sealed, TENANT, "device-1", SESSION)
-    assert opened.matches(derivation.session_key(master, TENANT, "device-1", SESSION))
+    assert opened.matches(reference.session_key(master, TENANT, "device-1", SESSION))
     assert [key.reveal() for key in made.stream_keys] == [
-        derivation.stream_key(opened, SESSION, stream_id).reveal() for stream_id in STREAMS
+        reference.stream_key(opened, SESSION, stream_id).reveal() for stream_id in STREAMS
     ]
     assert len({key.reveal() for key in made.stream_keys}) == len(STREAMS)
+
+
+def test_no_nonce_comes_twice(keys: Keys) -> None:
+    made = session_keys(keys.ring, [keys.session] * 100)
+    assert len({each.sealed.nonce for each in made if isinstance(each, SessionKeys)}) == 100
 
 
 def test_keys_that_can_not_be_unwrapped_fail_their_own_session_alone(keys: Keys) -> None:
@@ -97,13 +97,8 @@ def test_each_failure_of_a_shared_key_is_an_error_of_its_own(keys: Keys) -> None
     sessions = [replace(keys.session, data_key=damaged, session_id=UUID(int=number)) for number in (5, 6)]
 
     async def errors() -> list[KeyProviderError]:
-        caught = []
         with await keys.ring.unwrap_roots(sessions) as roots:
-            for index in range(len(sessions)):
-                with pytest.raises(KeyProviderError) as raised:
-                    roots.session_keys(index)
-                caught.append(raised.value)
-        return caught
+            return [each for each in roots.session_keys() if isinstance(each, KeyProviderError)]
 
     one, other = asyncio.run(errors())
     assert one is not other

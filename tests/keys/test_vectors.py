@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from honeylink.keys import contexts
-from honeylink.keys.derivation import derive, session_key, stream_key
+from honeylink.keys.derivation import derive
 from honeylink.keys.envelope import DataKey, pairing_mac_key
 from honeylink.keys.secret import Secret
+from tests.keys.reference import session_key, stream_key
 
 TENANT = UUID("018f0000-0000-7000-8000-000000000001")
 SESSION = UUID("018f0000-0000-7000-8000-000000000002")

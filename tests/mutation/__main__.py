@@ -83,6 +83,7 @@ RUST_AREAS = (
     RustArea("planner", "honeylink-scheduler", "rust/scheduler/src/admission/**"),
     RustArea("link", "honeylink-scheduler", "rust/scheduler/src/link/**"),
     RustArea("packets", "honeylink-fec", "rust/fec/src/packet/**"),
+    RustArea("opening", "honeylink-sessions", "rust/sessions/src/**"),
 )
 
 

@@ -13,11 +13,11 @@ import pytest
 from honeylink.domain.keys import SealedKey, WrappedKey
 from honeylink.domain.tokens import BearerToken
 from honeylink.keys.contexts import data_key_context, device_master_key_context
-from honeylink.keys.derivation import session_key, stream_key
 from honeylink.keys.envelope import DataKey, UnsealError, open_session_key
 from honeylink.keys.local import LocalKeyProvider
 from honeylink.keys.providers import KeyProviderError
 from tests.conftest import PUBLIC_KEY, Device, Service, session_body
+from tests.keys.reference import session_key, stream_key
 
 if TYPE_CHECKING:
     import httpx

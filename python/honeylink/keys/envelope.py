@@ -1,4 +1,4 @@
-"""Session keys at rest: AES-256-GCM under a subkey of the tenant's data key.
+"""Session keys at rest: AES-256-GCM under a subkey of the tenant's data key. `rust/sessions` seals them.
 
 Each session has its own subkey, so nonces are never shared between sessions and GCM's limits are out of reach. The
 associated data names tenant, device, session and data key: a ciphertext that is moved to another row does not open.
@@ -6,14 +6,12 @@ associated data names tenant, device, session and data key: a ciphertext that is
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from honeylink.domain.keys import SealedKey
 from honeylink.errors import HoneyLinkError
 from honeylink.keys import contexts
 from honeylink.keys.derivation import derive
@@ -22,7 +20,7 @@ from honeylink.keys.secret import Secret
 if TYPE_CHECKING:
     from uuid import UUID
 
-_NONCE_BYTES = 12
+    from honeylink.domain.keys import SealedKey
 
 
 class UnsealError(HoneyLinkError):
@@ -35,19 +33,6 @@ class DataKey:
 
     dek_id: UUID
     key: Secret
-
-
-def seal_session_key(
-    data_key: DataKey,
-    key: Secret,
-    tenant_id: UUID,
-    device_id: str,
-    session_id: UUID,
-) -> SealedKey:
-    """Encrypt a session's key for its row."""
-    nonce = os.urandom(_NONCE_BYTES)
-    cipher, associated = _cipher(data_key, tenant_id, device_id, session_id)
-    return SealedKey(data_key.dek_id, nonce, cipher.encrypt(nonce, key.reveal(), associated))
 
 
 def open_session_key(

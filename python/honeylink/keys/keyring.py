@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from honeylink.domain.keys import WrappedDataKey
-from honeylink.keys import derivation, envelope
+from honeylink import _native
+from honeylink.domain.keys import SealedKey, WrappedDataKey
+from honeylink.keys import envelope
 from honeylink.keys.contexts import data_key_context, device_master_key_context
 from honeylink.keys.envelope import DataKey
 from honeylink.keys.providers import KeyProviderError, KeyProviders
@@ -22,8 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from uuid import UUID
 
-    from honeylink.domain.keys import SealedKey, WrappedKey
+    from honeylink.domain.keys import WrappedKey
     from honeylink.keys.providers import KeyProvider, UnwrappedKeys
+
+
+_NONCE_BYTES = 12
 
 
 @dataclass(slots=True)
@@ -58,21 +63,35 @@ class UnwrappedRoots:
         self._sessions = sessions
         self._keys = keys
 
-    def session_keys(self, index: int) -> SessionKeys:
-        """Derive the keys of one of the sessions.
-
-        Raises:
-            KeyProviderError: a key that they come from could not be unwrapped.
-        """
-        session = self._sessions[index]
-        master_key, key = self._keys[2 * index], self._keys[2 * index + 1]
-        owner = session.tenant_id, session.device_id, session.session_id
-        with derivation.session_key(master_key, *owner) as session_key:
-            sealed = envelope.seal_session_key(DataKey(session.data_key.dek_id, key), session_key, *owner)
-            stream_keys = tuple(
-                derivation.stream_key(session_key, session.session_id, each) for each in session.stream_ids
+    def session_keys(self) -> list[SessionKeys | KeyProviderError]:
+        """The keys of each session, or why a key that they come from could not be unwrapped."""
+        failures = [self._keys.failure(2 * index, 2 * index + 1) for index in range(len(self._sessions))]
+        able = [index for index, failure in enumerate(failures) if failure is None]
+        # Randomness is an argument, so that what is native is a function of its arguments alone.
+        nonces = [os.urandom(_NONCE_BYTES) for _ in able]
+        made = _native.session_keys([self._new_session(*each) for each in zip(able, nonces, strict=True)])
+        keys = {
+            index: SessionKeys(
+                SealedKey(self._sessions[index].data_key.dek_id, nonce, ciphertext), tuple(map(Secret, stream_keys))
             )
-        return SessionKeys(sealed, stream_keys)
+            for index, nonce, (ciphertext, stream_keys) in zip(able, nonces, made, strict=True)
+        }
+        return [keys[index] if failure is None else failure for index, failure in enumerate(failures)]
+
+    def _new_session(
+        self, index: int, nonce: bytes
+    ) -> tuple[bytes, bytes, bytes, bytes, str, bytes, list[bytes], bytes]:
+        session = self._sessions[index]
+        return (
+            self._keys[2 * index].reveal(),
+            self._keys[2 * index + 1].reveal(),
+            session.data_key.dek_id.bytes,
+            session.tenant_id.bytes,
+            session.device_id,
+            session.session_id.bytes,
+            [each.bytes for each in session.stream_ids],
+            nonce,
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -139,12 +158,15 @@ class Keyring:
     async def unwrap_roots(self, sessions: Sequence[SessionRoots]) -> UnwrappedRoots:
         """Unwrap what the keys of new sessions come from, in one call to each provider.
 
-        A key that can't be unwrapped is told when the keys of its session are derived, and fails no other session.
+        A key that can't be unwrapped is told when keys are derived, and fails its own session alone.
 
         Example:
             >>> async def keys_of(keyring: Keyring, session: SessionRoots) -> SessionKeys:
             ...     with await keyring.unwrap_roots([session]) as roots:
-            ...         return roots.session_keys(0)
+            ...         [keys] = roots.session_keys()
+            ...     if isinstance(keys, KeyProviderError):
+            ...         raise keys
+            ...     return keys
         """
         keys: list[tuple[WrappedKey, bytes]] = []
         for each in sessions:

@@ -89,6 +89,14 @@ class UnwrappedKeys:
             raise KeyProviderError(answer.reason)
         return answer
 
+    def failure(self, *indices: int) -> KeyProviderError | None:
+        """Why the first of some keys that could not be unwrapped could not be, as an error of its own."""
+        for index in indices:
+            answer = self._answers[index]
+            if isinstance(answer, KeyProviderError):
+                return KeyProviderError(answer.reason)
+        return None
+
     @property
     def failures(self) -> list[str]:
         """Why keys could not be unwrapped, each reason once."""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from honeylink.domain.admission import decide
 from honeylink.errors import BandwidthExceeded, ClientGone, NotFound, ServiceError
+from honeylink.keys.keyring import SessionKeys
 from honeylink.keys.providers import KeyProviderError
 from honeylink.services.budget import within_budget
 from honeylink.services.pending import OpenedSession, new_session, session_roots, wipe
@@ -229,21 +230,22 @@ class GroupCommit:
         """Make what is stored of each that is admitted; `made` is given the keys as soon as there are any."""
         roots = [session_roots(each.pending, each.snapshot) for each in current.admitted]
         with await within_budget(self._database, self._keyring.unwrap_roots(roots)) as unwrapped:
-            for index, each in enumerate(current.admitted):
-                await self._yield_after(index)
-                if not each.pending.wanted():  # any more: the key provider may have taken its time
-                    current.outcomes[each.pending] = ClientGone()
-                    continue
-                if len(current.with_keys) < index and any(stream.is_short for stream in each.streams):
-                    continue  # it may have more, as one before it is not stored
-                try:
-                    keys = unwrapped.session_keys(index)
-                except KeyProviderError as failure:
-                    current.refuse(each.pending, failure)
-                    continue
-                made.append(keys.stream_keys)
+            answers = unwrapped.session_keys()
+        made += (keys.stream_keys for keys in answers if isinstance(keys, SessionKeys))
+        for index, (each, keys) in enumerate(zip(current.admitted, answers, strict=True)):
+            await self._yield_after(index)
+            if not each.pending.wanted():  # any more: the key provider may have taken its time
+                current.outcomes[each.pending] = ClientGone()
+            elif len(current.with_keys) < index and any(stream.is_short for stream in each.streams):
+                pass  # it may have more, as one before it is not stored
+            elif isinstance(keys, KeyProviderError):
+                current.refuse(each.pending, keys)
+            else:
                 session = new_session(each.pending, each.snapshot, each.streams, keys.sealed)
                 current.with_keys.append(_WithKeys(each.pending, session, keys.stream_keys))
+                continue
+            if isinstance(keys, SessionKeys):
+                wipe(keys.stream_keys)
 
     def _remember(self, current: _Round, group: Sequence[PendingSession], generation: int) -> None:
         """Cache what was read of devices whose sessions got all they asked for; invalidate what was of no use."""

@@ -15,6 +15,7 @@ from uuid_utils.compat import uuid7
 
 from honeylink.domain.admission import decide
 from honeylink.errors import BandwidthExceeded, ClientGone, DependencyUnavailable, NotFound
+from honeylink.keys.providers import KeyProviderError
 from honeylink.services.budget import within_budget
 from honeylink.services.pending import OpenedSession, new_session, session_roots, wipe
 from honeylink.services.snapshots import Snapshot
@@ -149,7 +150,9 @@ class Negotiation:
         ) as roots:
             if not pending.wanted():
                 raise ClientGone
-            keys = roots.session_keys(0)
+            [keys] = roots.session_keys()
+        if isinstance(keys, KeyProviderError):
+            raise keys
         made += keys.stream_keys
         async with self._database.work() as work:
             return await self._commit(work, pending, snapshot, contenders, admission, keys)

@@ -48,6 +48,7 @@ mod locking;
 mod packets;
 mod pickling;
 mod scheduler;
+mod sessions;
 mod shared;
 
 use pyo3::prelude::*;
@@ -71,6 +72,8 @@ mod _native {
     use crate::scheduler::{PyActiveSession, PyAdmitted, PyPool, PyRejected, PyRequest, PyStreamAsk, plan};
     #[pymodule_export]
     use crate::scheduler::{charge_path, wire_kbps, withheld_when_empty};
+    #[pymodule_export]
+    use crate::sessions::{PySessionBodyReader, session_keys};
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)] // Python's name for it
