@@ -24,6 +24,7 @@ __all__ = [
     "ReedSolomon",
     "Rejected",
     "Request",
+    "RowWriter",
     "StreamAsk",
     "__version__",
     "charge_path",
@@ -1479,3 +1480,41 @@ def withheld_when_empty(path: Sequence[Pool]) -> tuple[int, ...]:
     Args:
         path: The pools, from the device up.
     """
+
+@final
+class RowWriter:
+    """Writes rows for PostgreSQL, each as the text of an array that has a place for each column.
+
+    In a statement, `row::text[]` is that array, and `(row::text[])[1]::uuid` what stands first.
+
+    Args:
+        columns: Where a row has its columns from: names of attributes, such as `"request.device_id"`. None on the way
+            is NULL.
+        members: The name of an attribute that is a sequence. Each of its members then makes a row, which begins with
+            the number of its value, from 1, and its place in the sequence, from 0.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> from honeylink._native import RowWriter
+        >>> video = SimpleNamespace(name="video", kbps=5000, loss=None)
+        >>> RowWriter(["name", "kbps", "loss.rate"]).write([video])
+        ['{"video",5000,NULL}']
+        >>> RowWriter(["name"], members="streams").write([SimpleNamespace(streams=[video, video])])
+        ['{1,0,"video"}', '{1,1,"video"}']
+    """
+
+    def __new__(cls, columns: Sequence[str], members: str | None = None) -> RowWriter: ...
+    def write(self, values: Sequence[object]) -> list[str]:
+        """The rows of some values, in their order.
+
+        A column may be None, a text, bool, integer or float, `bytes`, a `uuid.UUID`, or a `datetime.datetime` of a
+        known zone. What its type in the table is, PostgreSQL sees to.
+
+        Raises:
+            AttributeError: A value has no attribute of that name.
+            OverflowError: An integer is not from -2^63 to 2^63 - 1.
+            TypeError: A column is something else.
+            ValueError: A time has no zone, or a text is not valid Unicode.
+        """
+
+    def __reduce__(self) -> NoReturn: ...

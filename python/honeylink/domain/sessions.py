@@ -126,6 +126,11 @@ class Stream:
         return self.bandwidth_kbps < self.asked_bandwidth_kbps
 
     @property
+    def unmet_bandwidth_kbps(self) -> int | None:
+        """What it asked for, if it has less."""
+        return self.asked_bandwidth_kbps if self.is_short else None
+
+    @property
     def wire_kbps(self) -> int:
         """What it sends, with its parity, rounded up: what a pool charges that charges `wire`."""
         return _native.wire_kbps(self.bandwidth_kbps, self.fec.data_shards, self.fec.parity_shards)
