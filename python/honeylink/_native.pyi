@@ -1107,6 +1107,22 @@ class Pool:
         It is the part of its share that it does not lend, or what it withholds itself if that is more.
         """
 
+    def with_charge(self, reserved_kbps: int, used_kbps: int) -> Pool:
+        """The same pool after sessions have been admitted.
+
+        Args:
+            reserved_kbps: What they have reserved here, in kbit/s; at most 2^64 - 1 are counted in all.
+            used_kbps: What is no longer withheld for them, in kbit/s. No less than nothing is withheld after.
+
+        Raises:
+            PlannerError: A number is not from 0 to 2^64 - 1.
+
+        Example:
+            >>> from honeylink.scheduler import Pool
+            >>> Pool("acme", "tenant", 9000, 4000, withheld_kbps=300).with_charge(500, 100)
+            Pool(id='acme', level='tenant', capacity_kbps=9000, reserved_kbps=4500, withheld_kbps=200)
+        """
+
     def charged_kbps(self, streams: Sequence[StreamAsk], allocations: Sequence[int]) -> int:
         """What streams reserve here.
 

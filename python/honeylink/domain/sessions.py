@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from honeylink import _native
 
@@ -105,8 +105,7 @@ class SessionRequest:
         return sum(stream.bandwidth_kbps for stream in self.streams)
 
 
-@dataclass(frozen=True, slots=True)
-class Stream:
+class Stream(NamedTuple):
     """One flow of an admitted session. `bandwidth_kbps` is what it has, which may be less than it asked for."""
 
     stream_id: UUID
