@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
 _TENANT = f"('{ID_PREFIX}' || lpad((:tenant::int)::text, 12, '0'))::uuid"
 _DEVICE = f"'{DEVICE_PREFIX}' || lpad((:device::int)::text, 5, '0')"
-_NOBODY = UUID(int=0)
+# What is in the rows in the place of what each session has of its own.
+_EACH_TENANT, _EACH_SESSION, _EACH_EVENT, *_EACH_STREAM = [UUID(int=number) for number in range(1, 6)]
+_EACH_DEVICE = "each-device"
 
 # The session of the documentation. Its keys are constants: what the bytes are is nothing to the database.
 _ASKED = (
@@ -42,7 +44,7 @@ _ASKED = (
 )
 _STREAMS = tuple(
     Stream(
-        stream_id=_NOBODY,
+        stream_id=_EACH_STREAM[place],
         name=ask.name,
         mode=ask.mode,
         priority=ask.priority,
@@ -61,17 +63,17 @@ _DETAILS: dict[str, object] = {
     "ttl_seconds": 3600,
 }
 _NEW = NewSession(
-    session_id=_NOBODY,
-    request=SessionRequest("", _ASKED, 3600),
+    session_id=_EACH_SESSION,
+    request=SessionRequest(_EACH_DEVICE, _ASKED, 3600),
     streams=_STREAMS,
     tenant_pool_id="tenant",
-    sealed=SealedKey(_NOBODY, b"Z" * 12, b"Z" * 48),
+    sealed=SealedKey(_EACH_TENANT, b"Z" * 12, b"Z" * 48),
     deadline=datetime.max.replace(tzinfo=UTC),
     event=AuditEvent(
-        event_id=_NOBODY,
-        tenant_id=_NOBODY,
+        event_id=_EACH_EVENT,
+        tenant_id=_EACH_TENANT,
         category=Category.SESSION_CREATION,
-        actor="",
+        actor=f"device:{_EACH_DEVICE}",
         device_id=None,
         outcome=Outcome.SUCCESS,
         details=_DETAILS,
@@ -79,34 +81,22 @@ _NEW = NewSession(
     ),
 )
 _EACH_ITS_OWN = {
-    "ask_tenant_id": f"ARRAY[{_TENANT}]",
-    "ask_session_id": "ARRAY[uuidv7()]",
-    "ask_device_id": f"ARRAY[{_DEVICE}]",
-    "ask_dek_id": f"ARRAY[{_TENANT}]",
-    "ask_deadline": "ARRAY[now() + interval '10 s']",
-    "ask_event_id": "ARRAY[uuidv7()]",
-    "ask_actor": f"ARRAY['device:' || {_DEVICE}]",
-    "stream_stream_id": "ARRAY[uuidv7(), uuidv7()]",
+    _EACH_TENANT.hex: f"{_TENANT}::text",
+    _EACH_DEVICE: f"({_DEVICE})",
+    **{each.hex: "uuidv7()::text" for each in (_EACH_SESSION, _EACH_EVENT, *_EACH_STREAM)},
 }
 
 
-def _literal(value: object) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, bytes):
-        return f"decode('{value.hex()}', 'hex')"
-    return f"'{value}'" if isinstance(value, str) else str(value)
-
-
-def _array(values: list[object]) -> str:
-    return f"ARRAY[{', '.join(map(_literal, values))}]"
+def _rows(rows: list[str]) -> str:
+    """An array of rows, in which each session has what is its own."""
+    places = re.compile(f"({'|'.join(_EACH_ITS_OWN)})")
+    parts = [[_EACH_ITS_OWN.get(part, f"'{part}'") for part in places.split(row)] for row in rows]
+    return f"ARRAY[{', '.join(' || '.join(row) for row in parts)}]"
 
 
 def script(tenants: int, devices_per_tenant: int) -> str:
     """The statement of `store/sql/sessions.sql`, for a random device of the first `tenants`."""
-    columns = written("ask", [_NEW]) | written("stream", _STREAMS)
-    arguments = {name: _array(values) for name, values in columns.items()} | _EACH_ITS_OWN
-    arguments |= {"session_positions": "ARRAY[1, 1]", "positions": "ARRAY[0, 1]"}
+    arguments = {name: _rows(rows) for name, rows in written([_NEW]).items()}
     # pgbench ends at the first error, and does not try again as the service does.
     arguments |= {"session_endpoint": "'quic://127.0.0.1'", "lock_wait": "'0'"}
     statement = TEXT.partition("-- name: create_sessions\n")[2].partition("-- name:")[0].strip()

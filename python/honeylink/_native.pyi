@@ -24,6 +24,7 @@ __all__ = [
     "ReedSolomon",
     "Rejected",
     "Request",
+    "RowWriter",
     "SessionBodyReader",
     "StreamAsk",
     "__version__",
@@ -43,6 +44,7 @@ _Bytes: TypeAlias = bytes | bytearray | memoryview | NDArray[np.uint8]
 _NewSession: TypeAlias = tuple[bytes, bytes, bytes, bytes, str, bytes, Sequence[bytes], bytes]
 """The device's master key, the tenant's data key, the ids of data key and tenant, the device's id, the session's own,
 the ids of its streams, and 12 random bytes, used for nothing else."""
+
 _Shards: TypeAlias = NDArray[np.uint8]
 _Mask: TypeAlias = NDArray[np.bool_]
 _Numbers: TypeAlias = NDArray[np.integer[Any]] | Sequence[int]
@@ -961,6 +963,22 @@ class Pool:
         It is the part of its share that it does not lend, or what it withholds itself if that is more.
         """
 
+    def with_charge(self, reserved_kbps: int, used_kbps: int) -> Pool:
+        """The same pool after sessions have been admitted.
+
+        Args:
+            reserved_kbps: What they have reserved here, in kbit/s; at most 2^64 - 1 are counted in all.
+            used_kbps: What is no longer withheld for them, in kbit/s. No less than nothing is withheld after.
+
+        Raises:
+            PlannerError: A number is not from 0 to 2^64 - 1.
+
+        Example:
+            >>> from honeylink.scheduler import Pool
+            >>> Pool("acme", "tenant", 9000, 4000, withheld_kbps=300).with_charge(500, 100)
+            Pool(id='acme', level='tenant', capacity_kbps=9000, reserved_kbps=4500, withheld_kbps=200)
+        """
+
     def charged_kbps(self, streams: Sequence[StreamAsk], allocations: Sequence[int]) -> int:
         """What streams reserve here.
 
@@ -1311,6 +1329,44 @@ class SessionBodyReader:
             The device's id, of which only the characters are checked; the streams; the life; the setup and the hold
             priority. Of each stream its name, the positions of its mode and its priority among the words, what it asks
             for, and what it can do with. What was not given is None. None if the body does not have the usual form.
+        """
+
+    def __reduce__(self) -> NoReturn: ...
+
+@final
+class RowWriter:
+    """Writes rows for PostgreSQL, each as the text of an array that has a place for each column.
+
+    In a statement, `row::text[]` is that array, and `(row::text[])[1]::uuid` what stands first.
+
+    Args:
+        columns: Where a row has its columns from: names of attributes, such as `"request.device_id"`. None on the way
+            is NULL.
+        members: The name of an attribute that is a sequence. Each of its members then makes a row, which begins with
+            the number of its value, from 1, and its place in the sequence, from 0.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> from honeylink._native import RowWriter
+        >>> video = SimpleNamespace(name="video", kbps=5000, loss=None)
+        >>> RowWriter(["name", "kbps", "loss.rate"]).write([video])
+        ['{"video",5000,NULL}']
+        >>> RowWriter(["name"], members="streams").write([SimpleNamespace(streams=[video, video])])
+        ['{1,0,"video"}', '{1,1,"video"}']
+    """
+
+    def __new__(cls, columns: Sequence[str], members: str | None = None) -> RowWriter: ...
+    def write(self, values: Sequence[object]) -> list[str]:
+        """The rows of some values, in their order.
+
+        A column may be None, a text, bool, integer or float, `bytes`, a `uuid.UUID`, or a `datetime.datetime` of a
+        known zone. What its type in the table is, PostgreSQL sees to.
+
+        Raises:
+            AttributeError: A value has no attribute of that name.
+            OverflowError: An integer is not from -2^63 to 2^63 - 1.
+            TypeError: A column is something else.
+            ValueError: A time has no zone, or a text is not valid Unicode.
         """
 
     def __reduce__(self) -> NoReturn: ...

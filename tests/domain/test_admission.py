@@ -92,6 +92,26 @@ def test_a_session_opens_if_and_only_if_every_pool_has_room(
         assert [stream.connection_id for stream in streams] == [f"conn-{n + 1:03d}" for n in range(len(asks))]
 
 
+CHARGES = st.lists(st.tuples(st.integers(0, 20_000), st.integers(0, 20_000)), min_size=3, max_size=3)
+
+
+@given(ASKS, POOLS, CHARGES)
+def test_what_others_have_taken_since_counts_as_if_the_pools_had_been_read_after(
+    asks: list[tuple[Priority, int]], pools: list[tuple[int, int]], charges: list[tuple[int, int]]
+) -> None:
+    before = [replace(each, withheld_kbps=500) for each in path(*pools)]
+    taken = charges[: len(before)]
+    after = [each.with_charge(*charge) for each, charge in zip(before, taken, strict=True)]
+
+    def decided(pools: list[Pool], **named: Any) -> object:
+        try:
+            return decide(request(*asks), DeviceStatus.PAIRED, pools, ids(len(asks)), 16, **named)
+        except BandwidthExceeded as refusal:
+            return vars(refusal)
+
+    assert decided(before, taken=taken) == decided(after)
+
+
 @pytest.mark.parametrize(("priority", "parity"), [(Priority.LATENCY, 1), (Priority.NORMAL, 2), (Priority.BURST, 5)])
 def test_a_priority_has_its_fec(priority: Priority, parity: int) -> None:
     [stream] = decide(request((priority, 1)), DeviceStatus.PAIRED, path((1, 0)), ids(1), 16).streams

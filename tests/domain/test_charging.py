@@ -70,7 +70,7 @@ def test_what_a_session_charges_its_path(name: str) -> None:
         _native.StreamAsk("", "normal", stream["bandwidth_kbps"], None, stream["data_shards"], stream["parity_shards"])
         for stream in case["streams"]
     ]
-    pools = [pool.native() for pool in path_of(case)]
+    pools = [pool.native for pool in path_of(case)]
     assert _native.charge_path(pools, asks, [ask.bandwidth_kbps for ask in asks]) == charges_of(case)
 
 

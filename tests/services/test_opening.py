@@ -78,9 +78,9 @@ def test_the_loop_serves_others_while_a_large_group_is_decided_on(
     decided_in: list[int] = []
     caller = principal(service)
 
-    def noting(*arguments: Any) -> Any:
+    def noting(*arguments: Any, **named: Any) -> Any:
         decided_in.append(passes)
-        return decide(*arguments)
+        return decide(*arguments, **named)
 
     async def count_passes() -> None:
         nonlocal passes

@@ -205,3 +205,71 @@ def test_many_units_of_work_take_turns(loop: LoopThread, dsn: str) -> None:
             return set(await asyncio.gather(*(revision(database) for _ in range(50))))
 
     assert loop.run(many()) == {HEAD_REVISION}
+
+
+async def backend(database: Database) -> int:
+    async with database.work() as work:
+        pid = await work._connection.fetchval("SELECT pg_backend_pid()")
+    assert isinstance(pid, int)
+    return pid
+
+
+def test_a_connection_is_kept_for_the_next_unit_of_work(loop: LoopThread, dsn: str) -> None:
+    async def run() -> tuple[set[int], int]:
+        async with opened(dsn) as database:
+            assert database._pool is not None
+            return {await backend(database) for _ in range(5)}, database._pool.get_idle_size()
+
+    pids, idle = loop.run(run())
+    assert (len(pids), idle) == (1, 0)
+
+
+def test_one_is_kept_and_the_others_go_back(loop: LoopThread, dsn: str) -> None:
+    async def run() -> tuple[int, int]:
+        async with opened(dsn, pool_size=3) as database:
+            async with database.work(), database.work(), database.work():
+                pass
+            assert database._pool is not None
+            return database._pool.get_size(), database._pool.get_idle_size()
+
+    assert loop.run(run()) == (3, 2)
+
+
+def test_none_is_kept_from_who_waits_for_the_pool(loop: LoopThread, dsn: str) -> None:
+    async def run() -> list[int]:
+        async with opened(dsn, pool_size=1, timeout_seconds=60) as database:
+            async with database.work():
+                waiting = [asyncio.create_task(backend(database)) for _ in range(3)]
+                await asyncio.sleep(0)
+            return await asyncio.gather(*waiting, backend(database))
+
+    assert len(set(loop.run(run()))) == 1
+
+
+def test_none_is_kept_after_an_error(loop: LoopThread, dsn: str) -> None:
+    """Whatever it has left undone, the pool sees to."""
+
+    async def run() -> int:
+        async with opened(dsn) as database:
+            with pytest.raises(asyncpg.InvalidParameterValueError):
+                async with database.work() as work:
+                    await work.fetch("limit_transaction", idle="soon", lock_wait="100ms")
+            assert database._pool is not None
+            return database._pool.get_idle_size()
+
+    assert loop.run(run()) == 1
+
+
+def test_a_kept_connection_that_was_cut_is_replaced(loop: LoopThread, dsn: str) -> None:
+    async def run() -> tuple[int, int, int]:
+        async with opened(dsn, pool_size=1) as database:
+            first = await backend(database)
+            assert database._kept is not None
+            database._kept.terminate()
+            second = await backend(database)
+            assert database._pool is not None
+            return first, second, database._pool.get_size()
+
+    first, second, size = loop.run(run())
+    assert first != second
+    assert size == 1

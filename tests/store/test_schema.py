@@ -144,7 +144,8 @@ def test_every_statement_names_the_tenant_except_those_over_all_tenants() -> Non
     _, *parts = re.split(r"^-- name: (\w+)[\^!]?$", TEXT, flags=re.MULTILINE)
     statements = dict(zip(parts[::2], parts[1::2], strict=True))
     assert len(statements) > 20
-    over_all_tenants = {name for name, body in statements.items() if not re.search(r":\w*tenant_id", body)}
+    named = re.compile(r":\w*tenant_id|field\[1\]::uuid AS tenant_id")  # the second in rows that are one parameter
+    over_all_tenants = {name for name, body in statements.items() if not named.search(body)}
     assert over_all_tenants == {
         "check_pools",
         "close_pools",

@@ -68,63 +68,14 @@ class Pool:
     withheld_kbps: int = 0
     draining_kbps: int = 0
     key: str = field(init=False, repr=False, compare=False)
-    """Its name among the pools of all tenants. Written once, since every session asks for it more than once."""
+    """Its name among the pools of all tenants. Made once, as `native` is: each session of the path needs both."""
+    native: _native.Pool = field(init=False, repr=False, compare=False)
+    """As the planner takes it."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "key", f"{self.tenant_id}/{self.level}/{self.pool_id}")
-
-    @property
-    def name(self) -> str:
-        """How answers name this pool: `level:id`."""
-        return f"{self.level.label}:{self.pool_id}"
-
-    @property
-    def share_kbps(self) -> int:
-        """What it is guaranteed of its parent."""
-        return self.native().share_kbps
-
-    @property
-    def kept_kbps(self) -> int:
-        """The part of its share that others can't have."""
-        return self.native().kept_kbps
-
-    @property
-    def claim_kbps(self) -> int:
-        """What its parent keeps free for it, if that charges alike."""
-        return self.native().claim_kbps
-
-    @property
-    def ceiling_kbps(self) -> int:
-        """What reserved and withheld together may come to: the capacity, or less where it may borrow little."""
-        return self.native().ceiling_kbps
-
-    @property
-    def committed_kbps(self) -> int:
-        """What is reserved or withheld."""
-        return self.native().committed_kbps
-
-    @property
-    def free_kbps(self) -> int:
-        """What is left up to its ceiling."""
-        return self.native().free_kbps
-
-    def charged_kbps(self, streams: Sequence[Stream]) -> int:
-        """What streams reserve here with what they have."""
-        asks = [_native_ask(stream, stream.fec) for stream in streams]
-        return self.native().charged_kbps(asks, [stream.bandwidth_kbps for stream in streams])
-
-    def with_charge(self, reserved_kbps: int, used_kbps: int) -> Pool:
-        """The same with so much more reserved, and less withheld: one of `Admission.charges`, or several added up."""
-        return replace(
-            self,
-            reserved_kbps=self.reserved_kbps + reserved_kbps,
-            withheld_kbps=max(self.withheld_kbps - used_kbps, 0),
-        )
-
-    def native(self) -> _native.Pool:
-        """As the planner takes it."""
-        return _native.Pool(
-            self.key,
+        key = f"{self.tenant_id}/{self.level}/{self.pool_id}"
+        native = _native.Pool(
+            key,
             self.level.label,
             self.capacity_kbps,
             self.reserved_kbps,
@@ -136,6 +87,53 @@ class Pool:
             self.min_hold_ms,
             self.withheld_kbps,
         )
+        object.__setattr__(self, "key", key)
+        object.__setattr__(self, "native", native)
+
+    @property
+    def name(self) -> str:
+        """How answers name this pool: `level:id`."""
+        return f"{self.level.label}:{self.pool_id}"
+
+    @property
+    def share_kbps(self) -> int:
+        """What it is guaranteed of its parent."""
+        return self.native.share_kbps
+
+    @property
+    def kept_kbps(self) -> int:
+        """The part of its share that others can't have."""
+        return self.native.kept_kbps
+
+    @property
+    def claim_kbps(self) -> int:
+        """What its parent keeps free for it, if that charges alike."""
+        return self.native.claim_kbps
+
+    @property
+    def ceiling_kbps(self) -> int:
+        """What reserved and withheld together may come to: the capacity, or less where it may borrow little."""
+        return self.native.ceiling_kbps
+
+    @property
+    def committed_kbps(self) -> int:
+        """What is reserved or withheld."""
+        return self.native.committed_kbps
+
+    @property
+    def free_kbps(self) -> int:
+        """What is left up to its ceiling."""
+        return self.native.free_kbps
+
+    def charged_kbps(self, streams: Sequence[Stream]) -> int:
+        """What streams reserve here with what they have."""
+        asks = [_native_ask(stream, stream.fec) for stream in streams]
+        return self.native.charged_kbps(asks, [stream.bandwidth_kbps for stream in streams])
+
+    def with_charge(self, reserved_kbps: int, used_kbps: int) -> Pool:
+        """The same with so much more reserved, and less withheld: one of `Admission.charges`, or several added up."""
+        charged = self.native.with_charge(reserved_kbps, used_kbps)
+        return replace(self, reserved_kbps=charged.reserved_kbps, withheld_kbps=charged.withheld_kbps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +211,7 @@ def decide(
     stream_ids: Sequence[UUID],
     max_streams: int,
     contenders: Contenders = _NOBODY,
+    taken: Sequence[tuple[int, int]] | None = None,
 ) -> Admission:
     """Admit a session's streams, all or none, in request order.
 
@@ -223,6 +222,7 @@ def decide(
         stream_ids: one fresh id for each stream.
         max_streams: how many streams one session may have.
         contenders: who may have to give way, and whose ends are known.
+        taken: what others have been admitted to since the snapshot, as the `charges` of each pool; None is nothing.
 
     Raises:
         StateConflict: the device is not paired.
@@ -234,14 +234,16 @@ def decide(
     if len(request.streams) > max_streams:
         raise TooManyStreams(len(request.streams), max_streams)
     fecs = [FEC_BY_PRIORITY[ask.priority] if ask.loss is None else plan_fec(ask.loss) for ask in request.streams]
-    pools = [pool.native() for pool in path]
+    pools = [pool.native for pool in path]
+    if taken is not None:
+        pools = [pool.with_charge(*charge) for pool, charge in zip(pools, taken, strict=True)]
     asks = [_native_ask(ask, fec) for ask, fec in zip(request.streams, fecs, strict=True)]
     verdict = _native.plan(
         pools,
         _native.Request(asks, request.setup_priority),
         [session.native() for session in contenders.sessions],
         contenders.now_ms,
-        [pool.native() for pool in contenders.pools],
+        [pool.native for pool in contenders.pools],
     )
     if isinstance(verdict, _native.Rejected):
         raise _refusal(request, dict(zip(map(id, pools), path, strict=True))[id(verdict.limiting_pool)], verdict)
@@ -284,8 +286,8 @@ def plan_shrink(pool: Pool, contenders: Contenders) -> tuple[Shrunk, ...] | None
         wider = replace(wider, borrow_limit_kbps=pool.borrow_limit_kbps + 1)
     one = _native.Request([_native.StreamAsk("", "latency", 1)], _STRONGEST)
     sessions = [session.native() for session in contenders.sessions]
-    others = [other.native() for other in contenders.pools]
-    verdict = _native.plan([wider.native()], one, sessions, contenders.now_ms, others)
+    others = [other.native for other in contenders.pools]
+    verdict = _native.plan([wider.native], one, sessions, contenders.now_ms, others)
     if isinstance(verdict, _native.Rejected) or verdict.evicted:
         return None
     return _victims(contenders, verdict)[0]
@@ -309,6 +311,8 @@ def _refusal(request: SessionRequest, short: Pool, verdict: _native.Rejected) ->
 
 
 def _victims(contenders: Contenders, verdict: _native.Admitted) -> tuple[tuple[Shrunk, ...], tuple[LiveSession, ...]]:
+    if not contenders.sessions:
+        return (), ()
     by_id = {str(session.session_id): session for session in contenders.sessions}
     shrunk = tuple(Shrunk(by_id[name], kbps) for name, kbps in verdict.shrunk)
     return shrunk, tuple(by_id[name] for name in verdict.evicted)
@@ -316,7 +320,7 @@ def _victims(contenders: Contenders, verdict: _native.Admitted) -> tuple[tuple[S
 
 def path_emptied(path: Sequence[Pool]) -> tuple[Pool, ...]:
     """The pools of a path as if no session had reserved anything, and none of their siblings kept anything."""
-    withheld = _native.withheld_when_empty([pool.native() for pool in path])
+    withheld = _native.withheld_when_empty([pool.native for pool in path])
     return tuple(replace(pool, reserved_kbps=0, withheld_kbps=kbps) for pool, kbps in zip(path, withheld, strict=True))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from honeylink import _native
 
@@ -105,8 +105,7 @@ class SessionRequest:
         return sum(stream.bandwidth_kbps for stream in self.streams)
 
 
-@dataclass(frozen=True, slots=True)
-class Stream:
+class Stream(NamedTuple):
     """One flow of an admitted session. `bandwidth_kbps` is what it has, which may be less than it asked for."""
 
     stream_id: UUID
@@ -124,6 +123,11 @@ class Stream:
     def is_short(self) -> bool:
         """Whether it has less than it asked for."""
         return self.bandwidth_kbps < self.asked_bandwidth_kbps
+
+    @property
+    def unmet_bandwidth_kbps(self) -> int | None:
+        """What it asked for, if it has less."""
+        return self.asked_bandwidth_kbps if self.is_short else None
 
     @property
     def wire_kbps(self) -> int:

@@ -28,7 +28,7 @@ from honeylink.store import sessions as session_store
 from honeylink.store.database import LOCK_WAIT_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -72,31 +72,32 @@ class _Short:
     behind: int
 
 
+_NOTHING = 0, 0
+
+
 class _Taken:
     """What the sessions of a group have of each pool, and what of that had been withheld for them."""
 
     def __init__(self) -> None:
         self._changes: dict[str, tuple[int, int]] = {}
 
-    def path_after(self, path: Sequence[Pool]) -> list[Pool]:
-        """The pools as they will be for the next of the group."""
-        changes = [self._changes.get(pool.key) for pool in path]
-        return [
-            pool if change is None else pool.with_charge(*change) for pool, change in zip(path, changes, strict=True)
-        ]
+    def of(self, path: Sequence[Pool]) -> list[tuple[int, int]] | None:
+        """What they have of the pools of a path; None if they have nothing yet."""
+        changes = self._changes
+        return [changes.get(pool.key, _NOTHING) for pool in path] if changes else None
 
     def add(self, path: Sequence[Pool], charges: Sequence[tuple[int, int]]) -> None:
         """Count one more session by what it is charged on its path."""
         for pool, (reserved_kbps, used_kbps) in zip(path, charges, strict=True):
-            reserved_before_kbps, used_before_kbps = self._changes.get(pool.key, (0, 0))
+            reserved_before_kbps, used_before_kbps = self._changes.get(pool.key, _NOTHING)
             self._changes[pool.key] = reserved_before_kbps + reserved_kbps, used_before_kbps + used_kbps
 
 
 @dataclass(slots=True)
 class _Round:
-    """What a group is decided by, and what was decided."""
+    """What a group is decided by, and what was decided. Members are known whose device is cached; others are read."""
 
-    known: Snapshots
+    known: dict[PendingSession, Snapshot]
     read: Snapshots
     taken: _Taken = field(default_factory=_Taken)
     admitted: list[_Admitted] = field(default_factory=list)
@@ -105,13 +106,13 @@ class _Round:
     outcomes: Outcomes = field(default_factory=dict)
 
     def snapshot(self, pending: PendingSession) -> Snapshot:
-        snapshot = self.known.get(pending.device) or self.read.get(pending.device)
+        snapshot = self.known.get(pending) or self.read.get(pending.device)
         if snapshot is None:
             raise NotFound("device", pending.request.device_id)
         return snapshot
 
     def refuse(self, pending: PendingSession, refusal: ServiceError) -> None:
-        if pending.device in self.known:
+        if pending in self.known:
             return
         if isinstance(refusal, BandwidthExceeded):
             self.short.append(_Short(pending, refusal, len(self.admitted)))
@@ -172,7 +173,7 @@ class GroupCommit:
             DependencyUnavailable: the database is away or too slow; nothing was stored, as far as it is known.
         """
         generation = self._known_devices.generation
-        current = _Round(*await self._snapshots({each.device for each in group}))
+        current = _Round(*await self._snapshots(group))
         await self._admit(current, group)
         made: list[tuple[Secret, ...]] = []
         try:
@@ -190,15 +191,18 @@ class GroupCommit:
         self._remember(current, group, generation)
         return current.outcomes
 
-    async def _snapshots(self, devices: Collection[tuple[UUID, str]]) -> tuple[Snapshots, Snapshots]:
-        """What is cached of some of the devices, and what the database says of the others."""
+    async def _snapshots(self, group: Sequence[PendingSession]) -> tuple[dict[PendingSession, Snapshot], Snapshots]:
+        """What is cached of the devices of some members, and what the database says of those of the others."""
         now = asyncio.get_running_loop().time()
-        found = {device: self._known_devices.get(device) for device in devices}
-        known = {device: each for device, each in found.items() if each is not None and not each.too_old(now)}
-        unknown = devices - known.keys()
-        if not unknown:
+        known = {}
+        for pending in group:
+            snapshot = self._known_devices.get(pending.device)
+            if snapshot is not None and not snapshot.too_old(now):
+                known[pending] = snapshot
+        if len(known) == len(group):
             return known, {}
         async with self._database.work() as work:
+            unknown = {each.device for each in group if each not in known}
             contexts = await session_store.find_session_contexts(work, unknown)
             read_at = asyncio.get_running_loop().time()
         return known, {device: Snapshot(context, read_at) for device, context in contexts.items()}
@@ -217,11 +221,11 @@ class GroupCommit:
 
     def _decide(self, current: _Round, pending: PendingSession) -> None:
         snapshot = current.snapshot(pending)
-        path = current.taken.path_after(snapshot.context.path)
-        status = snapshot.context.device_status
-        admission = decide(pending.request, status, path, pending.stream_ids, self._max_streams)
+        path, status = snapshot.context.path, snapshot.context.device_status
+        taken = current.taken.of(path)
+        admission = decide(pending.request, status, path, pending.stream_ids, self._max_streams, taken=taken)
         streams = admission.streams
-        if pending.device in current.known and any(stream.is_short for stream in streams):
+        if pending in current.known and any(stream.is_short for stream in streams):
             return
         current.admitted.append(_Admitted(pending, snapshot, streams))
         current.taken.add(path, admission.charges)
@@ -249,7 +253,7 @@ class GroupCommit:
 
     def _remember(self, current: _Round, group: Sequence[PendingSession], generation: int) -> None:
         """Cache what was read of devices whose sessions got all they asked for; invalidate what was of no use."""
-        for each in current.with_keys:
+        for each in current.with_keys if current.read else ():
             device = each.pending.device
             if device in current.read and each.pending in current.outcomes and not each.session.is_short:
                 self._known_devices.put(device, current.read[device].with_empty_pools(), generation)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from honeylink.errors import BandwidthExceeded, DependencyUnavailable
+from honeylink.services.deadlines import Deadlines
 from honeylink.services.group_commit import GroupCommit
 from honeylink.services.load_shedding.states import Event
 from honeylink.services.pending import OpenedSession, PendingSession
@@ -112,6 +113,7 @@ class Opening:
             yield_after=gate.turns.yield_after,
         )
         self._gate = gate
+        self._deadlines = Deadlines(lambda: DependencyUnavailable("the database"))
         self._waiting: deque[_Waiting] = deque()
         self._group: asyncio.Task[None] | None = None
         self._slow: deque[list[_Waiting]] = deque()
@@ -149,20 +151,20 @@ class Opening:
         self._gate.open(in_flight, started)
         waiting = _Waiting(pending, loop.create_future())
         self._waiting.append(waiting)
+        self._deadlines.add(waiting.result, pending.deadline)
         self._dispatch()
         opened = None
         try:
-            async with asyncio.timeout_at(pending.deadline):
-                opened = await waiting.result
-                return opened
-        except TimeoutError:
-            raise DependencyUnavailable("the database") from None
+            opened = await waiting.result
         except BandwidthExceeded as refusal:
             # A session that may preempt none is only told more by it. While many are refused that is not worth a wait.
             if self._negotiation.busy and not (pending.request.setup_priority and refusal.preemption):
                 raise
             return await self._negotiation.open(pending)
+        else:
+            return opened
         finally:
+            self._deadlines.remove(waiting.result)
             if opened is None:
                 waiting.abandon()
             self._database.spend(loop.time() - started)

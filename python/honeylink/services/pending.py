@@ -44,10 +44,14 @@ class OpenedSession:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PendingSession:
-    """A request for a session. `deadline` is by the loop's clock; `wanted` says whether its client still waits."""
+    """A request for a session, by the tenant and the device it is for.
+
+    `deadline` is by the loop's clock; `wanted` says whether its client still waits.
+    """
 
     caller: Principal
     request: SessionRequest
+    device: tuple[UUID, str]
     deadline: float
     wanted: Callable[[], bool]
     session_id: UUID
@@ -59,12 +63,8 @@ class PendingSession:
         cls, caller: Principal, request: SessionRequest, deadline: float, wanted: Callable[[], bool]
     ) -> PendingSession:
         """One that is requested now, and belongs to the current trace."""
-        return cls(caller, request, deadline, wanted, uuid7(), tuple(uuid7() for _ in request.streams))
-
-    @property
-    def device(self) -> tuple[UUID, str]:
-        """The tenant and the device it is for."""
-        return self.caller.tenant_id, self.request.device_id
+        device = caller.tenant_id, request.device_id
+        return cls(caller, request, device, deadline, wanted, uuid7(), tuple([uuid7() for _ in request.streams]))
 
 
 def wipe(keys: Sequence[Secret]) -> None:

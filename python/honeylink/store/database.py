@@ -158,6 +158,8 @@ class Database:
         self._pool_size = pool_size
         self._timeout_seconds = timeout_seconds
         self._pool: asyncpg.Pool[Record] | None = None
+        self._kept: PoolConnectionProxy[Record] | None = None
+        self._acquiring = 0
 
     async def open(self) -> None:
         """Make the pool. Connections are made when they are needed, so the server may still be away."""
@@ -186,6 +188,7 @@ class Database:
 
     async def close(self) -> None:
         """Close the pool: at once, since no unit of work outlives its request."""
+        self._kept = None
         if self._pool is not None:
             self._pool.terminate()
             self._pool = None
@@ -225,8 +228,10 @@ class Database:
         try:
             connection = await self._acquire(pool, max(budget.seconds, 0))
             watchdog = loop.call_at(started + budget.seconds, connection.terminate)
+            keep = False
             try:
                 yield UnitOfWork(connection)
+                keep = True
             except asyncio.CancelledError:
                 # The driver would ask the server to cancel the statement and wait for its word, and where that does
                 # not come raise a TimeoutError in the place of this error: who is cancelled would go on.
@@ -246,14 +251,35 @@ class Database:
                 raise
             finally:
                 watchdog.cancel()
-                await pool.release(connection)
+                await self._release(pool, connection, keep=keep)
         finally:
             budget.seconds -= loop.time() - started
 
     async def _acquire(self, pool: asyncpg.Pool[Record], timeout_seconds: float) -> PoolConnectionProxy[Record]:
+        connection, self._kept = self._kept, None
+        if connection is not None:
+            if not _is_lost(connection):
+                return connection
+            await pool.release(connection)
+        self._acquiring += 1
         try:
             return await pool.acquire(timeout=timeout_seconds)
         except (asyncpg.InvalidParameterValueError, asyncpg.InsufficientPrivilegeError) as error:
             raise DatabaseUnprepared(str(error)) from error
         except UNAVAILABLE as error:
             raise DependencyUnavailable("the database") from error
+        finally:
+            self._acquiring -= 1
+
+    async def _release(
+        self, pool: asyncpg.Pool[Record], connection: PoolConnectionProxy[Record], *, keep: bool
+    ) -> None:
+        """Keep a connection that is as it should be for the next unit of work, or give it back to the pool.
+
+        To give one back and to acquire it again costs as much as a small statement. One is enough, since a group of
+        sessions follows the other; and none is kept while anybody waits for the pool.
+        """
+        if keep and self._kept is None and not self._acquiring and not _is_lost(connection):
+            self._kept = connection
+        else:
+            await pool.release(connection)

@@ -74,6 +74,11 @@ class NewSession:
         """Whether a stream has less than it asked for."""
         return any(stream.is_short for stream in self.streams)
 
+    @property
+    def details(self) -> str:
+        """Those of its audit event, as JSON."""
+        return json.dumps(self.event.details)
+
 
 class DueSession(NamedTuple):
     """A session past its time that is still marked active."""
@@ -114,18 +119,10 @@ async def create_sessions(
         When each that was stored was created, and when it expires. One that is missing lost its room to somebody else,
         or its device was revoked, or its deadline has passed, or it has less because of one that is missing.
     """
-    streams = [
-        (position, place, stream)
-        for position, session in enumerate(sessions, 1)
-        for place, stream in enumerate(session.streams)
-    ]
     rows = await _fetch_on_pools(
         work,
         "create_sessions",
-        **written("ask", sessions),
-        **written("stream", [stream for _, _, stream in streams]),
-        session_positions=[position for position, _, _ in streams],
-        positions=[place for _, place, _ in streams],
+        **written(sessions),
         session_endpoint=session_endpoint,
         lock_wait=f"{lock_wait_ms}ms",
     )

@@ -3,7 +3,7 @@
 //! Its docstrings are in `_native.pyi`, where editors look for them. Errors are raised as the classes of
 //! `honeylink.errors`, by one table in [`errors`].
 
-#![allow(clippy::doc_markdown)] // the docstrings are Python's, not Markdown
+#![allow(clippy::doc_markdown, clippy::doc_link_with_quotes)] // the docstrings are Python's, not Markdown
 
 /// The docstring that `_native.pyi` has for a class, function or member, as `docs!("ReedSolomon.encode")`.
 macro_rules! docs {
@@ -47,6 +47,7 @@ mod link;
 mod locking;
 mod packets;
 mod pickling;
+mod rows;
 mod scheduler;
 mod sessions;
 mod shared;
@@ -68,6 +69,8 @@ mod _native {
     use crate::link::{PyBatch, PyLinkScheduler, PyLinkStats};
     #[pymodule_export]
     use crate::packets::{PyPacketDecoder, PyPacketEncoder, PyPacketStats};
+    #[pymodule_export]
+    use crate::rows::PyRowWriter;
     #[pymodule_export]
     use crate::scheduler::{PyActiveSession, PyAdmitted, PyPool, PyRejected, PyRequest, PyStreamAsk, plan};
     #[pymodule_export]

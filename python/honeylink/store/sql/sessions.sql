@@ -29,8 +29,12 @@ CROSS JOIN LATERAL (
 -- Store a group of sessions with their streams, reservations and audit events. Each is stored whole, provided that every pool on its path accepts sessions and has room for it after those before it in the group, that its deadline has not passed, and if it has less than it requested for that all before it are stored; or nothing of it is. Returns those that were stored.
 -- What a session takes of a pool's kept share the parent has withheld for it. So at each level a session adds to what is committed, and charges the next level what that adds beyond the kept share; where nothing is kept that is all of it.
 WITH ask AS (
-    SELECT *
-    FROM unnest({ask_arrays}) WITH ORDINALITY AS ask ({ask_columns}, position)
+    SELECT {ask_fields}, position
+    FROM (
+        SELECT line::text[] AS field, position
+        FROM unnest(:asks::text[]) WITH ORDINALITY AS ask (line, position)
+        OFFSET 0 -- else each field would have its line read again
+    ) AS ask
 ),
 hop AS MATERIALIZED (
     -- On its own: of a union, a row whose lock was awaited is not found again.
@@ -159,10 +163,9 @@ session AS (
 ),
 stream AS (
     INSERT INTO streams (tenant_id, session_id, position, {stream_columns})
-    SELECT admitted.tenant_id, admitted.session_id, stream.position, {stream_values}
-    FROM unnest(:session_positions::bigint[], :positions::smallint[], {stream_arrays})
-        AS stream (session_position, position, {stream_columns})
-    JOIN admitted ON admitted.position = stream.session_position
+    SELECT admitted.tenant_id, admitted.session_id, field[2]::smallint, {stream_fields}
+    FROM (SELECT line::text[] AS field FROM unnest(:streams::text[]) AS stream (line) OFFSET 0) AS stream
+    JOIN admitted ON admitted.position = field[1]::bigint
 ),
 reservation AS (
     INSERT INTO reservations (tenant_id, session_id, level, pool_tenant_id, pool_id, reserved_kbps)

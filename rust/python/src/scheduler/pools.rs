@@ -1,6 +1,6 @@
 //! Pools, as Python has them.
 
-use honeylink_scheduler::{self as planner, Charge, Level};
+use honeylink_scheduler::{self as planner, Charge, Level, PathCharge};
 use pyo3::{prelude::*, types::PyString};
 
 use super::{PyStreamAsk, charging::each_allocated};
@@ -117,6 +117,17 @@ getters!(
         #[getter]
         fn claim_kbps(&self) -> u64 {
             self.0.claim_kbps()
+        }
+
+        #[doc = docs!("Pool.with_charge")]
+        fn with_charge(
+            &self,
+            reserved_kbps: &Bound<'_, PyAny>,
+            used_kbps: &Bound<'_, PyAny>,
+        ) -> PyResult<Self> {
+            let (reserved_kbps, used_kbps) =
+                (whole("reserved_kbps", reserved_kbps)?, whole("used_kbps", used_kbps)?);
+            Ok(Self(self.0.with_charge(PathCharge { reserved_kbps, used_kbps })))
         }
 
         #[doc = docs!("Pool.charged_kbps")]

@@ -1,6 +1,6 @@
 //! Bandwidth pools, their levels, and what they have in common with their parents.
 
-use super::{PlanError, StreamAsk, check::check_codes};
+use super::{PathCharge, PlanError, StreamAsk, check::check_codes};
 
 /// Where a pool stands: a device's pool is a child of its tenant's, and that one a child of the node's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -135,6 +135,18 @@ impl Pool {
         check_codes(None, streams)?;
         let charged = streams.iter().zip(allocations).map(|(ask, &kbps)| ask.charged_kbps(self.charge, kbps));
         Ok(charged.sum())
+    }
+
+    /// The same after sessions that change so much here, one or several added up.
+    ///
+    /// Where they were decided on from different snapshots, they may use more than was withheld: nothing is left then.
+    #[must_use]
+    pub fn with_charge(&self, charge: PathCharge) -> Self {
+        Self {
+            reserved_kbps: self.reserved_kbps.saturating_add(charge.reserved_kbps),
+            withheld_kbps: self.withheld_kbps.saturating_sub(charge.used_kbps),
+            ..self.clone()
+        }
     }
 
     /// What it is guaranteed of its parent.

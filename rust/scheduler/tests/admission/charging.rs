@@ -72,6 +72,16 @@ fn what_a_session_charges_its_path() {
 }
 
 #[test]
+fn a_pool_after_it_was_charged() {
+    let pool = Pool { withheld_kbps: 100, ..Pool::new("acme", Level::Tenant, 2000, 700) };
+    let after = |reserved_kbps, used_kbps| pool.with_charge(PathCharge { reserved_kbps, used_kbps });
+    assert_eq!(after(0, 0), pool);
+    assert_eq!(after(50, 30), Pool { reserved_kbps: 750, withheld_kbps: 70, ..pool.clone() });
+    assert_eq!(after(50, 130), Pool { reserved_kbps: 750, withheld_kbps: 0, ..pool.clone() });
+    assert_eq!(after(u64::MAX, 0).reserved_kbps, u64::MAX);
+}
+
+#[test]
 fn what_a_path_withholds_when_nobody_has_reserved_anything() {
     for case in table("paths") {
         let expected: Vec<_> =
