@@ -1331,8 +1331,6 @@ class SessionBodyReader:
             for, and what it can do with. What was not given is None. None if the body does not have the usual form.
         """
 
-    def __reduce__(self) -> NoReturn: ...
-
 @final
 class RowWriter:
     """Writes rows for PostgreSQL, each as the text of an array that has a place for each column.
@@ -1368,5 +1366,3 @@ class RowWriter:
             TypeError: A column is something else.
             ValueError: A time has no zone, or a text is not valid Unicode.
         """
-
-    def __reduce__(self) -> NoReturn: ...

@@ -1,16 +1,17 @@
-"""The answer of an opened session is written out; it is, byte by byte, what its model would be rendered as."""
+"""Answers that show sessions are written out; they are, byte by byte, what their models would be rendered as."""
 
 from __future__ import annotations
 
 import base64
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from honeylink.api.sessions.answers import FecAnswer, OpenedSessionAnswer, OpenedStreamAnswer
-from honeylink.domain.sessions import ExpectedLoss, FecParameters, Mode, Priority, Stream
+from honeylink.api.sessions.answers import FecAnswer, OpenedSessionAnswer, OpenedStreamAnswer, SessionAnswer
+from honeylink.domain.sessions import ExpectedLoss, FecParameters, Mode, Priority, Session, SessionStatus, Stream
 from honeylink.keys.secret import Secret
 from honeylink.services.pending import OpenedSession
 
@@ -28,7 +29,21 @@ STREAMS = st.builds(
     min_bandwidth_kbps=st.none() | st.integers(1, 10**9),
     connection_id=st.integers(1, 255).map(lambda number: f"conn-{number:03d}") | TEXTS,
     fec=st.builds(FecParameters, st.integers(1, 256), st.integers(0, 255)),
-    loss=st.none() | st.just(ExpectedLoss(0.1)),
+    loss=st.none() | st.builds(ExpectedLoss, st.floats(0.001, 1), st.none() | st.floats(1, 1e6), st.floats(0.001, 1)),
+)
+SESSIONS = st.builds(
+    Session,
+    session_id=st.uuids(),
+    device_id=TEXTS,
+    status=st.sampled_from(SessionStatus),
+    created_at=TIMES,
+    expires_at=TIMES,
+    ended_at=st.none() | TIMES,
+    end_reason=st.none() | TEXTS,
+    session_endpoint=TEXTS,
+    setup_priority=st.integers(0, 1000),
+    hold_priority=st.integers(0, 1000),
+    streams=st.lists(STREAMS, max_size=4).map(tuple),
 )
 
 
@@ -65,6 +80,30 @@ def by_model(opened: OpenedSession) -> bytes:
 @given(opened_sessions())
 def test_it_is_what_the_model_is_rendered_as(opened: OpenedSession) -> None:
     assert OpenedSessionAnswer.render(opened) == by_model(opened)
+
+
+def stored_by_model(session: Session) -> bytes:
+    plain = asdict(session)
+    streams = [
+        {
+            **{name: getattr(stream, name) for name in ("stream_id", "name", "mode", "connection_id", "fec_rule")},
+            "qos": {
+                "priority": stream.priority,
+                "bandwidth_kbps": stream.asked_bandwidth_kbps,
+                "min_bandwidth_kbps": stream.min_bandwidth_kbps,
+                **(asdict(stream.loss) if stream.loss is not None else {}),
+            },
+            "allocated_bandwidth_kbps": stream.bandwidth_kbps,
+            "fec": asdict(stream.fec),
+        }
+        for stream in session.streams
+    ]
+    return SessionAnswer.model_validate({**plain, "streams": streams}).model_dump_json().encode()
+
+
+@given(SESSIONS)
+def test_so_is_a_stored_session(session: Session) -> None:
+    assert SessionAnswer.render(session) == stored_by_model(session)
 
 
 def test_every_character_that_json_escapes() -> None:

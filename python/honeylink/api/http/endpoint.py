@@ -73,6 +73,11 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+def rendered(body: BaseModel | bytes) -> bytes:
+    """A body as JSON."""
+    return body if isinstance(body, bytes) else body.model_dump_json().encode()
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """An operation that takes what an answer holds, so that tools can walk from one to the next."""
@@ -130,8 +135,7 @@ class Endpoint:
                 _log.warning("request.unavailable", reason=reason, trace_id=current_trace_id())
             await problem_response(error)(scope, receive, send)
             return
-        body = answer.body
-        content = body if isinstance(body, bytes) else body.model_dump_json().encode()
+        content = rendered(answer.body)
         headers = [(name.encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
         headers += ((b"content-type", b"application/json"), (b"content-length", b"%d" % len(content)))
         await send({"type": "http.response.start", "status": self.status, "headers": headers})

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import Field
 
-from honeylink.api.http.endpoint import Answer
+from honeylink.api.http.endpoint import Answer, rendered
 from honeylink.api.http.models import RequestModel
 from honeylink.api.http.values import CursorText, PageLimit
 from honeylink.domain.paging import PAGE_MAX_BYTES
@@ -39,18 +39,18 @@ class PageQuery(RequestModel):
     cursor: CursorText | None = Field(None, description="The next_cursor of the page before.")
 
 
-async def answer_page(page: Page[T], render: Callable[[T], BaseModel]) -> Answer:
+async def answer_page(page: Page[T], render: Callable[[T], BaseModel | bytes]) -> Answer:
     """The answer with as many of a page's items as stay within `PAGE_MAX_BYTES`, but one at least."""
-    rendered: list[bytes] = []
+    items: list[bytes] = []
     size_bytes = yielded_bytes = 0
     for item in page.items:
-        content = render(item).model_dump_json().encode()
-        if rendered and size_bytes + len(content) > PAGE_MAX_BYTES:
+        content = rendered(render(item))
+        if items and size_bytes + len(content) > PAGE_MAX_BYTES:
             break
-        rendered.append(content)
+        items.append(content)
         size_bytes += len(content) + 1
         if size_bytes - yielded_bytes > _BYTES_BEFORE_YIELDING:
             yielded_bytes = size_bytes
             await asyncio.sleep(0)
-    next_cursor = json.dumps(page.first(len(rendered)).next_cursor).encode()
-    return Answer(b'{"items":[%b],"next_cursor":%b}' % (b",".join(rendered), next_cursor))
+    next_cursor = json.dumps(page.first(len(items)).next_cursor).encode()
+    return Answer(b'{"items":[%b],"next_cursor":%b}' % (b",".join(items), next_cursor))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from json.encoder import JSONEncoder
 from json.encoder import encode_basestring as _quoted
 from typing import TYPE_CHECKING, Literal, Self
 from uuid import UUID
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from honeylink.domain.sessions import Session, Stream
     from honeylink.services.pending import OpenedSession
     from honeylink.services.sessions import Preview
+
+_encode = JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class FecAnswer(AnswerModel):
@@ -78,19 +81,6 @@ class QosAnswer(AnswerModel):
     loss_burst: float | None = Field(None, exclude_if=is_none)
     recovery_target: float | None = Field(None, exclude_if=is_none)
 
-    @classmethod
-    def of(cls, stream: Stream) -> Self:
-        """As an answer shows it: what is not there was not asked for."""
-        loss = stream.loss
-        return cls(
-            priority=stream.priority,
-            bandwidth_kbps=stream.asked_bandwidth_kbps,
-            min_bandwidth_kbps=stream.min_bandwidth_kbps,
-            loss_rate=loss and loss.loss_rate,
-            loss_burst=loss and loss.loss_burst,
-            recovery_target=loss and loss.recovery_target,
-        )
-
 
 class StreamAnswer(AnswerModel):
     """A stream of a session."""
@@ -122,34 +112,45 @@ class SessionAnswer(AnswerModel):
     hold_priority: int
     streams: list[StreamAnswer]
 
-    @classmethod
-    def of(cls, session: Session) -> Self:
-        """As an answer shows it."""
-        return cls(
-            session_id=session.session_id,
-            device_id=session.device_id,
-            status=session.status,
-            created_at=session.created_at,
-            expires_at=session.expires_at,
-            ended_at=session.ended_at,
-            end_reason=session.end_reason,
-            session_endpoint=session.session_endpoint,
-            setup_priority=session.setup_priority,
-            hold_priority=session.hold_priority,
-            streams=[
-                StreamAnswer(
-                    stream_id=stream.stream_id,
-                    name=stream.name,
-                    mode=stream.mode,
-                    qos=QosAnswer.of(stream),
-                    allocated_bandwidth_kbps=stream.bandwidth_kbps,
-                    connection_id=stream.connection_id,
-                    fec=FecAnswer.model_validate(stream.fec),
-                    fec_rule=stream.fec_rule,
-                )
-                for stream in session.streams
-            ],
-        )
+    @staticmethod
+    def render(session: Session) -> bytes:
+        """As JSON; without the model, which takes several times as long to have the same result."""
+        answer = {
+            "session_id": str(session.session_id),
+            "device_id": session.device_id,
+            "status": session.status,
+            "created_at": render_time(session.created_at),
+            "expires_at": render_time(session.expires_at),
+            "ended_at": None if session.ended_at is None else render_time(session.ended_at),
+            "end_reason": session.end_reason,
+            "session_endpoint": session.session_endpoint,
+            "setup_priority": session.setup_priority,
+            "hold_priority": session.hold_priority,
+            "streams": [_members(stream) for stream in session.streams],
+        }
+        return _encode(answer).encode()
+
+
+def _members(stream: Stream) -> dict[str, object]:
+    """Those of a stored stream; what was not asked of the network is left out."""
+    qos: dict[str, object] = {"priority": stream.priority, "bandwidth_kbps": stream.asked_bandwidth_kbps}
+    if stream.min_bandwidth_kbps is not None:
+        qos["min_bandwidth_kbps"] = stream.min_bandwidth_kbps
+    if stream.loss is not None:
+        qos["loss_rate"] = stream.loss.loss_rate
+        if stream.loss.loss_burst is not None:
+            qos["loss_burst"] = stream.loss.loss_burst
+        qos["recovery_target"] = stream.loss.recovery_target
+    return {
+        "stream_id": str(stream.stream_id),
+        "name": stream.name,
+        "mode": stream.mode,
+        "qos": qos,
+        "allocated_bandwidth_kbps": stream.bandwidth_kbps,
+        "connection_id": stream.connection_id,
+        "fec": {"data_shards": stream.fec.data_shards, "parity_shards": stream.fec.parity_shards},
+        "fec_rule": stream.fec_rule,
+    }
 
 
 class SessionPage(AnswerModel):

@@ -8,7 +8,7 @@ from uuid import UUID
 from honeylink.api.http.endpoint import Answer, Endpoint, Link
 from honeylink.api.http.pages import answer_page
 from honeylink.api.sessions.answers import OpenedSessionAnswer, PreviewAnswer, SessionAnswer, SessionPage
-from honeylink.api.sessions.requests import SessionBody, SessionQuery
+from honeylink.api.sessions.requests import SessionBody, SessionQuery, read_session
 
 if TYPE_CHECKING:
     from honeylink.api.http.endpoint import Call
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 async def open_session(call: Call) -> Answer:
     """Admit and open a session."""
-    request = call.input.to_domain(call.settings)
-    opened = await call.services.sessions.open(call.caller, request, call.wanted, call.in_flight)
+    opened = await call.services.sessions.open(call.caller, call.input, call.wanted, call.in_flight)
     try:
         answer = OpenedSessionAnswer.render(opened)
     finally:
@@ -28,7 +27,7 @@ async def open_session(call: Call) -> Answer:
 
 async def preview_session(call: Call) -> Answer:
     """Say what opening a session would come to now; nothing is stored."""
-    preview = await call.services.sessions.preview(call.caller, call.input.to_domain(call.settings))
+    preview = await call.services.sessions.preview(call.caller, call.input)
     return Answer(PreviewAnswer.of(preview))
 
 
@@ -36,17 +35,17 @@ async def list_sessions(call: Call) -> Answer:
     """List sessions, newest first."""
     query = call.input
     page = await call.services.sessions.list(call.caller, query.device_id, query.status, query.cursor, query.limit)
-    return await answer_page(page, SessionAnswer.of)
+    return await answer_page(page, SessionAnswer.render)
 
 
 async def get_session(call: Call) -> Answer:
     """Read a session."""
-    return Answer(SessionAnswer.of(await call.services.sessions.get(call.caller, UUID(call.path["session_id"]))))
+    return Answer(SessionAnswer.render(await call.services.sessions.get(call.caller, UUID(call.path["session_id"]))))
 
 
 async def end_session(call: Call) -> Answer:
     """End a session and give its bandwidth back."""
-    return Answer(SessionAnswer.of(await call.services.sessions.end(call.caller, UUID(call.path["session_id"]))))
+    return Answer(SessionAnswer.render(await call.services.sessions.end(call.caller, UUID(call.path["session_id"]))))
 
 
 ENDPOINTS = (
@@ -58,6 +57,7 @@ ENDPOINTS = (
         OpenedSessionAnswer,
         status=201,
         body=SessionBody,
+        read=read_session,
         errors=("ERR_NOT_FOUND", "ERR_STATE", "ERR_CONFLICT"),
         links=(
             Link("get", "get_session", path=("session_id",)),
@@ -71,6 +71,7 @@ ENDPOINTS = (
         preview_session,
         PreviewAnswer,
         body=SessionBody,
+        read=read_session,
         errors=("ERR_NOT_FOUND", "ERR_STATE", "ERR_CONFLICT"),
     ),
     Endpoint("GET", "/sessions", "List sessions", list_sessions, SessionPage, query=SessionQuery),
