@@ -101,8 +101,8 @@ impl BodyReader {
 
 /// Which of the words a text is, in whatever case.
 fn which(words: &[String], text: &str) -> Option<usize> {
-    let in_lower_case = || text.bytes().map(|byte| byte.to_ascii_lowercase());
-    words.iter().position(|word| word.bytes().eq(in_lower_case()))
+    let lowered = || text.bytes().map(|byte| byte.to_ascii_lowercase());
+    words.iter().position(|word| word.bytes().eq(lowered()))
 }
 
 fn is_printable(text: &str) -> bool {
