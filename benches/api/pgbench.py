@@ -56,12 +56,6 @@ _STREAMS = tuple(
     )
     for place, ask in enumerate(_ASKED)
 )
-_DETAILS: dict[str, object] = {
-    "session_id": "01999e2c-6a00-7000-8000-000000000001",
-    "stream_count": 2,
-    "total_bandwidth_kbps": 5100,
-    "ttl_seconds": 3600,
-}
 _NEW = NewSession(
     session_id=_EACH_SESSION,
     request=SessionRequest(_EACH_DEVICE, _ASKED, 3600),
@@ -76,7 +70,7 @@ _NEW = NewSession(
         actor=f"device:{_EACH_DEVICE}",
         device_id=None,
         outcome=Outcome.SUCCESS,
-        details=_DETAILS,
+        details={},
         trace_id="4bf92f3577b34da6a3ce929d0e0e4736",
     ),
 )

@@ -13,7 +13,7 @@ from honeylink.keys.secret import Secret
 from honeylink.services import pending
 from honeylink.services.opening import _Waiting
 from honeylink.services.pending import OpenedSession
-from honeylink.store.database import Database
+from honeylink.store.database import _Connections
 from tests.conftest import Service, run_service, session_body
 from tests.services.test_opening import principal, request
 
@@ -189,16 +189,16 @@ def test_when_the_connection_can_not_be_given_back(
 ) -> None:
     """What comes after the statement is part of the group's way too."""
     device = service.new_device()
-    release = Database._release
+    release = _Connections.release
 
-    async def failing(self: Database, *arguments: Any, **named: Any) -> None:
+    async def failing(self: _Connections, *arguments: Any, **named: Any) -> None:
         await release(self, *arguments, **named)
         if secrets:
             raise OSError
 
     secrets.clear()
     with monkeypatch.context() as patch:
-        patch.setattr(Database, "_release", failing)
+        patch.setattr(_Connections, "release", failing)
         answers = open_together(service, [request(device, 1)], nothing)
     assert check(secrets, answers) == [OSError]
 

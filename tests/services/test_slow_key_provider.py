@@ -104,13 +104,13 @@ class Slow:
 
     def check_that_nothing_is_held(self) -> None:
         """All connections come free, those that the background's statements have for a moment too."""
-        database = self.service.services.database
-        pool = database._pool
-        assert pool is not None
+        connections = self.service.services.database._connections
+        assert connections is not None
+        pool = connections.pool
 
         async def wait() -> None:
             async with asyncio.timeout(PATIENCE_SECONDS / 3):
-                while pool.get_idle_size() + (database._kept is not None) < pool.get_size():  # noqa: ASYNC110 - no event
+                while pool.get_idle_size() + (connections.kept is not None) < pool.get_size():  # noqa: ASYNC110 - no event
                     await asyncio.sleep(0)
 
         self.service.loop.run(wait())

@@ -167,8 +167,8 @@ def test_the_server_gives_up_too(loop: LoopThread, dsn: str) -> None:
         database = Database(dsn, role="honeylink_app", timeout_seconds=2.5)
         await database.open()
         try:
-            assert database._pool is not None
-            async with database._pool.acquire() as connection:
+            assert database._connections is not None
+            async with database._connections.pool.acquire() as connection:
                 return str(await connection.fetchval("SHOW statement_timeout"))
         finally:
             await database.close()
@@ -217,8 +217,8 @@ async def backend(database: Database) -> int:
 def test_a_connection_is_kept_for_the_next_unit_of_work(loop: LoopThread, dsn: str) -> None:
     async def run() -> tuple[set[int], int]:
         async with opened(dsn) as database:
-            assert database._pool is not None
-            return {await backend(database) for _ in range(5)}, database._pool.get_idle_size()
+            assert database._connections is not None
+            return {await backend(database) for _ in range(5)}, database._connections.pool.get_idle_size()
 
     pids, idle = loop.run(run())
     assert (len(pids), idle) == (1, 0)
@@ -229,8 +229,8 @@ def test_one_is_kept_and_the_others_go_back(loop: LoopThread, dsn: str) -> None:
         async with opened(dsn, pool_size=3) as database:
             async with database.work(), database.work(), database.work():
                 pass
-            assert database._pool is not None
-            return database._pool.get_size(), database._pool.get_idle_size()
+            assert database._connections is not None
+            return database._connections.pool.get_size(), database._connections.pool.get_idle_size()
 
     assert loop.run(run()) == (3, 2)
 
@@ -254,8 +254,8 @@ def test_none_is_kept_after_an_error(loop: LoopThread, dsn: str) -> None:
             with pytest.raises(asyncpg.InvalidParameterValueError):
                 async with database.work() as work:
                     await work.fetch("limit_transaction", idle="soon", lock_wait="100ms")
-            assert database._pool is not None
-            return database._pool.get_idle_size()
+            assert database._connections is not None
+            return database._connections.pool.get_idle_size()
 
     assert loop.run(run()) == 1
 
@@ -264,11 +264,11 @@ def test_a_kept_connection_that_was_cut_is_replaced(loop: LoopThread, dsn: str) 
     async def run() -> tuple[int, int, int]:
         async with opened(dsn, pool_size=1) as database:
             first = await backend(database)
-            assert database._kept is not None
-            database._kept.terminate()
+            assert database._connections is not None
+            assert database._connections.kept is not None
+            database._connections.kept.terminate()
             second = await backend(database)
-            assert database._pool is not None
-            return first, second, database._pool.get_size()
+            return first, second, database._connections.pool.get_size()
 
     first, second, size = loop.run(run())
     assert first != second

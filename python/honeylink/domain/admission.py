@@ -248,21 +248,23 @@ def decide(
     if isinstance(verdict, _native.Rejected):
         raise _refusal(request, dict(zip(map(id, pools), path, strict=True))[id(verdict.limiting_pool)], verdict)
     streams = tuple(
-        Stream(
-            stream_id=stream_id,
-            name=ask.name,
-            mode=ask.mode,
-            priority=ask.priority,
-            bandwidth_kbps=allocated_kbps,
-            asked_bandwidth_kbps=ask.bandwidth_kbps,
-            min_bandwidth_kbps=ask.min_bandwidth_kbps,
-            connection_id=connection_id(position),
-            fec=fec,
-            loss=ask.loss,
-        )
-        for position, (ask, fec, stream_id, allocated_kbps) in enumerate(
-            zip(request.streams, fecs, stream_ids, verdict.allocations, strict=True),
-        )
+        [
+            Stream(
+                stream_id=stream_id,
+                name=ask.name,
+                mode=ask.mode,
+                priority=ask.priority,
+                bandwidth_kbps=allocated_kbps,
+                asked_bandwidth_kbps=ask.bandwidth_kbps,
+                min_bandwidth_kbps=ask.min_bandwidth_kbps,
+                connection_id=connection_id(position),
+                fec=fec,
+                loss=ask.loss,
+            )
+            for position, (ask, fec, stream_id, allocated_kbps) in enumerate(
+                zip(request.streams, fecs, stream_ids, verdict.allocations, strict=True),
+            )
+        ]
     )
     shrunk, evicted = _victims(contenders, verdict)
     charges = _native.charge_path(pools, asks, verdict.allocations)

@@ -92,12 +92,6 @@ def new_session(
 ) -> NewSession:
     """An admitted session, to be stored with its key and its audit event."""
     request, context = pending.request, snapshot.context
-    details = {
-        "session_id": str(pending.session_id),
-        "stream_count": len(streams),
-        "total_bandwidth_kbps": sum(stream.bandwidth_kbps for stream in streams),
-        "ttl_seconds": request.ttl_seconds,
-    }
     return NewSession(
         session_id=pending.session_id,
         request=request,
@@ -105,5 +99,5 @@ def new_session(
         tenant_pool_id=context.path[PoolLevel.TENANT].pool_id,
         sealed=sealed,
         deadline=snapshot.database_time(pending.deadline),
-        event=pending.context.run(event_by, pending.caller, Category.SESSION_CREATION, request.device_id, details),
+        event=pending.context.run(event_by, pending.caller, Category.SESSION_CREATION, request.device_id, {}),
     )

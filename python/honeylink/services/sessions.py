@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from honeylink.services.pending import OpenedSession
     from honeylink.store.database import Database, UnitOfWork
 
+_OPENED = SESSIONS.labels("opened")
 _REFUSALS = (NotFound, StateConflict, TooManyStreams, BandwidthExceeded)
 
 
@@ -120,7 +121,7 @@ class Sessions:
             async with self._database.work() as work:
                 await self._record_refused(work, caller, request, refusal)
             raise
-        SESSIONS.labels("opened").inc()
+        _OPENED.inc()
         return opened
 
     async def preview(self, caller: Principal, request: SessionRequest) -> Preview:

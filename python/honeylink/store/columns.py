@@ -61,13 +61,13 @@ SESSION = (
 _ASK = (
     Column("tenant_pool_id", "text", "tenant_pool_id"),
     Column("ttl_seconds", "integer", "request.ttl_seconds"),
+    Column("stream_count", "integer", "stream_count"),
     Column("payload_kbps", "bigint", "payload_kbps"),
     Column("wire_kbps", "bigint", "wire_kbps"),
     Column("deadline", "timestamptz", "deadline"),
     Column("is_short", "boolean", "is_short"),
     Column("event_id", "uuid", "event.event_id"),
     Column("actor", "text", "event.actor"),
-    Column("details", "text", "details"),
     Column("trace_id", "text", "event.trace_id"),
 )
 

@@ -22,6 +22,7 @@ from honeylink.telemetry import span
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from contextlib import AbstractAsyncContextManager
 
     from asyncpg import Record
     from asyncpg.pool import PoolConnectionProxy
@@ -133,11 +134,106 @@ class _Connection(asyncpg.Connection):
         pass
 
 
+class _Connections:
+    """The driver's pool, and one connection that stays out of it between two units of work.
+
+    To give a connection back and to acquire it again costs as much as a small statement. One is enough, since one group
+    of sessions follows the other; and none stays out while anybody waits for the pool.
+    """
+
+    def __init__(self, pool: asyncpg.Pool[Record]) -> None:
+        self.pool = pool
+        self.kept: PoolConnectionProxy[Record] | None = None
+        self._acquiring = 0
+
+    async def acquire(self, timeout_seconds: float) -> PoolConnectionProxy[Record]:
+        """A connection for a unit of work."""
+        connection, self.kept = self.kept, None
+        if connection is not None:
+            if not _is_lost(connection):
+                return connection
+            await self.pool.release(connection)
+        self._acquiring += 1
+        try:
+            return await self.pool.acquire(timeout=timeout_seconds)
+        except (asyncpg.InvalidParameterValueError, asyncpg.InsufficientPrivilegeError) as error:
+            raise DatabaseUnprepared(str(error)) from error
+        except UNAVAILABLE as error:
+            raise DependencyUnavailable("the database") from error
+        finally:
+            self._acquiring -= 1
+
+    async def release(self, connection: PoolConnectionProxy[Record], *, keep: bool) -> None:
+        """Take a connection back; `keep` says whether it is as it was."""
+        if keep and self.kept is None and not self._acquiring and not _is_lost(connection):
+            self.kept = connection
+        else:
+            await self.pool.release(connection)
+
+    def terminate(self) -> None:
+        """Close all of them at once."""
+        self.kept = None
+        self.pool.terminate()
+
+
 @dataclass(slots=True)
 class _Budget:
     """The time that units of work may still spend."""
 
     seconds: float
+
+
+class _Work:
+    """The block of a unit of work. A generator would take twice as long to enter and to leave."""
+
+    __slots__ = ("_budget", "_connection", "_connections", "_started", "_watchdog")
+
+    def __init__(self, connections: _Connections, budget: _Budget) -> None:
+        self._connections = connections
+        self._budget = budget
+
+    async def __aenter__(self) -> UnitOfWork:
+        loop, budget = asyncio.get_running_loop(), self._budget
+        self._started = loop.time()
+        try:
+            connection = await self._connections.acquire(max(budget.seconds, 0))
+        except BaseException:
+            budget.seconds -= loop.time() - self._started
+            raise
+        self._connection = connection
+        self._watchdog = loop.call_at(self._started + budget.seconds, connection.terminate)
+        return UnitOfWork(connection)
+
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        try:
+            if error is not None:
+                _explain(error, self._connection)
+        finally:
+            self._watchdog.cancel()
+            try:
+                await self._connections.release(self._connection, keep=error is None)
+            finally:
+                self._budget.seconds -= asyncio.get_running_loop().time() - self._started
+
+
+def _explain(error: BaseException, connection: PoolConnectionProxy[Record]) -> None:
+    """Raise what an error in a unit of work comes to, unless that is the error itself."""
+    if isinstance(error, asyncio.CancelledError):
+        # The driver would ask the server to cancel the statement and wait for its word, and where that does
+        # not come raise a TimeoutError in the place of this error: who is cancelled would go on.
+        if not _is_lost(connection):
+            connection.terminate()
+    elif isinstance(error, asyncpg.UndefinedTableError):
+        raise DatabaseUnprepared(str(error)) from error
+    elif isinstance(error, asyncpg.LockNotAvailableError):
+        raise RowLocked(of_tenant=_TENANT_ROW.search(error.context or "") is not None) from error
+    elif (
+        isinstance(error, Exception)
+        and not isinstance(error, ServiceError)
+        # One that is cut in the middle of something raises whatever that something makes of it.
+        and (isinstance(error, UNAVAILABLE) or _is_lost(connection))
+    ):
+        raise DependencyUnavailable("the database") from error
 
 
 _BUDGET: ContextVar[_Budget | None] = ContextVar("honeylink_database_budget", default=None)
@@ -157,13 +253,11 @@ class Database:
         self._role = role
         self._pool_size = pool_size
         self._timeout_seconds = timeout_seconds
-        self._pool: asyncpg.Pool[Record] | None = None
-        self._kept: PoolConnectionProxy[Record] | None = None
-        self._acquiring = 0
+        self._connections: _Connections | None = None
 
     async def open(self) -> None:
         """Make the pool. Connections are made when they are needed, so the server may still be away."""
-        self._pool = await asyncpg.create_pool(
+        pool = await asyncpg.create_pool(
             self._dsn,
             min_size=0,
             max_size=self._pool_size,
@@ -172,6 +266,7 @@ class Database:
             connection_class=_Connection,
             server_settings=self._session_settings(),
         )
+        self._connections = _Connections(pool)
 
     def _session_settings(self) -> dict[str, str]:
         # Without a role there is a pooler in between, and that takes no settings.
@@ -188,10 +283,9 @@ class Database:
 
     async def close(self) -> None:
         """Close the pool: at once, since no unit of work outlives its request."""
-        self._kept = None
-        if self._pool is not None:
-            self._pool.terminate()
-            self._pool = None
+        if self._connections is not None:
+            self._connections.terminate()
+            self._connections = None
 
     @contextmanager
     def shared_budget(self, seconds: float | None = None) -> Iterator[None]:
@@ -213,73 +307,11 @@ class Database:
         if budget is not None:
             budget.seconds -= seconds
 
-    @asynccontextmanager
-    async def work(self) -> AsyncIterator[UnitOfWork]:
+    def work(self) -> AbstractAsyncContextManager[UnitOfWork]:
         """A unit of work.
 
         Raises:
             DependencyUnavailable: the server is away, or the time is over.
         """
-        pool = self._pool
-        assert pool is not None, "expected an open database"  # noqa: S101 - a bug, not an input
-        loop = asyncio.get_running_loop()
-        budget = _BUDGET.get() or _Budget(self._timeout_seconds)
-        started = loop.time()
-        try:
-            connection = await self._acquire(pool, max(budget.seconds, 0))
-            watchdog = loop.call_at(started + budget.seconds, connection.terminate)
-            keep = False
-            try:
-                yield UnitOfWork(connection)
-                keep = True
-            except asyncio.CancelledError:
-                # The driver would ask the server to cancel the statement and wait for its word, and where that does
-                # not come raise a TimeoutError in the place of this error: who is cancelled would go on.
-                if not _is_lost(connection):
-                    connection.terminate()
-                raise
-            except ServiceError:
-                raise
-            except asyncpg.UndefinedTableError as error:
-                raise DatabaseUnprepared(str(error)) from error
-            except asyncpg.LockNotAvailableError as error:
-                raise RowLocked(of_tenant=_TENANT_ROW.search(error.context or "") is not None) from error
-            except Exception as error:
-                # One that is cut in the middle of something raises whatever that something makes of it.
-                if isinstance(error, UNAVAILABLE) or _is_lost(connection):
-                    raise DependencyUnavailable("the database") from error
-                raise
-            finally:
-                watchdog.cancel()
-                await self._release(pool, connection, keep=keep)
-        finally:
-            budget.seconds -= loop.time() - started
-
-    async def _acquire(self, pool: asyncpg.Pool[Record], timeout_seconds: float) -> PoolConnectionProxy[Record]:
-        connection, self._kept = self._kept, None
-        if connection is not None:
-            if not _is_lost(connection):
-                return connection
-            await pool.release(connection)
-        self._acquiring += 1
-        try:
-            return await pool.acquire(timeout=timeout_seconds)
-        except (asyncpg.InvalidParameterValueError, asyncpg.InsufficientPrivilegeError) as error:
-            raise DatabaseUnprepared(str(error)) from error
-        except UNAVAILABLE as error:
-            raise DependencyUnavailable("the database") from error
-        finally:
-            self._acquiring -= 1
-
-    async def _release(
-        self, pool: asyncpg.Pool[Record], connection: PoolConnectionProxy[Record], *, keep: bool
-    ) -> None:
-        """Keep a connection that is as it should be for the next unit of work, or give it back to the pool.
-
-        To give one back and to acquire it again costs as much as a small statement. One is enough, since a group of
-        sessions follows the other; and none is kept while anybody waits for the pool.
-        """
-        if keep and self._kept is None and not self._acquiring and not _is_lost(connection):
-            self._kept = connection
-        else:
-            await pool.release(connection)
+        assert self._connections is not None, "expected an open database"  # noqa: S101 - a bug, not an input
+        return _Work(self._connections, _BUDGET.get() or _Budget(self._timeout_seconds))

@@ -60,24 +60,24 @@ class NewSession:
     event: AuditEvent
 
     @property
+    def stream_count(self) -> int:
+        """How many streams it has."""
+        return len(self.streams)
+
+    @property
     def payload_kbps(self) -> int:
         """What a pool charges for it that charges payload."""
-        return sum(stream.bandwidth_kbps for stream in self.streams)
+        return sum([stream.bandwidth_kbps for stream in self.streams])
 
     @property
     def wire_kbps(self) -> int:
         """What a pool charges for it that charges by wire."""
-        return sum(stream.wire_kbps for stream in self.streams)
+        return sum([stream.wire_kbps for stream in self.streams])
 
     @property
     def is_short(self) -> bool:
         """Whether a stream has less than it asked for."""
         return any(stream.is_short for stream in self.streams)
-
-    @property
-    def details(self) -> str:
-        """Those of its audit event, as JSON."""
-        return json.dumps(self.event.details)
 
 
 class DueSession(NamedTuple):

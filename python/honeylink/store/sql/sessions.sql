@@ -173,7 +173,12 @@ reservation AS (
 ),
 event AS (
     INSERT INTO audit_events (tenant_id, event_id, category, actor, device_id, outcome, details, trace_id)
-    SELECT tenant_id, event_id, 'session-creation', actor, device_id, 'success', details::jsonb, trace_id
+    SELECT tenant_id, event_id, 'session-creation', actor, device_id, 'success',
+           jsonb_build_object(
+               'session_id', session_id, 'stream_count', stream_count, 'total_bandwidth_kbps', payload_kbps,
+               'ttl_seconds', ttl_seconds
+           ),
+           trace_id
     FROM admitted
 )
 SELECT session_id, created_at, expires_at FROM session;
