@@ -24,6 +24,7 @@ __all__ = [
     "ReedSolomon",
     "Rejected",
     "Request",
+    "SessionBodyReader",
     "StreamAsk",
     "__version__",
     "charge_path",
@@ -1501,3 +1502,50 @@ def session_keys(sessions: Sequence[_NewSession]) -> list[tuple[bytes, list[byte
         ValueError: An id that is a UUID does not have 16 bytes, or a nonce 12.
         TypeError: An argument is of another type.
     """
+
+@final
+class SessionBodyReader:
+    """Reads the body of a request for a session, if it has the usual form.
+
+    That is a body which is certainly right: JSON of known members, each once; whole numbers within their limits; text
+    of printable ASCII without escapes; no expected loss. Any other body may be right or wrong.
+
+    Args:
+        modes: The words of a stream's mode, in lower case; a body may have them in any.
+        priorities: The words of its priority, likewise.
+        streams_max: How many streams there may be.
+        name_max_length: How many characters a stream's name may have.
+        kbps_max: The most that a stream may ask for, in kbit/s.
+        priority_max: The highest setup and hold priority.
+
+    Raises:
+        TypeError: An argument is of another type.
+        OverflowError: A number is negative, or has more than 64 bits.
+    """
+
+    def __new__(
+        cls,
+        *,
+        modes: Sequence[str],
+        priorities: Sequence[str],
+        streams_max: int,
+        name_max_length: int,
+        kbps_max: int,
+        priority_max: int,
+    ) -> SessionBodyReader: ...
+    def read(
+        self, raw: bytes, ttl_max_seconds: int
+    ) -> tuple[str, list[tuple[str, int, int, int, int | None]], int | None, int | None, int | None] | None:
+        """The request in a body.
+
+        Args:
+            raw: The body.
+            ttl_max_seconds: The longest life that it may ask for.
+
+        Returns:
+            The device's id, of which only the characters are checked; the streams; the life; the setup and the hold
+            priority. Of each stream its name, the positions of its mode and its priority among the words, what it asks
+            for, and what it can do with. What was not given is None. None if the body does not have the usual form.
+        """
+
+    def __reduce__(self) -> NoReturn: ...

@@ -50,7 +50,7 @@ mod _native {
     #[pymodule_export]
     use crate::scheduler::{charge_path, wire_kbps, withheld_when_empty};
     #[pymodule_export]
-    use crate::sessions::session_keys;
+    use crate::sessions::{PySessionBodyReader, session_keys};
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)] // Python's name for it

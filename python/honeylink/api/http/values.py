@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 W = TypeVar("W", bound=StrEnum)
 
-_MAX_KBPS = 10**9  # a terabit a second: far above any link, and 16 of them far below what a bigint holds
-_MAX_SESSION_PRIORITY = 1000
+NAME_MAX_LENGTH = 64
+MAX_KBPS = 10**9  # a terabit a second: far above any link, and 16 of them far below what a bigint holds
+MAX_SESSION_PRIORITY = 1000
 _MAX_HOLD_MS = 31_536_000_000  # a year, as the longest life of a session
 _MAX_BURST_PACKETS = 10**6  # far longer than any group, so that a longer one would plan the same
 _SHOWN_MAX = 80
@@ -92,6 +93,11 @@ def base64url(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
 
 
+def render_time(value: datetime) -> str:
+    """A time as answers show it."""
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
 def word_of(words: type[W]) -> Callable[[object], W]:
     """A validator that reads one of an enum's words in any case, and names them all when it is none."""
     by_text = {word.value: word for word in words}
@@ -148,28 +154,24 @@ def _integer(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53 else value
 
 
-def _render_time(value: datetime) -> str:
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
 DeviceId = Annotated[str, StringConstraints(pattern=DEVICE_ID_PATTERN)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=NAME_PATTERN)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=NAME_MAX_LENGTH, pattern=NAME_PATTERN)]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NAME_PATTERN)]
 PublicKey = Annotated[
     str, AfterValidator(_public_key), WithJsonSchema({"type": "string", "pattern": _PUBLIC_KEY_PATTERN})
 ]
 Base64Url = Annotated[str, BeforeValidator(base64url)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_metadata)]
-Kbps = Annotated[int, Field(ge=0, le=_MAX_KBPS), BeforeValidator(_integer)]
-PositiveKbps = Annotated[int, Field(ge=1, le=_MAX_KBPS), BeforeValidator(_integer)]
-SessionPriority = Annotated[int, Field(ge=0, le=_MAX_SESSION_PRIORITY), BeforeValidator(_integer)]
+Kbps = Annotated[int, Field(ge=0, le=MAX_KBPS), BeforeValidator(_integer)]
+PositiveKbps = Annotated[int, Field(ge=1, le=MAX_KBPS), BeforeValidator(_integer)]
+SessionPriority = Annotated[int, Field(ge=0, le=MAX_SESSION_PRIORITY), BeforeValidator(_integer)]
 Seconds = Annotated[int, Field(ge=1), BeforeValidator(_integer)]
 HoldMs = Annotated[int, Field(ge=0, le=_MAX_HOLD_MS), BeforeValidator(_integer)]
 LossRate = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 BurstPackets = Annotated[float, Field(ge=1, le=_MAX_BURST_PACKETS)]
 TimeBound = Annotated[datetime, BeforeValidator(_rfc3339), WithJsonSchema({"type": "string", "format": "date-time"})]
-Time = Annotated[datetime, PlainSerializer(_render_time), WithJsonSchema({"type": "string", "format": "date-time"})]
+Time = Annotated[datetime, PlainSerializer(render_time), WithJsonSchema({"type": "string", "format": "date-time"})]
 PageLimit = Annotated[int, BeforeValidator(_whole_number)]
 # Opaque, so the format is a name for "what next_cursor said": no pattern could tell a good one.
 CursorText = Annotated[

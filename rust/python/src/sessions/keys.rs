@@ -10,7 +10,7 @@ use pyo3::{
 use crate::arguments::Items;
 
 /// Sessions from which the GIL is released. It takes 0.05 µs to give it up and take it back uncontended, and a session
-/// takes some 10 µs; but among threads that want it too, a group of one would wait longer for it than it computes.
+/// takes some 7 µs; but among threads that want it too, a group of one would wait longer for it than it computes.
 const DETACH_SESSIONS: usize = 4;
 
 /// The device's master key, the tenant's data key, the ids of data key and tenant, the device's id, the session's own, the

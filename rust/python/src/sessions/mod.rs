@@ -1,5 +1,7 @@
-//! What opening a session computes.
+//! What opening a session computes: a function and a class.
 
+mod body;
 mod keys;
 
+pub use body::PySessionBodyReader;
 pub use keys::session_keys;
