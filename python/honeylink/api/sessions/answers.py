@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from json.encoder import encode_basestring as _quoted
 from typing import TYPE_CHECKING, Literal, Self
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from pydantic import ConfigDict, Field
 
 from honeylink.api.http.models import AnswerModel, is_none
 from honeylink.api.http.problems import RefusalAnswer
-from honeylink.api.http.values import Time, base64url
+from honeylink.api.http.values import Time, base64url, render_time
 from honeylink.api.sessions import examples
 from honeylink.domain.sessions import FecRule, Mode, Priority, SessionStatus
 
@@ -50,30 +51,21 @@ class OpenedSessionAnswer(AnswerModel):
     session_endpoint: str
     streams: list[OpenedStreamAnswer]
 
-    @classmethod
-    def of(cls, opened: OpenedSession) -> Self:
-        """As an answer shows it, keys and all."""
-        return cls.model_validate(
-            {
-                "session_id": opened.session_id,
-                "expires_at": opened.expires_at,
-                "session_endpoint": opened.session_endpoint,
-                "streams": [
-                    {
-                        "stream_id": stream.stream_id,
-                        "name": stream.name,
-                        "mode": stream.mode,
-                        "priority": stream.priority,
-                        "allocated_bandwidth_kbps": stream.bandwidth_kbps,
-                        "connection_id": stream.connection_id,
-                        "key_material": base64url(key.reveal()),
-                        "fec": {"data_shards": stream.fec.data_shards, "parity_shards": stream.fec.parity_shards},
-                        "fec_rule": stream.fec_rule,
-                    }
-                    for stream, key in zip(opened.streams, opened.stream_keys, strict=True)
-                ],
-            }
+    @staticmethod
+    def render(opened: OpenedSession) -> bytes:
+        """As JSON, keys and all; written out, since the model takes three times as long to have the same result."""
+        streams = ",".join(
+            f'{{"stream_id":"{stream.stream_id}","name":{_quoted(stream.name)},"mode":"{stream.mode}",'
+            f'"priority":"{stream.priority}","allocated_bandwidth_kbps":{stream.bandwidth_kbps},'
+            f'"connection_id":{_quoted(stream.connection_id)},"key_material":"{base64url(key.reveal())}",'
+            f'"fec":{{"data_shards":{stream.fec.data_shards},"parity_shards":{stream.fec.parity_shards}}},'
+            f'"fec_rule":"{stream.fec_rule}"}}'
+            for stream, key in zip(opened.streams, opened.stream_keys, strict=True)
         )
+        return (
+            f'{{"session_id":"{opened.session_id}","expires_at":"{render_time(opened.expires_at)}",'
+            f'"session_endpoint":{_quoted(opened.session_endpoint)},"streams":[{streams}]}}'
+        ).encode()
 
 
 class QosAnswer(AnswerModel):

@@ -19,7 +19,7 @@ async def open_session(call: Call) -> Answer:
     request = call.input.to_domain(call.settings)
     opened = await call.services.sessions.open(call.caller, request, call.wanted, call.in_flight)
     try:
-        answer = OpenedSessionAnswer.of(opened)
+        answer = OpenedSessionAnswer.render(opened)
     finally:
         opened.wipe_keys()
     location = f"{call.prefix}/sessions/{opened.session_id}"
