@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
+    from honeylink.keys.secret import Secret
     from honeylink.settings import Settings
     from tests.conftest import Service
 
@@ -315,6 +316,8 @@ def open_with_one_without_keys(fleet: Fleet, known: set[int], group: list[Ask]) 
     ],
 )
 def test_one_whose_keys_can_not_be_had_takes_nothing_from_those_after_it(
-    fleet: Fleet, known: set[int], group: list[Ask], found: list[int | str]
+    fleet: Fleet, known: set[int], group: list[Ask], found: list[int | str], secrets: list[Secret]
 ) -> None:
     assert open_with_one_without_keys(fleet, known, group) == found
+    assert secrets
+    assert not [secret for secret in secrets if any(secret.reveal())]

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
-from honeylink.errors import BandwidthExceeded, DependencyUnavailable, StateConflict
-from honeylink.keys.secret import Secret
+from honeylink.errors import BandwidthExceeded, ClientGone, DependencyUnavailable, StateConflict
 from honeylink.services import pending
 from honeylink.services.opening import _Waiting
 from honeylink.services.pending import OpenedSession
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from honeylink.domain.sessions import SessionRequest
+    from honeylink.keys.secret import Secret
     from honeylink.settings import Settings
 
 
@@ -28,20 +28,6 @@ if TYPE_CHECKING:
 def service(make_settings: Callable[..., Settings]) -> Iterator[Service]:
     with run_service(make_settings(expiry_interval_seconds=3600)) as running:
         yield running
-
-
-@pytest.fixture
-def secrets(monkeypatch: pytest.MonkeyPatch) -> list[Secret]:
-    """Every secret that is made from here on."""
-    made: list[Secret] = []
-    make = Secret.__init__
-
-    def noting(self: Secret, value: bytes | bytearray) -> None:
-        make(self, value)
-        made.append(self)
-
-    monkeypatch.setattr(Secret, "__init__", noting)
-    return made
 
 
 async def settled(service: Service) -> None:
@@ -201,6 +187,16 @@ def test_when_the_connection_can_not_be_given_back(
         patch.setattr(_Connections, "release", failing)
         answers = open_together(service, [request(device, 1)], nothing)
     assert check(secrets, answers) == [OSError]
+
+
+def test_when_the_client_hangs_up_while_keys_are_made(service: Service, secrets: list[Secret]) -> None:
+    device = service.new_device()
+    secrets.clear()
+    opening = service.services.sessions.open(principal(service), request(device, 1), lambda: not secrets)
+    with pytest.raises(ClientGone):
+        service.loop.run(opening)
+    assert len(secrets) == 3  # the device's master key, the data key, and the stream's
+    assert not [secret for secret in secrets if any(secret.reveal())]
 
 
 def test_when_its_event_can_not_be_made(
