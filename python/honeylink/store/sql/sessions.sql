@@ -33,25 +33,30 @@ WITH ask AS (
     FROM unnest({ask_arrays}) WITH ORDINALITY AS ask ({ask_columns}, position)
 ),
 hop AS MATERIALIZED (
-    -- On its own: of a union, a row whose lock was awaited is not found again.
-    SELECT ask.tenant_id, 0 AS level, ask.device_id AS pool_id
+    -- Each pool once, in the order of all pool locks.
+    SELECT 0::smallint AS level, ask.device_id AS pool_id, ask.tenant_id
     FROM ask
     WHERE (SELECT set_config('lock_timeout', :lock_wait::text, true)) IS NOT NULL -- gone with this transaction
-    UNION ALL
-    SELECT ask.tenant_id, 1, ask.tenant_pool_id FROM ask
-    UNION ALL
-    SELECT '00000000-0000-0000-0000-000000000000', 2, 'node'
+    UNION
+    SELECT 1::smallint, ask.tenant_pool_id, ask.tenant_id FROM ask
+    UNION
+    SELECT 2::smallint, 'node', '00000000-0000-0000-0000-000000000000'
+    ORDER BY level, pool_id, tenant_id
 ),
 held AS MATERIALIZED (
-    -- The locks, in the order of all pool locks. A row that changed while its lock was awaited shows what it is now.
+    -- The locks. Each in a lateral, so that they are taken one by one in the order above, and each row is found by its key
+    -- however few there are. A row that changed while its lock was awaited shows what it is now.
     SELECT pool.tenant_id, pool.level, pool.pool_id, pool.accepting, pool.charge::text AS charge,
            kept_kbps(pool) AS kept_kbps, ceiling_kbps(pool) AS ceiling_kbps, pool.reserved_kbps, pool.withheld_kbps,
            pool.reserved_kbps + pool.withheld_kbps AS committed_kbps,
            kept_kbps(pool) + pool.withheld_kbps > 0 AS keeps
-    FROM pools AS pool
-    WHERE (pool.tenant_id, pool.level, pool.pool_id) IN (SELECT hop.tenant_id, hop.level, hop.pool_id FROM hop)
-    ORDER BY pool.level, pool.pool_id, pool.tenant_id
-    FOR NO KEY UPDATE OF pool
+    FROM hop
+    CROSS JOIN LATERAL (
+        SELECT *
+        FROM pools AS pool
+        WHERE pool.tenant_id = hop.tenant_id AND pool.level = hop.level AND pool.pool_id = hop.pool_id
+        FOR NO KEY UPDATE OF pool
+    ) AS pool
 ),
 locked AS MATERIALIZED (
     -- The time when the last lock had been taken: an aggregate ends after all it counts.
@@ -184,24 +189,28 @@ WITH requested AS (
        OR (SELECT pg_try_advisory_xact_lock(hashtextextended('honeylink.expiry', 0))) -- gone with this statement
 ),
 hop AS MATERIALIZED (
-    -- On its own: of a union, a row whose lock was awaited is not found again. The node's pool is always among them, since
-    -- the tenant's share of it may be claimed again.
-    SELECT reservation.pool_tenant_id AS tenant_id, reservation.level, reservation.pool_id
+    -- Each pool once, in the order of all pool locks. The node's pool is always among them, since the tenant's share of it
+    -- may be claimed again.
+    SELECT reservation.level, reservation.pool_id, reservation.pool_tenant_id AS tenant_id
     FROM requested
     JOIN reservations AS reservation
         ON reservation.tenant_id = requested.tenant_id AND reservation.session_id = requested.session_id
     WHERE (SELECT set_config('lock_timeout', :lock_wait::text, true)) IS NOT NULL -- gone with this transaction
-    UNION ALL
-    SELECT '00000000-0000-0000-0000-000000000000', 2, 'node' FROM requested
+    UNION
+    SELECT 2::smallint, 'node', '00000000-0000-0000-0000-000000000000' FROM requested
+    ORDER BY level, pool_id, tenant_id
 ),
 held AS MATERIALIZED (
     -- Pools before sessions, in the order of all pool locks: an end and a creation, a revocation or another end can't deadlock.
     SELECT pool.tenant_id, pool.level, pool.pool_id, pool.charge::text AS charge, kept_kbps(pool) AS kept_kbps,
            ceiling_kbps(pool) AS ceiling_kbps, pool.reserved_kbps, pool.withheld_kbps
-    FROM pools AS pool
-    WHERE (pool.tenant_id, pool.level, pool.pool_id) IN (SELECT hop.tenant_id, hop.level, hop.pool_id FROM hop)
-    ORDER BY pool.level, pool.pool_id, pool.tenant_id
-    FOR NO KEY UPDATE OF pool
+    FROM hop
+    CROSS JOIN LATERAL (
+        SELECT *
+        FROM pools AS pool
+        WHERE pool.tenant_id = hop.tenant_id AND pool.level = hop.level AND pool.pool_id = hop.pool_id
+        FOR NO KEY UPDATE OF pool
+    ) AS pool
 ),
 live AS MATERIALIZED (
     -- Who holds their pools meets no other end here. A row that somebody holds all the same is left as it is, since to wait
