@@ -121,7 +121,7 @@ async def create_sessions(
     ]
     rows = await _fetch_on_pools(
         work,
-        "create_sessions",
+        "create_session" if len(sessions) == 1 else "create_sessions",
         **written("ask", sessions),
         **written("stream", [stream for _, _, stream in streams]),
         session_positions=[position for position, _, _ in streams],

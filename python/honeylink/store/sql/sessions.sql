@@ -180,6 +180,97 @@ event AS (
 )
 SELECT session_id, created_at, expires_at FROM session;
 
+-- name: create_session
+-- Store one session as create_sessions stores a group of one, without its sums over the group: to set those up takes longer than all that they compute. Returns the session if it was stored.
+WITH ask AS (
+    SELECT *
+    FROM unnest({ask_arrays}) AS ask ({ask_columns})
+    LIMIT 1 -- for the planner, which takes an array for ten and would then read all pools
+),
+held AS MATERIALIZED (
+    -- The locks, in the order of all pool locks. Found one by one, as in create_sessions.
+    SELECT pool.tenant_id, pool.level, pool.pool_id, pool.accepting, pool.charge::text AS charge,
+           kept_kbps(pool) AS kept_kbps, ceiling_kbps(pool) AS ceiling_kbps, pool.reserved_kbps, pool.withheld_kbps,
+           pool.reserved_kbps + pool.withheld_kbps AS committed_kbps,
+           charge_kbps(pool.charge, ask.payload_kbps, ask.wire_kbps) AS kbps
+    FROM ask
+    CROSS JOIN LATERAL (
+        VALUES
+            (0::smallint, ask.device_id, ask.tenant_id),
+            (1::smallint, ask.tenant_pool_id, ask.tenant_id),
+            (2::smallint, 'node', '00000000-0000-0000-0000-000000000000')
+    ) AS hop (level, pool_id, tenant_id)
+    CROSS JOIN LATERAL (
+        SELECT *
+        FROM pools AS pool
+        WHERE pool.tenant_id = hop.tenant_id AND pool.level = hop.level AND pool.pool_id = hop.pool_id
+        FOR NO KEY UPDATE OF pool
+    ) AS pool
+    WHERE (SELECT set_config('lock_timeout', :lock_wait::text, true)) IS NOT NULL -- gone with this transaction
+),
+admitted AS MATERIALIZED (
+    -- The pool of the node may be missing, then it is null all the way.
+    SELECT ask.*, tenant.kbps - in_tenant.kbps AS tenant_unclaimed_kbps, node.kbps - in_node.kbps AS node_unclaimed_kbps
+    FROM ask
+    JOIN held AS device ON device.level = 0
+    JOIN held AS tenant ON tenant.level = 1
+    LEFT JOIN held AS node ON node.level = 2
+    CROSS JOIN LATERAL (
+        SELECT parent_charge_kbps(
+            tenant.charge, device.charge, device.kept_kbps, device.committed_kbps, device.committed_kbps + device.kbps,
+            ask.payload_kbps, ask.wire_kbps
+        ) AS kbps
+    ) AS in_tenant
+    CROSS JOIN LATERAL (
+        SELECT parent_charge_kbps(
+            node.charge, tenant.charge, tenant.kept_kbps, tenant.committed_kbps, tenant.committed_kbps + in_tenant.kbps,
+            ask.payload_kbps, ask.wire_kbps
+        ) AS kbps
+    ) AS in_node
+    WHERE ask.deadline > (SELECT max(clock_timestamp()) FROM held) -- when the last lock had been taken
+      AND device.accepting AND device.committed_kbps + device.kbps <= device.ceiling_kbps
+      AND tenant.accepting AND tenant.committed_kbps + in_tenant.kbps <= tenant.ceiling_kbps
+      AND coalesce(node.accepting AND node.committed_kbps + in_node.kbps <= node.ceiling_kbps, true)
+),
+taken AS MATERIALIZED (
+    SELECT admitted.tenant_id, admitted.session_id, held.level, held.tenant_id AS pool_tenant_id, held.pool_id, held.kbps,
+           held.reserved_kbps + held.kbps AS reserved_kbps,
+           held.withheld_kbps - CASE held.level
+               WHEN 1 THEN admitted.tenant_unclaimed_kbps WHEN 2 THEN admitted.node_unclaimed_kbps ELSE 0
+           END AS withheld_kbps
+    FROM held
+    CROSS JOIN admitted
+),
+reserved AS (
+    -- From what the lock shows, as in create_sessions.
+    UPDATE pools AS pool
+    SET reserved_kbps = taken.reserved_kbps, withheld_kbps = taken.withheld_kbps
+    FROM taken
+    WHERE pool.tenant_id = taken.pool_tenant_id AND pool.level = taken.level AND pool.pool_id = taken.pool_id
+),
+session AS (
+    INSERT INTO sessions ({session_columns}, status, created_at, expires_at, session_endpoint)
+    SELECT {session_columns}, 'active', now(), now() + make_interval(secs => ttl_seconds), :session_endpoint::text
+    FROM admitted
+    RETURNING session_id, created_at, expires_at
+),
+stream AS (
+    INSERT INTO streams (tenant_id, session_id, position, {stream_columns})
+    SELECT admitted.tenant_id, admitted.session_id, stream.position, {stream_values}
+    FROM admitted
+    CROSS JOIN unnest(:positions::smallint[], {stream_arrays}) AS stream (position, {stream_columns})
+),
+reservation AS (
+    INSERT INTO reservations (tenant_id, session_id, level, pool_tenant_id, pool_id, reserved_kbps)
+    SELECT tenant_id, session_id, level, pool_tenant_id, pool_id, kbps FROM taken
+),
+event AS (
+    INSERT INTO audit_events (tenant_id, event_id, category, actor, device_id, outcome, details, trace_id)
+    SELECT tenant_id, event_id, 'session-creation', actor, device_id, 'success', details::jsonb, trace_id
+    FROM admitted
+)
+SELECT session_id, created_at, expires_at FROM session;
+
 -- name: end_sessions
 -- End those of the given sessions, of whichever tenants, that are still live, give their bandwidth back and write an audit event for each. One that is past its end expires, whatever was requested for; without a reason only such ones end, for one caller at a time. Returns each of them with what it became, if it ended now; no row if another caller is at it.
 WITH requested AS (
