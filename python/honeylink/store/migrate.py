@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy import Connection
 
-HEAD_REVISION = "0006"
+HEAD_REVISION = "0007"
 """The newest script's revision: the schema that this code makes."""
 
 OLDEST_REVISION = "0006"
