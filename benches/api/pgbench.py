@@ -93,7 +93,7 @@ def script(tenants: int, devices_per_tenant: int) -> str:
     arguments = {name: _rows(rows) for name, rows in written([_NEW]).items()}
     # pgbench ends at the first error, and does not try again as the service does.
     arguments |= {"session_endpoint": "'quic://127.0.0.1'", "lock_wait": "'0'"}
-    statement = TEXT.partition("-- name: create_sessions\n")[2].partition("-- name:")[0].strip()
+    statement = TEXT.partition("-- name: create_session\n")[2].partition("-- name:")[0].strip()
     filled = re.sub(r"(?<!:):([a-z_]+)", lambda match: arguments[match[1]], statement)
     return f"\\set tenant random(1, {tenants})\n\\set device random(1, {devices_per_tenant})\n{filled}\n"
 

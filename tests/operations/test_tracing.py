@@ -98,7 +98,7 @@ def test_session_as_a_tree_of_spans(new_database: Callable[[], str], tmp_path: P
     assert attributes["http.response.status_code"].int_value == 201
     children = [span for span in spans if span is not request]
     names = {span.name for span in children}
-    assert {"store.find_session_contexts", "store.create_sessions", "key_provider.unwrap"} <= names
+    assert {"store.find_session_contexts", "store.create_session", "key_provider.unwrap"} <= names
     ids = {span.span_id for span in spans}
     for span in children:
         assert span.parent_span_id in ids

@@ -6,6 +6,7 @@ A scene is a tenant of its own with a device in some state. An operation that ch
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -116,6 +117,15 @@ async def open_session(services: Services, scene: Scene, _: int) -> object:
     return await services.sessions.open(scene.caller(), request(DEVICE, 100))
 
 
+async def open_together(services: Services, scene: Scene, _: int) -> object:
+    """The first goes by itself, and the two that are pending meanwhile as a group."""
+    opening = [services.sessions.open(scene.caller(), request(DEVICE, 40)) for _ in range(3)]
+    outcomes = await asyncio.gather(*opening, return_exceptions=True)
+    for failure in (each for each in outcomes if isinstance(each, BaseException)):
+        raise failure
+    return outcomes
+
+
 async def preempt(services: Services, scene: Scene, _: int) -> object:
     """The device's pool has no room for this: it takes an end and a shrink of the two that are there."""
     stronger = request(DEVICE, 850, setup_priority=5, hold_priority=5)
@@ -172,6 +182,7 @@ OPERATIONS = (
     Operation(pair, frozenset({State.PENDING})),
     Operation(revoke, frozenset(State)),
     Operation(open_session),
+    Operation(open_together),
     Operation(preempt),
     Operation(end_session),
     Operation(sweep),

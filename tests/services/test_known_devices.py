@@ -75,15 +75,15 @@ def statements(service: Service, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def sessions_only(statements: list[str]) -> list[str]:
-    return [name for name in statements if name in {"find_session_contexts", "create_sessions"}]
+    return [name for name in statements if name in {"find_session_contexts", "create_session"}]
 
 
 def test_a_known_device_takes_one_statement(service: Service, statements: list[str]) -> None:
     device = service.new_device()
     open_one(service, device, 100)
-    assert sessions_only(statements) == ["find_session_contexts", "create_sessions"]
+    assert sessions_only(statements) == ["find_session_contexts", "create_session"]
     open_one(service, device, 100)
-    assert sessions_only(statements)[2:] == ["create_sessions"]
+    assert sessions_only(statements)[2:] == ["create_session"]
 
 
 def test_a_revoked_device_is_refused_at_once(service: Service) -> None:
@@ -119,7 +119,7 @@ def test_a_refusal_is_never_from_memory(service: Service, statements: list[str])
     # Once for the group, and once more together with those who hold the pools.
     assert sessions_only(statements)[2:] == ["find_session_contexts"] * 2
     open_one(service, device, 100)
-    assert sessions_only(statements)[4:] == ["find_session_contexts", "create_sessions"]
+    assert sessions_only(statements)[4:] == ["find_session_contexts", "create_session"]
 
 
 def test_a_node_pool_that_another_process_makes_is_known(make_settings: Callable[..., Settings]) -> None:

@@ -91,7 +91,7 @@ def test_what_a_session_charges_its_path(service: Service, name: str) -> None:
 def test_the_planner_puts_each_rule_in_its_place(service: Service) -> None:
     """A function that it can't inline would be called for each row, and have its own plan."""
     charging = [name for name, (sql, _) in STATEMENTS.items() if re.search(r"\w_kbps\(", sql)]
-    assert {"create_sessions", "end_sessions", "shrink_sessions", "change_pool", "check_pools"} <= set(charging)
+    assert {"create_session", "create_sessions", "end_sessions", "shrink_sessions", "check_pools"} <= set(charging)
     plans = service.loop.run(plans_of(service.dsn, charging))
     assert {name: re.findall(r"\w+_kbps\(", plan) for name, plan in plans.items()} == {name: [] for name in charging}
 

@@ -17,7 +17,7 @@ from honeylink.store.database import UNAVAILABLE
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-HEAD_REVISION = "0006"
+HEAD_REVISION = "0007"
 """The newest script's revision: the schema that this code makes."""
 
 OLDEST_REVISION = "0006"

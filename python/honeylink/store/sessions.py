@@ -121,7 +121,7 @@ async def create_sessions(
     """
     rows = await _fetch_on_pools(
         work,
-        "create_sessions",
+        "create_session" if len(sessions) == 1 else "create_sessions",
         **written(sessions),
         session_endpoint=session_endpoint,
         lock_wait=f"{lock_wait_ms}ms",

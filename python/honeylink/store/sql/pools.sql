@@ -37,12 +37,17 @@ GROUP BY level;
 -- name: lock_pools
 -- Lock pools for the rest of the transaction, and read them as they now are. From then on nobody can make the node's pool.
 SELECT to_json(pool)::text AS pool
-FROM pools AS pool
-WHERE (pool.tenant_id, pool.level, pool.pool_id) IN (
-    SELECT * FROM unnest(:tenant_ids::uuid[], :levels::smallint[], :pool_ids::text[])
-)
-ORDER BY pool.level, pool.pool_id, pool.tenant_id
-FOR NO KEY UPDATE OF pool;
+FROM (
+    SELECT DISTINCT level, pool_id, tenant_id
+    FROM unnest(:tenant_ids::uuid[], :levels::smallint[], :pool_ids::text[]) AS requested (tenant_id, level, pool_id)
+    ORDER BY level, pool_id, tenant_id
+) AS requested
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM pools AS pool
+    WHERE pool.tenant_id = requested.tenant_id AND pool.level = requested.level AND pool.pool_id = requested.pool_id
+    FOR NO KEY UPDATE OF pool
+) AS pool;
 
 -- name: withhold_in_tenants!
 -- Withhold in tenants' pools what their devices' pools claim, after those or the tenants' own have changed. Their locks are held.

@@ -37,25 +37,30 @@ WITH ask AS (
     ) AS ask
 ),
 hop AS MATERIALIZED (
-    -- On its own: of a union, a row whose lock was awaited is not found again.
-    SELECT ask.tenant_id, 0 AS level, ask.device_id AS pool_id
+    -- Each pool once, in the order of all pool locks.
+    SELECT 0::smallint AS level, ask.device_id AS pool_id, ask.tenant_id
     FROM ask
     WHERE (SELECT set_config('lock_timeout', :lock_wait::text, true)) IS NOT NULL -- gone with this transaction
-    UNION ALL
-    SELECT ask.tenant_id, 1, ask.tenant_pool_id FROM ask
-    UNION ALL
-    SELECT '00000000-0000-0000-0000-000000000000', 2, 'node'
+    UNION
+    SELECT 1::smallint, ask.tenant_pool_id, ask.tenant_id FROM ask
+    UNION
+    SELECT 2::smallint, 'node', '00000000-0000-0000-0000-000000000000'
+    ORDER BY level, pool_id, tenant_id
 ),
 held AS MATERIALIZED (
-    -- The locks, in the order of all pool locks. A row that changed while its lock was awaited shows what it is now.
+    -- The locks. Each in a lateral, so that they are taken one by one in the order above, and each row is found by its key
+    -- however few there are. A row that changed while its lock was awaited shows what it is now.
     SELECT pool.tenant_id, pool.level, pool.pool_id, pool.accepting, pool.charge::text AS charge,
            kept_kbps(pool) AS kept_kbps, ceiling_kbps(pool) AS ceiling_kbps, pool.reserved_kbps, pool.withheld_kbps,
            pool.reserved_kbps + pool.withheld_kbps AS committed_kbps,
            kept_kbps(pool) + pool.withheld_kbps > 0 AS keeps
-    FROM pools AS pool
-    WHERE (pool.tenant_id, pool.level, pool.pool_id) IN (SELECT hop.tenant_id, hop.level, hop.pool_id FROM hop)
-    ORDER BY pool.level, pool.pool_id, pool.tenant_id
-    FOR NO KEY UPDATE OF pool
+    FROM hop
+    CROSS JOIN LATERAL (
+        SELECT *
+        FROM pools AS pool
+        WHERE pool.tenant_id = hop.tenant_id AND pool.level = hop.level AND pool.pool_id = hop.pool_id
+        FOR NO KEY UPDATE OF pool
+    ) AS pool
 ),
 locked AS MATERIALIZED (
     -- The time when the last lock had been taken: an aggregate ends after all it counts.
@@ -183,6 +188,101 @@ event AS (
 )
 SELECT session_id, created_at, expires_at FROM session;
 
+-- name: create_session
+-- Store one session as create_sessions stores a group of one, without its sums over the group: to set those up takes longer than all that they compute. Returns the session if it was stored.
+WITH ask AS (
+    SELECT {ask_fields}
+    FROM (SELECT (:asks::text[])[1]::text[] AS field OFFSET 0) AS ask
+),
+held AS MATERIALIZED (
+    -- The locks, in the order of all pool locks. Found one by one, as in create_sessions.
+    SELECT pool.tenant_id, pool.level, pool.pool_id, pool.accepting, pool.charge::text AS charge,
+           kept_kbps(pool) AS kept_kbps, ceiling_kbps(pool) AS ceiling_kbps, pool.reserved_kbps, pool.withheld_kbps,
+           pool.reserved_kbps + pool.withheld_kbps AS committed_kbps,
+           charge_kbps(pool.charge, ask.payload_kbps, ask.wire_kbps) AS kbps
+    FROM ask
+    CROSS JOIN LATERAL (
+        VALUES
+            (0::smallint, ask.device_id, ask.tenant_id),
+            (1::smallint, ask.tenant_pool_id, ask.tenant_id),
+            (2::smallint, 'node', '00000000-0000-0000-0000-000000000000')
+    ) AS hop (level, pool_id, tenant_id)
+    CROSS JOIN LATERAL (
+        SELECT *
+        FROM pools AS pool
+        WHERE pool.tenant_id = hop.tenant_id AND pool.level = hop.level AND pool.pool_id = hop.pool_id
+        FOR NO KEY UPDATE OF pool
+    ) AS pool
+    WHERE (SELECT set_config('lock_timeout', :lock_wait::text, true)) IS NOT NULL -- gone with this transaction
+),
+admitted AS MATERIALIZED (
+    -- The pool of the node may be missing, then it is null all the way.
+    SELECT ask.*, tenant.kbps - in_tenant.kbps AS tenant_unclaimed_kbps, node.kbps - in_node.kbps AS node_unclaimed_kbps
+    FROM ask
+    JOIN held AS device ON device.level = 0
+    JOIN held AS tenant ON tenant.level = 1
+    LEFT JOIN held AS node ON node.level = 2
+    CROSS JOIN LATERAL (
+        SELECT parent_charge_kbps(
+            tenant.charge, device.charge, device.kept_kbps, device.committed_kbps, device.committed_kbps + device.kbps,
+            ask.payload_kbps, ask.wire_kbps
+        ) AS kbps
+    ) AS in_tenant
+    CROSS JOIN LATERAL (
+        SELECT parent_charge_kbps(
+            node.charge, tenant.charge, tenant.kept_kbps, tenant.committed_kbps, tenant.committed_kbps + in_tenant.kbps,
+            ask.payload_kbps, ask.wire_kbps
+        ) AS kbps
+    ) AS in_node
+    WHERE ask.deadline > (SELECT max(clock_timestamp()) FROM held) -- when the last lock had been taken
+      AND device.accepting AND device.committed_kbps + device.kbps <= device.ceiling_kbps
+      AND tenant.accepting AND tenant.committed_kbps + in_tenant.kbps <= tenant.ceiling_kbps
+      AND coalesce(node.accepting AND node.committed_kbps + in_node.kbps <= node.ceiling_kbps, true)
+),
+taken AS MATERIALIZED (
+    SELECT admitted.tenant_id, admitted.session_id, held.level, held.tenant_id AS pool_tenant_id, held.pool_id, held.kbps,
+           held.reserved_kbps + held.kbps AS reserved_kbps,
+           held.withheld_kbps - CASE held.level
+               WHEN 1 THEN admitted.tenant_unclaimed_kbps WHEN 2 THEN admitted.node_unclaimed_kbps ELSE 0
+           END AS withheld_kbps
+    FROM held
+    CROSS JOIN admitted
+),
+reserved AS (
+    -- From what the lock shows, as in create_sessions.
+    UPDATE pools AS pool
+    SET reserved_kbps = taken.reserved_kbps, withheld_kbps = taken.withheld_kbps
+    FROM taken
+    WHERE pool.tenant_id = taken.pool_tenant_id AND pool.level = taken.level AND pool.pool_id = taken.pool_id
+),
+session AS (
+    INSERT INTO sessions ({session_columns}, status, created_at, expires_at, session_endpoint)
+    SELECT {session_columns}, 'active', now(), now() + make_interval(secs => ttl_seconds), :session_endpoint::text
+    FROM admitted
+    RETURNING session_id, created_at, expires_at
+),
+stream AS (
+    INSERT INTO streams (tenant_id, session_id, position, {stream_columns})
+    SELECT admitted.tenant_id, admitted.session_id, field[2]::smallint, {stream_fields}
+    FROM admitted
+    CROSS JOIN (SELECT line::text[] AS field FROM unnest(:streams::text[]) AS stream (line) OFFSET 0) AS stream
+),
+reservation AS (
+    INSERT INTO reservations (tenant_id, session_id, level, pool_tenant_id, pool_id, reserved_kbps)
+    SELECT tenant_id, session_id, level, pool_tenant_id, pool_id, kbps FROM taken
+),
+event AS (
+    INSERT INTO audit_events (tenant_id, event_id, category, actor, device_id, outcome, details, trace_id)
+    SELECT tenant_id, event_id, 'session-creation', actor, device_id, 'success',
+           jsonb_build_object(
+               'session_id', session_id, 'stream_count', stream_count, 'total_bandwidth_kbps', payload_kbps,
+               'ttl_seconds', ttl_seconds
+           ),
+           trace_id
+    FROM admitted
+)
+SELECT session_id, created_at, expires_at FROM session;
+
 -- name: end_sessions
 -- End those of the given sessions, of whichever tenants, that are still live, give their bandwidth back and write an audit event for each. One that is past its end expires, whatever was requested for; without a reason only such ones end, for one caller at a time. Returns each of them with what it became, if it ended now; no row if another caller is at it.
 WITH requested AS (
@@ -192,24 +292,28 @@ WITH requested AS (
        OR (SELECT pg_try_advisory_xact_lock(hashtextextended('honeylink.expiry', 0))) -- gone with this statement
 ),
 hop AS MATERIALIZED (
-    -- On its own: of a union, a row whose lock was awaited is not found again. The node's pool is always among them, since
-    -- the tenant's share of it may be claimed again.
-    SELECT reservation.pool_tenant_id AS tenant_id, reservation.level, reservation.pool_id
+    -- Each pool once, in the order of all pool locks. The node's pool is always among them, since the tenant's share of it
+    -- may be claimed again.
+    SELECT reservation.level, reservation.pool_id, reservation.pool_tenant_id AS tenant_id
     FROM requested
     JOIN reservations AS reservation
         ON reservation.tenant_id = requested.tenant_id AND reservation.session_id = requested.session_id
     WHERE (SELECT set_config('lock_timeout', :lock_wait::text, true)) IS NOT NULL -- gone with this transaction
-    UNION ALL
-    SELECT '00000000-0000-0000-0000-000000000000', 2, 'node' FROM requested
+    UNION
+    SELECT 2::smallint, 'node', '00000000-0000-0000-0000-000000000000' FROM requested
+    ORDER BY level, pool_id, tenant_id
 ),
 held AS MATERIALIZED (
     -- Pools before sessions, in the order of all pool locks: an end and a creation, a revocation or another end can't deadlock.
     SELECT pool.tenant_id, pool.level, pool.pool_id, pool.charge::text AS charge, kept_kbps(pool) AS kept_kbps,
            ceiling_kbps(pool) AS ceiling_kbps, pool.reserved_kbps, pool.withheld_kbps
-    FROM pools AS pool
-    WHERE (pool.tenant_id, pool.level, pool.pool_id) IN (SELECT hop.tenant_id, hop.level, hop.pool_id FROM hop)
-    ORDER BY pool.level, pool.pool_id, pool.tenant_id
-    FOR NO KEY UPDATE OF pool
+    FROM hop
+    CROSS JOIN LATERAL (
+        SELECT *
+        FROM pools AS pool
+        WHERE pool.tenant_id = hop.tenant_id AND pool.level = hop.level AND pool.pool_id = hop.pool_id
+        FOR NO KEY UPDATE OF pool
+    ) AS pool
 ),
 live AS MATERIALIZED (
     -- Who holds their pools meets no other end here. A row that somebody holds all the same is left as it is, since to wait
