@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from honeylink import _native
 from honeylink.domain.devices import check_paired
@@ -182,8 +182,7 @@ class Shrunk:
     bandwidths_kbps: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(NamedTuple):
     """What a session gets, what each pool of its path then has left, and what it costs others, the weakest first.
 
     `charges` says for each pool of the path how much more it then has reserved, and how much less it withholds.
@@ -237,7 +236,7 @@ def decide(
     pools = [pool.native for pool in path]
     if taken is not None:
         pools = [pool.with_charge(*charge) for pool, charge in zip(pools, taken, strict=True)]
-    asks = [_native_ask(ask, fec) for ask, fec in zip(request.streams, fecs, strict=True)]
+    asks = list(map(_native_ask, request.streams, fecs))
     verdict = _native.plan(
         pools,
         _native.Request(asks, request.setup_priority),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextvars
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from uuid_utils.compat import uuid7
 
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from honeylink.services.snapshots import Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedSession:
+class OpenedSession(NamedTuple):
     """A session that has just been opened, with the keys of its streams; they are shown this once."""
 
     session_id: UUID

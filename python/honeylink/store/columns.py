@@ -89,8 +89,8 @@ STREAM = (
 )
 
 
-def _names(columns: Iterable[Column]) -> str:
-    return ", ".join(column.name for column in columns)
+def _names(columns: Iterable[Column], prefix: str = "") -> str:
+    return ", ".join(prefix + column.name for column in columns)
 
 
 def _fields(columns: Iterable[Column], first: int) -> str:
@@ -106,6 +106,7 @@ LISTS = {
     "session_fields": _names(column for column in SESSION if column.read),
     "ask_fields": _fields(_ASKED, 1),
     "stream_columns": _names(STREAM),
+    "stream_values": _names(STREAM, "stream."),
     "stream_fields": _fields(STREAM, 3),  # behind the numbers of its session and its own
 }
 """What stands for each list in a statement, by its name there: columns as a table has them, those that are shown, and

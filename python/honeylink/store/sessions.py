@@ -44,8 +44,7 @@ class SessionContext:
     now: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class NewSession:
+class NewSession(NamedTuple):
     """A session that has been admitted and keyed, to be stored.
 
     `deadline` is by the database's clock; past it nothing is stored, as nobody waits for the answer any more.

@@ -18,6 +18,9 @@ use crate::{
     pickling::refused,
 };
 
+/// Room for most rows.
+const ROW_BYTES: usize = 1024;
+
 #[doc = docs!("RowWriter")]
 #[pyclass(frozen, name = "RowWriter", module = "honeylink._native")]
 pub struct PyRowWriter {
@@ -45,11 +48,11 @@ impl PyRowWriter {
         let rows = PyList::empty(py);
         for (index, value) in values.0.iter().enumerate() {
             match &self.members {
-                None => rows.append(self.row(String::new(), value)?)?,
+                None => rows.append(self.row("", value)?)?,
                 Some(members) => {
                     let members: Items<Bound<'_, PyAny>> = value.getattr(members)?.extract()?;
                     for (place, member) in members.0.iter().enumerate() {
-                        rows.append(self.row(format!("{},{place}", index + 1), member)?)?;
+                        rows.append(self.row(&format!("{},{place}", index + 1), member)?)?;
                     }
                 }
             }
@@ -64,9 +67,10 @@ impl PyRowWriter {
 
 impl PyRowWriter {
     /// The row of a value, behind what stands first in it.
-    fn row(&self, first: String, value: &Bound<'_, PyAny>) -> PyResult<String> {
-        let mut row = first;
-        row.insert(0, '{');
+    fn row(&self, first: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
+        let mut row = String::with_capacity(ROW_BYTES);
+        row.push('{');
+        row.push_str(first);
         for path in &self.columns {
             if row.len() > 1 {
                 row.push(',');
@@ -115,7 +119,7 @@ fn write_value(row: &mut String, value: &Bound<'_, PyAny>) -> PyResult<()> {
         write_all(row, format_args!("{}", number.extract::<i64>()?));
     } else if value.is_instance(UUID.import(py, "uuid", "UUID")?)? {
         let number: u128 = value.getattr(intern!(py, "int"))?.extract()?;
-        write_all(row, format_args!("{number:032x}"));
+        write_hex(row, &number.to_be_bytes());
     } else if let Ok(bytes) = value.cast::<PyBytes>() {
         write_bytes(row, bytes.as_bytes());
     } else if let Ok(number) = value.cast::<PyFloat>() {
@@ -146,10 +150,16 @@ fn write_quoted(row: &mut String, text: &str) {
 
 fn write_bytes(row: &mut String, bytes: &[u8]) {
     row.push_str("\"\\\\x");
-    for byte in bytes {
-        row.extend([byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])));
-    }
+    write_hex(row, bytes);
     row.push('"');
+}
+
+fn write_hex(row: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        for digit in [byte >> 4, byte & 15] {
+            row.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
+        }
+    }
 }
 
 fn write_time(row: &mut String, time: &Bound<'_, PyAny>) -> PyResult<()> {

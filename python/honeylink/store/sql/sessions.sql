@@ -36,6 +36,10 @@ WITH ask AS (
         OFFSET 0 -- else each field would have its line read again
     ) AS ask
 ),
+stream_ask AS MATERIALIZED (
+    SELECT field[1]::bigint AS session_position, field[2]::smallint AS position, {stream_fields}
+    FROM (SELECT line::text[] AS field FROM unnest(:streams::text[]) AS stream_ask (line) OFFSET 0) AS stream_ask
+),
 hop AS MATERIALIZED (
     -- Each pool once, in the order of all pool locks.
     SELECT 0::smallint AS level, ask.device_id AS pool_id, ask.tenant_id
@@ -168,9 +172,9 @@ session AS (
 ),
 stream AS (
     INSERT INTO streams (tenant_id, session_id, position, {stream_columns})
-    SELECT admitted.tenant_id, admitted.session_id, field[2]::smallint, {stream_fields}
-    FROM (SELECT line::text[] AS field FROM unnest(:streams::text[]) AS stream (line) OFFSET 0) AS stream
-    JOIN admitted ON admitted.position = field[1]::bigint
+    SELECT admitted.tenant_id, admitted.session_id, stream.position, {stream_values}
+    FROM stream_ask AS stream
+    JOIN admitted ON admitted.position = stream.session_position
 ),
 reservation AS (
     INSERT INTO reservations (tenant_id, session_id, level, pool_tenant_id, pool_id, reserved_kbps)
