@@ -5,7 +5,6 @@ Each script's number is its revision, and it follows the script before it.
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from alembic.script.revision import RevisionMap
 from sqlalchemy import text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 def scripts() -> Iterator[Script]:
@@ -24,16 +23,20 @@ def scripts() -> Iterator[Script]:
     before = None
     for path in sorted((Path(__file__).parent / "versions").glob("*.sql")):
         module = ModuleType(path.stem)
-        vars(module).update(down_revision=before, upgrade=partial(run_script, path))
+        vars(module).update(down_revision=before, upgrade=upgrade_by(path))
         before = path.stem.partition("_")[0]
         yield Script(module, before, str(path))
 
 
-def run_script(path: Path) -> None:
-    """Run all statements of a script in the migration's transaction."""
-    script = path.read_text(encoding="utf-8")
-    # A prepared statement holds one command only; the driver's own execute takes a whole script.
-    connection.connection.dbapi_connection.run_async(lambda driver: driver.execute(script))
+def upgrade_by(path: Path) -> Callable[[], None]:
+    """What runs all statements of a script in the migration's transaction."""
+
+    def upgrade() -> None:
+        script = path.read_text(encoding="utf-8")
+        # A prepared statement holds one command only; the driver's own execute takes a whole script.
+        connection.connection.dbapi_connection.run_async(lambda driver: driver.execute(script))
+
+    return upgrade
 
 
 connection = context.config.attributes["connection"]
