@@ -149,12 +149,12 @@ class _Connections:
     async def acquire(self, timeout_seconds: float) -> PoolConnectionProxy[Record]:
         """A connection for a unit of work."""
         connection, self.kept = self.kept, None
-        if connection is not None:
-            if not _is_lost(connection):
-                return connection
-            await self.pool.release(connection)
+        if connection is not None and not _is_lost(connection):
+            return connection
         self._acquiring += 1
         try:
+            if connection is not None:
+                await self.pool.release(connection)
             return await self.pool.acquire(timeout=timeout_seconds)
         except (asyncpg.InvalidParameterValueError, asyncpg.InsufficientPrivilegeError) as error:
             raise DatabaseUnprepared(str(error)) from error
