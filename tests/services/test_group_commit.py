@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
+    from honeylink.domain.keys import WrappedKey
     from honeylink.keys.secret import Secret
     from honeylink.settings import Settings
     from tests.conftest import Service
@@ -58,28 +59,36 @@ asks = st.builds(
 groups = st.lists(asks, min_size=1, max_size=12)
 
 
+class Interrupted(LocalKeyProvider):
+    """A key provider that others are faster than, once."""
+
+    meanwhile: Callable[[], Awaitable[object]] | None = None
+
+    async def unwrap(self, keys: Sequence[tuple[WrappedKey, bytes]]) -> list[Secret | KeyProviderError]:
+        if self.meanwhile is not None:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            await meanwhile()
+        return await super().unwrap(keys)
+
+
 class Process:
     """What one process of the service opens groups with."""
 
     def __init__(self, service: Service) -> None:
-        keyring = Keyring(LocalKeyProvider.open(service.settings.kek_file))
+        self._provider = Interrupted.open(service.settings.kek_file)
         known: FreshCache[tuple[UUID, str], Snapshot] = FreshCache(lambda: True, 1000)
         self.known = known
         self.groups = GroupCommit(
             service.services.database,
-            keyring,
+            Keyring(self._provider),
             known,
             session_endpoint="quic://127.0.0.1:1",
             max_streams=16,
-            yield_after=self._pass,
         )
-        self.meanwhile: Callable[[], Awaitable[object]] | None = None
-        """What others do between the first snapshot and its statement."""
 
-    async def _pass(self, _: int) -> None:
-        if self.meanwhile is not None:
-            meanwhile, self.meanwhile = self.meanwhile, None
-            await meanwhile()
+    def interrupt(self, meanwhile: Callable[[], Awaitable[object]]) -> None:
+        """Say what others do between the first snapshot and its statement."""
+        self._provider.meanwhile = meanwhile
 
     async def open(self, group: Sequence[PendingSession]) -> list[tuple[PendingSession, OpenedSession | ServiceError]]:
         """Open the group, and those again on which nothing was said, as often as it takes; in the order of answers."""
@@ -239,7 +248,7 @@ def check_exact(
         wipe(answer)
     remember(fleet, process, known)
     model = Model(fleet)
-    process.meanwhile = lambda: fleet.revoke(revoked)
+    process.interrupt(lambda: fleet.revoke(revoked))
     answers = loop.run(process.open([fleet.pending(ask) for ask in group]))
     assert len(answers) == len(group)
     for pending, answer in answers:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import pytest
 
 from honeylink.domain.access import Principal, Role
-from honeylink.domain.admission import decide
 from honeylink.domain.sessions import Mode, Priority, SessionRequest, StreamRequest
 from honeylink.errors import BandwidthExceeded, ClientGone, DependencyUnavailable, NotFound
+from honeylink.store.sessions import create_sessions
 from tests.conftest import run_service
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from honeylink.services.pending import OpenedSession
     from honeylink.settings import Settings
+    from honeylink.store.database import UnitOfWork
+    from honeylink.store.sessions import NewSession
     from tests.conftest import Device, Service
 
 
@@ -70,31 +71,37 @@ def test_many_share_a_commit(service: Service) -> None:
     assert {held_kbps(service, device) for device in devices} == {100}
 
 
-def test_the_loop_serves_others_while_a_large_group_is_decided_on(
+def test_the_next_group_is_stored_while_the_members_of_one_are_answered(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Groups are halves of what is being opened, so that database and service both have one to do."""
     devices = [service.new_device() for _ in range(50)]
-    passes = 0
-    decided_in: list[int] = []
     caller = principal(service)
+    groups: list[int] = []
+    groups_before_answer: list[int] = []
 
-    def noting(*arguments: Any, **named: Any) -> Any:
-        decided_in.append(passes)
-        return decide(*arguments, **named)
+    async def noting(work: UnitOfWork, sessions: Sequence[NewSession], *arguments: Any) -> Any:
+        groups.append(len(sessions))
+        return await create_sessions(work, sessions, *arguments)
 
-    async def count_passes() -> None:
-        nonlocal passes
-        while len(decided_in) < len(devices) and passes < 1_000_000:
-            passes += 1
-            await asyncio.sleep(0)
+    async def open_one(device: Device) -> None:
+        await service.services.sessions.open(caller, request(device, 100))
+        groups_before_answer.append(len(groups))
 
     async def run() -> None:
-        sessions = service.services.sessions
-        await asyncio.gather(count_passes(), *(sessions.open(caller, request(device, 100)) for device in devices))
+        await asyncio.gather(*map(open_one, devices))
 
-    monkeypatch.setattr("honeylink.services.group_commit.decide", noting)
+    service.loop.run(run())  # from now on the devices are known, and nothing is read
+    groups_before_answer.clear()
+    monkeypatch.setattr("honeylink.store.sessions.create_sessions", noting)
     service.loop.run(run())
-    assert max(Counter(decided_in).values()) <= 16
+    assert sum(groups) == len(devices)
+    assert groups[0] == 1  # it finds no group being stored, and goes at once
+    assert max(groups) <= 25
+    # The last group has none after it.
+    assert groups_before_answer[: -groups[-1]] == [
+        number for number, size in enumerate(groups[:-1], 2) for _ in range(size)
+    ]
 
 
 def test_a_group_does_not_compete_with_itself(service: Service) -> None:

@@ -28,7 +28,7 @@ from honeylink.store import sessions as session_store
 from honeylink.store.database import LOCK_WAIT_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -145,7 +145,6 @@ class GroupCommit:
         known_devices: what is cached from one session of a device to its next.
         session_endpoint: part of each answer.
         max_streams: how many streams one session may have.
-        yield_after: called with the number of each member that is decided on; may yield to the event loop.
     """
 
     def __init__(
@@ -156,14 +155,12 @@ class GroupCommit:
         *,
         session_endpoint: str,
         max_streams: int,
-        yield_after: Callable[[int], Awaitable[None]],
     ) -> None:
         self._database = database
         self._keyring = keyring
         self._known_devices = known_devices
         self._session_endpoint = session_endpoint
         self._max_streams = max_streams
-        self._yield_after = yield_after
 
     async def open(self, group: Sequence[PendingSession], lock_wait_ms: int = LOCK_WAIT_MS) -> Outcomes:
         """Decide on each member after those before it, and store those that are admitted. The caller wipes all keys.
@@ -174,7 +171,7 @@ class GroupCommit:
         """
         generation = self._known_devices.generation
         current = _Round(*await self._snapshots(group))
-        await self._admit(current, group)
+        self._admit(current, group)
         made: list[tuple[Secret, ...]] = []
         try:
             await self._make_keys(current, made)
@@ -207,10 +204,9 @@ class GroupCommit:
             read_at = asyncio.get_running_loop().time()
         return known, {device: Snapshot(context, read_at) for device, context in contexts.items()}
 
-    async def _admit(self, current: _Round, group: Sequence[PendingSession]) -> None:
+    def _admit(self, current: _Round, group: Sequence[PendingSession]) -> None:
         """Decide on each."""
-        for index, pending in enumerate(group):
-            await self._yield_after(index)
+        for pending in group:
             if not pending.wanted():
                 current.outcomes[pending] = ClientGone()
                 continue
@@ -237,7 +233,6 @@ class GroupCommit:
             answers = unwrapped.session_keys()
         made += (keys.stream_keys for keys in answers if isinstance(keys, SessionKeys))
         for index, (each, keys) in enumerate(zip(current.admitted, answers, strict=True)):
-            await self._yield_after(index)
             if not each.pending.wanted():  # any more: the key provider may have taken its time
                 current.outcomes[each.pending] = ClientGone()
             elif len(current.with_keys) < index and any(stream.is_short for stream in each.streams):

@@ -2,8 +2,9 @@
 
 A commit costs a write to the disk, whether it holds one session or fifty. So while a group is being committed, pending
 sessions are collected, and form the next group when it is done. Nobody waits for company: a session that finds no group
-being committed goes at once, alone. One group at a time is best: a second one would only make both smaller, for their
-sessions need the same pools, and each costs what a larger one does.
+being committed goes at once, alone. One group at a time is best: their sessions need the same pools. The next one goes
+before the members of the last are answered, and none is larger than half of what is being opened: so database and
+service always have one to do, and neither waits for the other.
 
 What became of the members of a group, `honeylink.services.group_commit` says. Those on which nothing could be decided
 are the first members of the next group. A session that finds no room leaves the groups, and
@@ -17,7 +18,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
 
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 
     from honeylink.domain.access import Principal
     from honeylink.domain.sessions import SessionRequest
+    from honeylink.errors import ServiceError
     from honeylink.keys.keyring import Keyring
-    from honeylink.services.group_commit import Outcomes
     from honeylink.services.load_shedding.gate import AdmissionGate
     from honeylink.services.load_shedding.in_flight import InFlight
     from honeylink.services.locked_rows import LockedRows
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 # As many as are decided on within a commit's time at full load. A larger one would make its first member wait for its
 # last.
 _GROUP_MAX = 64
+# Fewer are not split: what two groups cost more than one is then more than what is won.
+_GROUP_UNSPLIT = 4
 # If no transaction holds what a group has waited for, the database is slow, and short timeouts make it slower.
 _LOCK_WAIT_PATIENT_MS = 4 * LOCK_WAIT_MS
 
@@ -72,6 +75,9 @@ class _Waiting:
         """Nobody takes the answer, which may have come at the last moment."""
         if not self.result.cancel() and not self.result.cancelled() and self.result.exception() is None:
             self.result.result().wipe_keys()
+
+
+_Answers: TypeAlias = "dict[_Waiting, OpenedSession | ServiceError]"
 
 
 class Opening:
@@ -110,7 +116,6 @@ class Opening:
             known_devices,
             session_endpoint=session_endpoint,
             max_streams=max_streams,
-            yield_after=gate.turns.yield_after,
         )
         self._gate = gate
         self._deadlines = Deadlines(lambda: DependencyUnavailable("the database"))
@@ -176,19 +181,30 @@ class Opening:
     def _dispatch(self) -> None:
         """Begin with the next group, unless one is being committed or none is pending."""
         if self._group is None and self._waiting:
-            group = [self._waiting.popleft() for _ in range(min(_GROUP_MAX, len(self._waiting)))]
+            group = [self._waiting.popleft() for _ in range(min(self._group_max(), len(self._waiting)))]
             # Spans of the group's statements belong to its first member's trace.
             self._group = asyncio.get_running_loop().create_task(
                 self._send(group), context=group[0].pending.context.copy()
             )
             self._group.add_done_callback(self._finished)
 
-    def _finished(self, _: asyncio.Task[None]) -> None:
-        self._group = None
-        self._dispatch()
+    def _group_max(self) -> int:
+        """Half of those that are being opened: so there is a group for the database while the other one is answered."""
+        half = -(-self._gate.opening // 2)
+        return max(_GROUP_UNSPLIT, min(_GROUP_MAX, half))
+
+    def _finished(self, group: asyncio.Task[None]) -> None:
+        if self._group is group:
+            self._group = None
+            self._dispatch()
 
     async def _send(self, group: list[_Waiting]) -> None:
-        self._waiting.extendleft(reversed(await self._open_group(group)))
+        answers, again = await self._open_group(group)
+        self._waiting.extendleft(reversed(again))
+        # The database has the next group to do while the members of this one are answered.
+        self._group = None
+        self._dispatch()
+        await self._settle(answers)
 
     def _set_apart(self, *groups: list[_Waiting]) -> None:
         """Try groups that may take long one after the other, apart from all others, which don't wait for them."""
@@ -206,42 +222,42 @@ class Opening:
         self._dispatch()
 
     async def _send_slowly(self, group: list[_Waiting]) -> None:
-        self._waiting.extendleft(reversed(await self._open_group(group, _LOCK_WAIT_PATIENT_MS)))
+        answers, again = await self._open_group(group, _LOCK_WAIT_PATIENT_MS)
+        self._waiting.extendleft(reversed(again))
+        await self._settle(answers)
 
-    async def _open_group(self, group: list[_Waiting], lock_wait_ms: int = LOCK_WAIT_MS) -> list[_Waiting]:
-        """Open those that can be opened and refuse those that can't; returns those to be decided on again."""
+    async def _open_group(
+        self, group: list[_Waiting], lock_wait_ms: int = LOCK_WAIT_MS
+    ) -> tuple[_Answers, list[_Waiting]]:
+        """Open those that can be opened; returns the answers, and those to be decided on again."""
         now = asyncio.get_running_loop().time()
         live = [each for each in group if not each.result.done() and each.pending.deadline > now]
         live = self._free_of(live)
         if not live:
-            return []
+            return {}, []
         try:
             with self._database.shared_budget():
                 outcomes = await self._groups.open([each.pending for each in live], lock_wait_ms)
         except RowLocked as error:
-            return await self._without_locked(live, lock_wait_ms, error)
+            return {}, await self._without_locked(live, lock_wait_ms, error)
         except DependencyUnavailable as error:
             _refuse(live, error)
-            return []
+            return {}, []
         except Exception as error:  # noqa: BLE001 - it goes to the request it belongs to
             self._one_by_one(live, error)
-            return []
-        return await self._settle(live, outcomes)
+            return {}, []
+        answers = {each: outcomes[each.pending] for each in live if each.pending in outcomes}
+        return answers, [each for each in live if each not in answers]
 
-    async def _settle(self, group: list[_Waiting], outcomes: Outcomes) -> list[_Waiting]:
-        again = []
+    async def _settle(self, answers: _Answers) -> None:
         try:
-            for index, each in enumerate(group):
+            for index, each in enumerate(list(answers)):
                 await self._gate.turns.yield_after(index)
-                if each.pending in outcomes:
-                    each.settle(outcomes.pop(each.pending))
-                else:
-                    again.append(each)
+                each.settle(answers.pop(each))
         finally:
-            for outcome in outcomes.values():
+            for outcome in answers.values():
                 if isinstance(outcome, OpenedSession):
                     outcome.wipe_keys()
-        return again
 
     async def _without_locked(self, group: list[_Waiting], lock_wait_ms: int, error: RowLocked) -> list[_Waiting]:
         """Take out those that need a locked row, to return when it is free; returns the others."""

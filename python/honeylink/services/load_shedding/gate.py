@@ -69,6 +69,11 @@ class AdmissionGate:
         elif reduced and not self._limit.reduced:
             _log.info("opening.recovered", limit=self._limit.limit)
 
+    @property
+    def opening(self) -> int:
+        """How many sessions are being opened."""
+        return self._counts[State.OPENING]
+
     def _has_room(self, now: float, counted: tuple[State, ...]) -> bool:
         counts = self._counts
         if not counts[State.OPENING]:
