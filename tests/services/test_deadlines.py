@@ -13,6 +13,7 @@ from honeylink.services.deadlines import Deadlines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextvars import Context
 
 STEPS = st.lists(
     st.tuples(st.sampled_from(["add", "remove", "answer"]), st.integers(0, 5), st.integers(0, 9)), max_size=25
@@ -33,9 +34,9 @@ class Clock:
     def time(self) -> float:
         return self.now
 
-    def call_at(self, when: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
+    def call_at(self, when: float, callback: Callable[[], object], *, context: Context) -> asyncio.TimerHandle:
         loop: Any = self
-        handle = asyncio.TimerHandle(when, callback, (), loop)
+        handle = asyncio.TimerHandle(when, callback, (), loop, context)
         self.timers.append((handle, callback))
         return handle
 

@@ -100,6 +100,24 @@ def test_units_of_work_share_the_budget_of_a_block(loop: LoopThread, dsn: str) -
     loop.run(spend())
 
 
+def test_nothing_is_sent_when_nothing_is_left(loop: LoopThread, dsn: str) -> None:
+    """Not even over a connection that is there at once."""
+
+    async def run_out() -> None:
+        async with opened(dsn, timeout_seconds=60) as database:
+            await revision(database)
+            assert database._connections is not None
+            kept = database._connections.kept
+            assert kept is not None
+            with database.shared_budget(0), pytest.raises(DependencyUnavailable):
+                async with database.work():
+                    raise AssertionError
+            assert database._connections.kept is kept
+            assert not kept.is_closed()
+
+    loop.run(run_out())
+
+
 def test_what_remains_of_a_budget(loop: LoopThread, dsn: str) -> None:
     async def look() -> tuple[float, float]:
         async with opened(dsn, timeout_seconds=60) as database:

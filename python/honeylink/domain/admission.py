@@ -245,7 +245,8 @@ def decide(
         [pool.native for pool in contenders.pools],
     )
     if isinstance(verdict, _native.Rejected):
-        raise _refusal(request, dict(zip(map(id, pools), path, strict=True))[id(verdict.limiting_pool)], verdict)
+        short = next(pool for pool, native in zip(path, pools, strict=True) if native is verdict.limiting_pool)
+        raise _refusal(request, short, verdict)
     streams = tuple(
         [
             Stream(

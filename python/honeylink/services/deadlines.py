@@ -6,6 +6,7 @@ A timer for each would cost more than the waiting, since nearly all are answered
 from __future__ import annotations
 
 import asyncio
+from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Deadlines:
     def _set_timer(self, at: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_at(at, self._expire)
+        self._timer = asyncio.get_running_loop().call_at(at, self._expire, context=Context())
 
     def _expire(self) -> None:
         self._timer = None

@@ -91,6 +91,7 @@ def new_session(
 ) -> NewSession:
     """An admitted session, to be stored with its key and its audit event."""
     request, context = pending.request, snapshot.context
+    event = pending.context.run(event_by, pending.caller, Category.SESSION_CREATION, request.device_id, details={})
     return NewSession(
         session_id=pending.session_id,
         request=request,
@@ -98,5 +99,5 @@ def new_session(
         tenant_pool_id=context.path[PoolLevel.TENANT].pool_id,
         sealed=sealed,
         deadline=snapshot.database_time(pending.deadline),
-        event=pending.context.run(event_by, pending.caller, Category.SESSION_CREATION, request.device_id, {}),
+        event=event,  # its details are written by the statement, which has them
     )

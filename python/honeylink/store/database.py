@@ -194,9 +194,11 @@ class _Work:
 
     async def __aenter__(self) -> UnitOfWork:
         loop, budget = asyncio.get_running_loop(), self._budget
+        if budget.seconds <= 0:  # a statement that was sent now might commit what nobody waits for
+            raise DependencyUnavailable("the database")
         self._started = loop.time()
         try:
-            connection = await self._connections.acquire(max(budget.seconds, 0))
+            connection = await self._connections.acquire(budget.seconds)
         except BaseException:
             budget.seconds -= loop.time() - self._started
             raise

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import secrets
 import urllib.parse
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 _CLOSE = b"connection: close\r\n"
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _log = structlog.get_logger(__name__)
 
 
@@ -199,9 +201,9 @@ class Exchange:
         if self.disconnected:
             return
         if message["type"] == "http.response.start":
+            self._head = self._render_head(message["status"], message["headers"])
             self.response_started = True
             self.expects_continue = False
-            self._head = self._render_head(message["status"], message["headers"])
         else:
             assert not message.get("more_body")  # noqa: S101 - no endpoint sends its answer in pieces
             self._write(self._head if self.scope["method"] == "HEAD" else self._head + message["body"])
@@ -220,8 +222,8 @@ class Exchange:
             end = b"\r\n" if self.keep_alive else _CLOSE + b"\r\n"
         headers = [*self._default_headers, *headers]
         fields = b"".join([b"%b: %b\r\n" % header for header in headers])
-        if fields.count(b"\n") != len(headers):
-            raise RuntimeError("expected header fields of one line each, found a line break in one")
+        if len(_CONTROL.findall(fields)) != 2 * len(headers):
+            raise RuntimeError("expected header fields of one line each, found a control character in one")
         return STATUS_LINE[status] + fields + end
 
     def _write(self, answer: bytes) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 from functools import cache
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
 _log = structlog.get_logger("honeylink.request")
 _propagator = TraceContextTextMapPropagator()
 _random = random.Random()  # noqa: S311 - ids have to differ, no more
+# Read here rather than by the propagator, which logs what a client sends too much of.
+_TRACEPARENT = re.compile(
+    # Of version 00 that is all; later ones may have more.
+    rb"(?!ff|00-.{52}-)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(?:-.*)?"
+)
 _CARRIED = {b"traceparent": "traceparent", b"tracestate": "tracestate"}
 
 
@@ -75,12 +81,11 @@ class Trace(NamedTuple):
     @classmethod
     def begun_by(cls, headers: Iterable[tuple[bytes, bytes]]) -> Trace:
         """A new place in the trace that the headers of a request continue, or else in a new one."""
-        parent = _parent(headers)
-        context = None if parent is None else trace.get_current_span(parent).get_span_context()
         span_id = f"{_random.getrandbits(64) or 1:016x}"
-        if context is None or not context.is_valid:
-            return cls(f"{_random.getrandbits(128) or 1:032x}", span_id, "00")
-        return cls.of(context)._replace(span_id=span_id)
+        for name, value in headers:
+            if name == b"traceparent" and (parent := _TRACEPARENT.fullmatch(value)) is not None:
+                return cls(parent[1].decode("ascii"), span_id, parent[2].decode("ascii"))
+        return cls(f"{_random.getrandbits(128) or 1:032x}", span_id, "00")
 
     @property
     def traceparent(self) -> bytes:
@@ -120,9 +125,11 @@ class Observability:
         async def send_traced(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
                 message["headers"] = [*message["headers"], header]
-            await send(message)
+                await send(message)
+                status = message["status"]
+            else:
+                await send(message)
 
         try:
             await self._app(scope, receive, send_traced)
