@@ -29,12 +29,16 @@ async def begun_in_a_pass(turns: Turns, number: int) -> list[int]:
 
 
 @pytest.mark.parametrize(("refusing", "most"), [(False, 16), (True, 4)])
-def test_fewer_begin_in_a_pass_while_a_refusal_waits(*, refusing: bool, most: int) -> None:
+def test_fewer_begin_in_a_pass_while_a_refusal_waits(
+    *, refusing: bool, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("honeylink.services.load_shedding.turns._REFUSAL_DELAY_SECONDS", 3600.0)
+
     async def run() -> list[int]:
         turns = Turns(lambda: False)
         if refusing:
             turns.refuse_later(lambda: None)
-        return await begun_in_a_pass(turns, 20)  # done long before the refusal leaves
+        return await begun_in_a_pass(turns, 20)
 
     assert max(asyncio.run(run())) == most
 
