@@ -1,4 +1,6 @@
-"""The named statements of `sql/*.sql`, with the lists of columns put in that are declared once (`columns.py`).
+"""The named statements of `sql/*.sql`, with what is stated once put in: parts of statements, and lists of columns.
+
+Parts are files of `sql/parts`; the lists are made of the columns' declarations (`columns.py`).
 
 aiosql reads them; its own calls would cost more than the driver's behind them.
 """
@@ -13,6 +15,8 @@ import aiosql
 
 from honeylink.store.columns import LISTS
 
+_PLACE = re.compile(r"\{(\w+)\}")
+
 
 class Statement(NamedTuple):
     """A statement as the server takes it, and the names of its parameters in their order."""
@@ -22,9 +26,11 @@ class Statement(NamedTuple):
 
 
 def _text() -> str:
-    files = sorted((Path(__file__).parent / "sql").glob("*.sql"))
-    text = "\n".join(file.read_text(encoding="utf-8") for file in files)
-    return re.sub(r"\{(\w+)\}", lambda name: LISTS[name[1]], text)
+    directory = Path(__file__).parent / "sql"
+    parts = {path.stem: path.read_text(encoding="utf-8").rstrip() for path in (directory / "parts").glob("*.sql")}
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sorted(directory.glob("*.sql")))
+    text = _PLACE.sub(lambda name: parts.get(name[1], name[0]), text)
+    return _PLACE.sub(lambda name: LISTS[name[1]], text)
 
 
 def _statements() -> dict[str, Statement]:

@@ -148,7 +148,8 @@ class Endpoint:
         scope["honeylink.actor"] = caller.actor
         path = check_path(scope["path_params"])
         if self.body is not None:
-            sent = (self.read or self._read)(await read_body(scope, receive, settings), settings)
+            raw = await read_body(scope, receive, settings)
+            sent = parse_body(raw, settings, self.body) if self.read is None else self.read(raw, settings)
         elif self.query is not None:
             sent = read_query(scope, settings, self.query)
         else:
@@ -156,10 +157,6 @@ class Endpoint:
         prefix = next(prefix for prefix in PREFIXES if scope["path"].startswith(f"{prefix}/"))
         is_connected = state.get("is_connected", _always)
         return Call(services, settings, caller, path, prefix, sent, is_connected, state.get("in_flight"))
-
-    def _read(self, raw: bytes, settings: Settings) -> RequestModel:
-        assert self.body is not None  # noqa: S101 - asked for where there is one
-        return parse_body(raw, settings, self.body)
 
 
 def authorization(scope: Scope) -> str:

@@ -164,33 +164,13 @@ reserved AS (
         ON held.tenant_id = total.pool_tenant_id AND held.level = total.level AND held.pool_id = total.pool_id
     WHERE pool.tenant_id = total.pool_tenant_id AND pool.level = total.level AND pool.pool_id = total.pool_id
 ),
-session AS (
-    INSERT INTO sessions ({session_columns}, status, created_at, expires_at, session_endpoint)
-    SELECT {session_columns}, 'active', now(), now() + make_interval(secs => ttl_seconds), :session_endpoint::text
-    FROM admitted
-    RETURNING session_id, created_at, expires_at
-),
 stream AS (
     INSERT INTO streams (tenant_id, session_id, position, {stream_columns})
     SELECT admitted.tenant_id, admitted.session_id, stream.position, {stream_values}
     FROM stream_ask AS stream
     JOIN admitted ON admitted.position = stream.session_position
 ),
-reservation AS (
-    INSERT INTO reservations (tenant_id, session_id, level, pool_tenant_id, pool_id, reserved_kbps)
-    SELECT tenant_id, session_id, level, pool_tenant_id, pool_id, kbps FROM taken
-),
-event AS (
-    INSERT INTO audit_events (tenant_id, event_id, category, actor, device_id, outcome, details, trace_id)
-    SELECT tenant_id, event_id, 'session-creation', actor, device_id, 'success',
-           jsonb_build_object(
-               'session_id', session_id, 'stream_count', stream_count, 'total_bandwidth_kbps', payload_kbps,
-               'ttl_seconds', ttl_seconds
-           ),
-           trace_id
-    FROM admitted
-)
-SELECT session_id, created_at, expires_at FROM session;
+{stored_sessions}
 
 -- name: create_session
 -- Store one session as create_sessions stores a group of one, without its sums over the group: to set those up takes longer than all that they compute. Returns the session if it was stored.
@@ -259,33 +239,13 @@ reserved AS (
     FROM taken
     WHERE pool.tenant_id = taken.pool_tenant_id AND pool.level = taken.level AND pool.pool_id = taken.pool_id
 ),
-session AS (
-    INSERT INTO sessions ({session_columns}, status, created_at, expires_at, session_endpoint)
-    SELECT {session_columns}, 'active', now(), now() + make_interval(secs => ttl_seconds), :session_endpoint::text
-    FROM admitted
-    RETURNING session_id, created_at, expires_at
-),
 stream AS (
     INSERT INTO streams (tenant_id, session_id, position, {stream_columns})
     SELECT admitted.tenant_id, admitted.session_id, field[2]::smallint, {stream_fields}
     FROM admitted
     CROSS JOIN (SELECT line::text[] AS field FROM unnest(:streams::text[]) AS stream (line) OFFSET 0) AS stream
 ),
-reservation AS (
-    INSERT INTO reservations (tenant_id, session_id, level, pool_tenant_id, pool_id, reserved_kbps)
-    SELECT tenant_id, session_id, level, pool_tenant_id, pool_id, kbps FROM taken
-),
-event AS (
-    INSERT INTO audit_events (tenant_id, event_id, category, actor, device_id, outcome, details, trace_id)
-    SELECT tenant_id, event_id, 'session-creation', actor, device_id, 'success',
-           jsonb_build_object(
-               'session_id', session_id, 'stream_count', stream_count, 'total_bandwidth_kbps', payload_kbps,
-               'ttl_seconds', ttl_seconds
-           ),
-           trace_id
-    FROM admitted
-)
-SELECT session_id, created_at, expires_at FROM session;
+{stored_sessions}
 
 -- name: end_sessions
 -- End those of the given sessions, of whichever tenants, that are still live, give their bandwidth back and write an audit event for each. One that is past its end expires, whatever was requested for; without a reason only such ones end, for one caller at a time. Returns each of them with what it became, if it ended now; no row if another caller is at it.
